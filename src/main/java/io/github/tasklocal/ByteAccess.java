@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import io.github.tasklocal.memory.Memory;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
+
+/**
+ * The accesses to a value of type {@code byte}: those of the VarHandle of {@link
+ * ValueLayout#JAVA_BYTE}, by the same names and in the same memory order, but that {@code get} and
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ */
+abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Bound {
+
+  private static final VarHandle HANDLE = ValueLayout.JAVA_BYTE.varHandle();
+
+  ByteAccess() {}
+
+  /** Where the value lies, in the process's memory. */
+  abstract long address();
+
+  /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
+  public final byte get() {
+    byte value = (byte) HANDLE.getOpaque(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value, written whole, in opaque order and never left out, as {@link #setOpaque}.
+   *
+   * @param value the new value
+   */
+  public final void set(byte value) {
+    HANDLE.setOpaque(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in opaque order} */
+  public final byte getOpaque() {
+    byte value = (byte) HANDLE.getOpaque(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in opaque order: a program sees each such write or a later one.
+   *
+   * @param value the new value
+   */
+  public final void setOpaque(byte value) {
+    HANDLE.setOpaque(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  public final byte getAcquire() {
+    byte value = (byte) HANDLE.getAcquire(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in release order: who sees it sees what this thread wrote before.
+   *
+   * @param value the new value
+   */
+  public final void setRelease(byte value) {
+    HANDLE.setRelease(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in volatile order} */
+  public final byte getVolatile() {
+    byte value = (byte) HANDLE.getVolatile(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in volatile order.
+   *
+   * @param value the new value
+   */
+  public final void setVolatile(byte value) {
+    HANDLE.setVolatile(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+}

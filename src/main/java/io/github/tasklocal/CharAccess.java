@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import io.github.tasklocal.memory.Memory;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
+
+/**
+ * The accesses to a value of type {@code char}: those of the VarHandle of {@link
+ * ValueLayout#JAVA_CHAR}, by the same names and in the same memory order, but that {@code get} and
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ */
+abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Bound {
+
+  private static final VarHandle HANDLE = ValueLayout.JAVA_CHAR.varHandle();
+
+  CharAccess() {}
+
+  /** Where the value lies, in the process's memory. */
+  abstract long address();
+
+  /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
+  public final char get() {
+    char value = (char) HANDLE.getOpaque(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value, written whole, in opaque order and never left out, as {@link #setOpaque}.
+   *
+   * @param value the new value
+   */
+  public final void set(char value) {
+    HANDLE.setOpaque(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in opaque order} */
+  public final char getOpaque() {
+    char value = (char) HANDLE.getOpaque(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in opaque order: a program sees each such write or a later one.
+   *
+   * @param value the new value
+   */
+  public final void setOpaque(char value) {
+    HANDLE.setOpaque(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  public final char getAcquire() {
+    char value = (char) HANDLE.getAcquire(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in release order: who sees it sees what this thread wrote before.
+   *
+   * @param value the new value
+   */
+  public final void setRelease(char value) {
+    HANDLE.setRelease(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+
+  /** {@return the value, read in volatile order} */
+  public final char getVolatile() {
+    char value = (char) HANDLE.getVolatile(Memory.ALL, address());
+    Reference.reachabilityFence(this);
+    return value;
+  }
+
+  /**
+   * Sets the value in volatile order.
+   *
+   * @param value the new value
+   */
+  public final void setVolatile(char value) {
+    HANDLE.setVolatile(Memory.ALL, address(), value);
+    Reference.reachabilityFence(this);
+  }
+}

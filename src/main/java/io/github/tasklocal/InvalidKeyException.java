@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+/** The name or the layout of a key is not one that a page can hold. */
+public final class InvalidKeyException extends TaskLocalException {
+
+  private static final long serialVersionUID = 1;
+
+  /**
+   * Makes the exception.
+   *
+   * @param problem the value and the limit that it breaks
+   * @param cure what mends it
+   */
+  public InvalidKeyException(String problem, String cure) {
+    super(problem, cure);
+  }
+}

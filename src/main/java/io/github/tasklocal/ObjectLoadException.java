@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import org.jspecify.annotations.Nullable;
+
+/** A BPF object file could not be read, or libbpf or the kernel's verifier refused it. */
+public final class ObjectLoadException extends KernelException {
+
+  private static final long serialVersionUID = 1;
+
+  private final String log;
+
+  /**
+   * Makes the exception.
+   *
+   * @param operation what was tried
+   * @param subject the object's path or name
+   * @param errnoName the errno by its name, or null
+   * @param problem what is wrong, in words
+   * @param cure what mends it
+   * @param log all that libbpf and the verifier said
+   */
+  public ObjectLoadException(
+      String operation,
+      String subject,
+      @Nullable String errnoName,
+      String problem,
+      String cure,
+      String log) {
+    super(operation, subject, errnoName, problem, cure);
+    this.log = log;
+  }
+
+  /**
+   * {@return all that libbpf and the kernel's verifier said, in lines; empty where they said
+   * nothing} The message holds its last meaningful lines.
+   */
+  public String log() {
+    return log;
+  }
+}

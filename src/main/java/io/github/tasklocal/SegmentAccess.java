@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Consumer;
+
+/** What can be done with a value of several bytes. */
+abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSegment.Bound {
+
+  private static final VarHandle SEQUENCE = ValueLayout.JAVA_INT.varHandle();
+
+  private final boolean sequenced;
+
+  SegmentAccess(MemoryLayout layout) {
+    this.sequenced =
+        layout instanceof GroupLayout group
+            && group.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
+            && first.name().equals(Optional.of("sequence"));
+  }
+
+  /** {@return the bytes of the value, confined to the thread that they belong to} */
+  public abstract MemorySegment segment();
+
+  /**
+   * Writes the value so that a BPF program can tell a half-written one: the checked form, read with
+   * {@code bpf_tld_read_checked} of the C header. The value's layout is a struct whose first member is a
+   * {@code JAVA_INT} by the name of {@code sequence}, which is odd while the writer is at work.
+   *
+   * {@snippet :
+   * static final StructLayout LAYOUT =
+   *     MemoryLayout.structLayout(
+   *         JAVA_INT.withName("sequence"),
+   *         JAVA_INT.withName("kind"),
+   *         JAVA_LONG.withName("trace_high"),
+   *         JAVA_LONG.withName("trace_low"));
+   * static final TaskLocal.OfSegment SPAN = TaskLocal.of("span", LAYOUT);
+   *
+   * SPAN.update(span -> {
+   *   span.set(JAVA_LONG, 8, high);
+   *   span.set(JAVA_LONG, 16, low);
+   * });
+   * }
+   *
+   * <p>What the writer throws is passed on; the value then stays as the writer left it.
+   *
+   * @param writer gets the bytes of the value, and leaves the sequence alone
+   * @throws UnsupportedOperationException if the layout has no sequence
+   * @throws IllegalStateException if a writer of the same value is at work in this thread
+   */
+  public final void update(Consumer<? super MemorySegment> writer) {
+    Objects.requireNonNull(writer, "writer is null: update wants the code that writes the value");
+    if (!sequenced) {
+      throw new UnsupportedOperationException(
+          "the layout has no sequence to check by: make JAVA_INT.withName(\"sequence\") the first"
+              + " member of a struct layout");
+    }
+    MemorySegment value = segment();
+    int before = (int) SEQUENCE.getOpaque(value, 0L);
+    if ((before & 1) != 0) {
+      throw new IllegalStateException(
+          "the value is being written: a writer must not call update for the same value");
+    }
+    SEQUENCE.setOpaque(value, 0L, before + 1);
+    VarHandle.storeStoreFence();
+    try {
+      writer.accept(value);
+    } finally {
+      SEQUENCE.setRelease(value, 0L, before + 2);
+    }
+  }
+
+  /**
+   * Sets the value to a text in UTF-8, filled up with NULs: a C string in an array of {@code char}.
+   * It is written as it is or not at all: nothing overflows, and no character is cut.
+   *
+   * @param text of at least one byte less than the value has, without NUL
+   * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a surrogate
+   *     pair
+   */
+  public final void setString(String text) {
+    MemorySegment value = segment();
+    long length = Utf8.length(text);
+    if (length >= value.byteSize()) {
+      throw new IllegalArgumentException(
+          "the text has "
+              + length
+              + " bytes in UTF-8, "
+              + (value.byteSize() - 1)
+              + " fit before the NUL: shorten it, or declare a longer value");
+    }
+    Utf8.write(text, value);
+    value.asSlice(length).fill((byte) 0);
+  }
+
+  /**
+   * {@return the value as a text: its bytes up to the first NUL, or all, in UTF-8} What is no UTF-8
+   * becomes U+FFFD.
+   */
+  public final String getString() {
+    return Utf8.read(segment());
+  }
+}

@@ -1,0 +1,796 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.memory.Memory;
+import io.github.tasklocal.memory.ThreadPage;
+import io.github.tasklocal.memory.ThreadPages;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SequenceLayout;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A named value that each thread has one of, and that BPF programs find by the same name.
+ *
+ * {@snippet :
+ * static final TaskLocal.OfInt PRIORITY = TaskLocal.of("priority", ValueLayout.JAVA_INT);
+ *
+ * PRIORITY.set(7);        // this thread's value: one store
+ * int p = PRIORITY.get(); // also what a BPF program wrote
+ * }
+ *
+ * <p><b>Keys</b> are declared once, usually {@code static final}. The same name and layout again
+ * gives an equal key; the same name with another size or type is refused. A process has up to 64
+ * keys, whose values share a page of 4096 bytes: 8 are the library's own, and each value takes a
+ * multiple of 8. Keys are made at any time, by any thread, and stay. BPF programs on wires B and C
+ * see the first 63 only ({@link Wire#maxKeys}).
+ *
+ * <p><b>Values</b> start at zero. A value of up to 8 bytes is read and written whole; a larger one
+ * can be seen half-written by a BPF program that runs in between, unless it is written with {@link
+ * OfSegment#update}. Values need no map: until a {@link TaskLocalMap} is open they are plain memory
+ * of the thread, and they work where there is no BPF at all.
+ *
+ * <p><b>Threads</b> get their page of values at their first use of any key, which takes a lock, and
+ * a few microseconds for each open map. After that, access is a {@link ThreadLocal} look-up and one
+ * load or store. A thread needs no call at its end. A virtual thread has no kernel task, and using a
+ * key on one throws {@link VirtualThreadException}.
+ *
+ * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
+ * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
+ * serves no other thread; after the thread's end it is plain memory that no BPF program looks at.
+ *
+ * <p>The first use of any key on a machine that denies native access throws {@link
+ * NativeAccessException}, which names the flag to start Java with.
+ */
+public sealed interface TaskLocal
+    permits TaskLocal.OfBoolean,
+        TaskLocal.OfByte,
+        TaskLocal.OfShort,
+        TaskLocal.OfChar,
+        TaskLocal.OfInt,
+        TaskLocal.OfLong,
+        TaskLocal.OfFloat,
+        TaskLocal.OfDouble,
+        TaskLocal.OfSegment {
+
+  /** {@return the key's name} */
+  String name();
+
+  /** {@return the layout of the key's values, without a name of its own} */
+  MemoryLayout layout();
+
+  /**
+   * {@return the key of that name for a {@code boolean} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_BOOLEAN}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfBoolean of(String name, ValueLayout.OfBoolean layout) {
+    return new OfBoolean(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code byte} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_BYTE}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfByte of(String name, ValueLayout.OfByte layout) {
+    return new OfByte(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code short} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_SHORT}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfShort of(String name, ValueLayout.OfShort layout) {
+    return new OfShort(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code char} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_CHAR}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfChar of(String name, ValueLayout.OfChar layout) {
+    return new OfChar(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for an {@code int} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_INT}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfInt of(String name, ValueLayout.OfInt layout) {
+    return new OfInt(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code long} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_LONG}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfLong of(String name, ValueLayout.OfLong layout) {
+    return new OfLong(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code float} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_FLOAT}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfFloat of(String name, ValueLayout.OfFloat layout) {
+    return new OfFloat(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a {@code double} in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout {@link ValueLayout#JAVA_DOUBLE}; its own name and alignment do not matter
+   * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfDouble of(String name, ValueLayout.OfDouble layout) {
+    return new OfDouble(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for a struct or union in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout of 1 to 4088 bytes, aligned to at most 8; its own name does not matter
+   * @throws InvalidKeyException if the name or the layout is not one that a page can hold
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfSegment of(String name, GroupLayout layout) {
+    return new OfSegment(define(name, layout));
+  }
+
+  /**
+   * {@return the key of that name for an array in each thread}
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout of 1 to 4088 bytes, aligned to at most 8; its own name does not matter
+   * @throws InvalidKeyException if the name or the layout is not one that a page can hold
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  static OfSegment of(String name, SequenceLayout layout) {
+    return new OfSegment(define(name, layout));
+  }
+
+  private static Key define(String name, MemoryLayout layout) {
+    Memory.require();
+    return ThreadPages.DIRECTORY.define(name, layout);
+  }
+
+  private static String describe(Key key) {
+    return "TaskLocal[" + key.name() + ": " + key.layout() + "]";
+  }
+
+  /** A key for a {@code boolean} in each thread. */
+  final class OfBoolean extends BooleanAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfBoolean(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfBoolean layout() {
+      return (ValueLayout.OfBoolean) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfBoolean that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends BooleanAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code byte} in each thread. */
+  final class OfByte extends ByteAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfByte(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfByte layout() {
+      return (ValueLayout.OfByte) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfByte that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends ByteAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code short} in each thread. */
+  final class OfShort extends ShortAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfShort(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfShort layout() {
+      return (ValueLayout.OfShort) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfShort that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends ShortAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code char} in each thread. */
+  final class OfChar extends CharAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfChar(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfChar layout() {
+      return (ValueLayout.OfChar) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfChar that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends CharAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for an {@code int} in each thread. */
+  final class OfInt extends IntAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfInt(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfInt layout() {
+      return (ValueLayout.OfInt) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfInt that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends IntAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code long} in each thread. */
+  final class OfLong extends LongAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfLong(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfLong layout() {
+      return (ValueLayout.OfLong) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfLong that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends LongAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code float} in each thread. */
+  final class OfFloat extends FloatAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfFloat(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfFloat layout() {
+      return (ValueLayout.OfFloat) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfFloat that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends FloatAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a {@code double} in each thread. */
+  final class OfDouble extends DoubleAccess implements TaskLocal {
+
+    private final Key key;
+    private final long offset;
+
+    private OfDouble(Key key) {
+      this.key = key;
+      this.offset = key.offset();
+    }
+
+    @Override
+    long address() {
+      return ThreadPages.current().address + offset;
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), offset);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public ValueLayout.OfDouble layout() {
+      return (ValueLayout.OfDouble) key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfDouble that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops and for other threads. */
+    public static final class Bound extends DoubleAccess {
+
+      private final ThreadPage page;
+      private final long address;
+
+      private Bound(ThreadPage page, long offset) {
+        this.page = page;
+        this.address = page.address + offset;
+      }
+
+      @Override
+      long address() {
+        return address;
+      }
+    }
+  }
+
+  /** A key for a struct, a union or an array in each thread. */
+  final class OfSegment extends SegmentAccess implements TaskLocal {
+
+    private final Key key;
+
+    private OfSegment(Key key) {
+      super(key.layout());
+      this.key = key;
+    }
+
+    /**
+     * {@return this thread's bytes of the value} The segment has the size of the layout, is
+     * confined to the calling thread, and is of no use to anybody after the thread's end.
+     */
+    @Override
+    public MemorySegment segment() {
+      return ThreadPages.current().slice(key.offset(), key.size());
+    }
+
+    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    public Bound bind() {
+      return new Bound(ThreadPages.current(), key);
+    }
+
+    @Override
+    public String name() {
+      return key.name();
+    }
+
+    @Override
+    public MemoryLayout layout() {
+      return key.layout();
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof OfSegment that && key.equals(that.key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+
+    @Override
+    public String toString() {
+      return TaskLocal.describe(key);
+    }
+
+    /** One thread's value of the key, for hot loops; to be used by that thread alone. */
+    public static final class Bound extends SegmentAccess {
+
+      private final ThreadPage page;
+      private final MemorySegment segment;
+
+      private Bound(ThreadPage page, Key key) {
+        super(key.layout());
+        this.page = page;
+        this.segment = page.slice(key.offset(), key.size());
+      }
+
+      /**
+       * {@return the bytes of the value} Always the same segment, confined to the thread that
+       * called {@code bind()}.
+       */
+      @Override
+      public MemorySegment segment() {
+        return segment;
+      }
+    }
+  }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+/**
+ * What this library refuses or fails at. Each kind of failure has a type of its own, and each
+ * message ends with what mends it. What was there before the failed call is there unchanged.
+ */
+public abstract sealed class TaskLocalException extends RuntimeException
+    permits InvalidKeyException,
+        KeyConflictException,
+        DirectoryFullException,
+        VirtualThreadException,
+        NativeAccessException,
+        KernelException {
+
+  private static final long serialVersionUID = 1;
+
+  private final String cure;
+
+  TaskLocalException(String problem, String cure) {
+    super(problem + ": " + cure);
+    this.cure = cure;
+  }
+
+  /** {@return what the reader can do about it} The message ends with the same words. */
+  public String cure() {
+    return cure;
+  }
+}

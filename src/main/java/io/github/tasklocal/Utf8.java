@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+
+/** UTF-8 to and from a value, without an array in between where a text is set. */
+final class Utf8 {
+
+  private Utf8() {}
+
+  /** {@return how many bytes a text has} */
+  static long length(String text) {
+    long length = 0;
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (c == 0) {
+        throw new IllegalArgumentException(
+            "the text has a NUL at character " + i + ", where a C string ends: leave it out");
+      }
+      if (c < 0x80) {
+        length += 1;
+      } else if (c < 0x800) {
+        length += 2;
+      } else if (!Character.isSurrogate(c)) {
+        length += 3;
+      } else if (Character.isSurrogatePair(c, i + 1 < text.length() ? text.charAt(i + 1) : 'x')) {
+        length += 4;
+        i++;
+      } else {
+        throw new IllegalArgumentException(
+            "the text has half of a surrogate pair at character "
+                + i
+                + ", which has no UTF-8 form: use whole characters");
+      }
+    }
+    return length;
+  }
+
+  /** Writes a text of which {@link #length} has said that it fits. */
+  static void write(String text, MemorySegment target) {
+    long at = 0;
+    for (int i = 0; i < text.length(); i++) {
+      int c = text.codePointAt(i);
+      if (c < 0x80) {
+        target.set(JAVA_BYTE, at++, (byte) c);
+      } else if (c < 0x800) {
+        target.set(JAVA_BYTE, at++, (byte) (0xc0 | c >> 6));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+      } else if (c < 0x10000) {
+        target.set(JAVA_BYTE, at++, (byte) (0xe0 | c >> 12));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 6 & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+      } else {
+        target.set(JAVA_BYTE, at++, (byte) (0xf0 | c >> 18));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 12 & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 6 & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+        i++;
+      }
+    }
+  }
+
+  static String read(MemorySegment source) {
+    byte[] bytes = source.toArray(JAVA_BYTE);
+    int length = 0;
+    while (length < bytes.length && bytes[length] != 0) {
+      length++;
+    }
+    return new String(bytes, 0, length, StandardCharsets.UTF_8);
+  }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bpf;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.Pin;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.Objects;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A map of a {@link BpfObject}. */
+public final class BpfMap {
+
+  private final BpfObject object;
+  private final MemorySegment map;
+  private final String name;
+
+  /** Under the object's lock, or this. */
+  private final Set<Path> pins = new HashSet<>();
+
+  private @Nullable Path pinAtLoad;
+
+  BpfMap(BpfObject object, MemorySegment map) {
+    this.object = object;
+    this.map = map;
+    this.name = LibBpf.mapName(map);
+  }
+
+  /** {@return its name in the C source; for global data libbpf's, such as {@code object.bss}} */
+  public String name() {
+    return name;
+  }
+
+  /** {@return the size of its keys in bytes} */
+  public int keySize() {
+    return object.shared(() -> LibBpf.keySize(map));
+  }
+
+  /** {@return the size of its values in bytes} */
+  public int valueSize() {
+    return object.shared(() -> LibBpf.valueSize(map));
+  }
+
+  /** {@return how many entries it can hold; 0 where nothing limits them} */
+  public int maxEntries() {
+    return object.shared(() -> LibBpf.maxEntries(map));
+  }
+
+  /**
+   * Says how many entries the map shall hold.
+   *
+   * @param entries at least 1
+   * @throws IllegalStateException if the object is loaded or closed
+   * @throws KernelException if libbpf refuses
+   */
+  public void maxEntries(int entries) {
+    object.beforeLoad("max_entries", () -> LibBpf.setMaxEntries(map, entries));
+  }
+
+  /**
+   * Says where loading the object shall pin the map. A map of the same shape that is pinned there
+   * is taken over, with its entries, as {@code LIBBPF_PIN_BY_NAME} would; its pin then stays when
+   * the object is closed.
+   *
+   * @param path a file on a bpffs, in a directory that exists
+   * @throws NotFoundException if the directory does not exist
+   * @throws NotPermittedException if this process may not write there
+   * @throws WrongObjectException if no bpffs is there, or the name has a dot
+   * @throws IllegalStateException if the object is loaded or closed
+   */
+  public void pinPath(Path path) {
+    Objects.requireNonNull(path, "path is null: name a file on a bpffs");
+    object.beforeLoad(
+        "a pin path",
+        () -> {
+          Pin.requireNewPin("pin map " + name + " at", path);
+          LibBpf.setPinPath(map, path);
+          pinAtLoad = path;
+        });
+  }
+
+  /** What the C source declares is not done unasked. */
+  void forgetDeclaredPin() {
+    LibBpf.setPinPath(map, null);
+  }
+
+  /** Whether loading will make a pin, rather than take a map over from one. */
+  boolean willPin() {
+    return pinAtLoad != null && !Files.exists(pinAtLoad);
+  }
+
+  void pinnedByLoad() {
+    if (pinAtLoad != null) {
+      pins.add(pinAtLoad);
+    }
+  }
+
+  /**
+   * {@return the map's descriptor, which stays the object's}
+   *
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public int fd() {
+    return object.whileLoaded(() -> LibBpf.mapFd(map));
+  }
+
+  /**
+   * Pins the map. A map that is pinned there already, left by a process that was killed for
+   * instance, is replaced in one step: there is no moment without a pin. The pin is removed by
+   * {@link #unpin} or when the object is closed.
+   *
+   * @param path a file on a bpffs, in a directory that exists
+   * @throws NotFoundException if the directory does not exist
+   * @throws NotPermittedException if this process may not write there
+   * @throws WrongObjectException if no bpffs is there, the name has a dot, or what is pinned there is
+   *     no map
+   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws KernelException if the kernel refuses
+   */
+  public void pin(Path path) {
+    Objects.requireNonNull(path, "path is null: name a file on a bpffs");
+    Object ignored =
+        object.whileLoaded(
+            () -> {
+              synchronized (this) {
+                Pin.replace("pin map " + name + " at", LibBpf.mapFd(map), path);
+                pins.add(path);
+              }
+              return this;
+            });
+  }
+
+  /**
+   * Removes a pin that {@link #pin} or loading made, unless another map has replaced it.
+   *
+   * @param path where it was pinned
+   * @throws NotFoundException if this map was not pinned there
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public void unpin(Path path) {
+    Objects.requireNonNull(path, "path is null: name the pin");
+    Object ignored =
+        object.whileLoaded(
+            () -> {
+              synchronized (this) {
+                if (!pins.remove(path)) {
+                  throw new NotFoundException(
+                      "unpin map " + name + " from",
+                      path.toString(),
+                      null,
+                      "it was not pinned there",
+                      pins.isEmpty() ? "it has no pins" : "its pins are " + pins);
+                }
+                Pin.remove(LibBpf.mapFd(map), path);
+              }
+              return this;
+            });
+  }
+
+  void removePins() {
+    for (Path pin : pins) {
+      Pin.remove(LibBpf.mapFd(map), pin);
+    }
+    pins.clear();
+  }
+
+  /**
+   * Attaches a map of struct_ops, such as a sched_ext scheduler.
+   *
+   * @return the link, which ends with the object at the latest
+   * @throws WrongObjectException if the map is another one
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public BpfLink attach() {
+    return object.attach(
+        () -> {
+          if (LibBpf.mapType(map) != KernelMap.STRUCT_OPS) {
+            throw new WrongObjectException(
+                "attach map",
+                name,
+                null,
+                "it is no map of struct_ops",
+                "attach one from SEC(\".struct_ops\"); programs are attached by themselves");
+          }
+          return LibBpf.attachStructOps(map);
+        });
+  }
+
+  @Override
+  public String toString() {
+    return "BpfMap[" + name + "]";
+  }
+}

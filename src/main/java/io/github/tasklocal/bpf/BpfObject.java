@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bpf;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NativeAccessException;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.kernel.Btf;
+import io.github.tasklocal.kernel.LibBpf;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A BPF object file, opened and then loaded into the kernel.
+ *
+ * {@snippet :
+ * try (BpfObject object = BpfObject.load(Path.of("scheduler.bpf.o"));
+ *     TaskLocalMap map = TaskLocalMap.of(object.map("task_local_data_map").fd())) {
+ *   BpfLink link = object.program("on_switch").attach();
+ *   MemorySegment hits = object.global("hits");
+ *   ...
+ * }
+ * }
+ *
+ * <p>{@code load} does both steps. {@code open} stops after the first, so that {@code .rodata}
+ * values, map sizes and pin paths can be set before {@link #load()}.
+ *
+ * <p><b>Pins.</b> Nothing is pinned that the caller did not ask for: a map that is declared with
+ * {@code LIBBPF_PIN_BY_NAME} is not, unless {@link BpfMap#pinPath} names its place. Pins that were
+ * made through this object are removed when it is closed, unless another map lies there by then.
+ *
+ * <p><b>Close</b> detaches the links, removes the pins, unmaps the globals and then frees programs
+ * and maps, as far as nobody else holds them. It waits for runs that are under way.
+ *
+ * <p>libbpf's messages go to the logger {@code io.github.tasklocal.libbpf} at level debug.
+ */
+public final class BpfObject implements AutoCloseable {
+
+  private enum State {
+    OPEN,
+    LOADED,
+    CLOSED
+  }
+
+  private final String name;
+  private final MemorySegment object;
+  private final Arena arena = Arena.ofShared();
+  private final Arena beforeLoad = Arena.ofShared();
+  private final Map<String, BpfMap> maps;
+  private final Map<String, BpfProgram> programs;
+  private final Map<String, Btf.Variable> variables;
+  private final Map<String, MemorySegment> sections = new HashMap<>();
+  private final List<BpfLink> links = new ArrayList<>();
+
+  /** Calls that use the object share it; what changes it has it alone. */
+  private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
+
+  private State state = State.OPEN;
+
+  private BpfObject(byte[] file, String name) {
+    this.name = name;
+    MemorySegment opened = null;
+    try {
+      MemorySegment bytes = arena.allocate(file.length, Long.BYTES).copyFrom(MemorySegment.ofArray(file));
+      opened = LibBpf.open(bytes, name);
+    } finally {
+      if (opened == null) {
+        arena.close();
+        beforeLoad.close();
+      }
+    }
+    this.object = opened;
+    this.maps =
+        LibBpf.maps(object).stream()
+            .map(map -> new BpfMap(this, map))
+            .collect(Collectors.toMap(BpfMap::name, map -> map));
+    this.programs =
+        LibBpf.programs(object).stream()
+            .map(program -> new BpfProgram(this, program))
+            .collect(Collectors.toMap(BpfProgram::name, program -> program));
+    this.variables = LibBpf.variables(object);
+    maps.values().forEach(BpfMap::forgetDeclaredPin);
+  }
+
+  /**
+   * Opens an object file without loading it.
+   *
+   * @param file the object file, as clang made it
+   * @return the open object
+   * @throws NotFoundException if there is no such file
+   * @throws ObjectLoadException if it is no BPF object, or not a whole one
+   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws NativeAccessException if the runtime denies this module native access
+   * @throws UncheckedIOException if the file cannot be read
+   */
+  public static BpfObject open(Path file) {
+    Objects.requireNonNull(file, "file is null: name a BPF object file");
+    if (!Files.exists(file)) {
+      throw new NotFoundException(
+          "open object", file.toString(), null, "there is no such file", "check the path");
+    }
+    try {
+      return open(Files.readAllBytes(file), String.valueOf(file.getFileName()));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read " + file, e);
+    }
+  }
+
+  /**
+   * Opens an object file from memory without loading it.
+   *
+   * @param file the bytes of the object file
+   * @return the open object
+   * @throws ObjectLoadException if it is no BPF object, or not a whole one
+   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  public static BpfObject open(byte[] file) {
+    return open(Objects.requireNonNull(file, "file is null: pass a BPF object file's bytes"), "object");
+  }
+
+  /**
+   * Opens an object file from a stream, such as a resource, without loading it.
+   *
+   * @param file read to its end and left open
+   * @return the open object
+   * @throws ObjectLoadException if it is no BPF object, or not a whole one
+   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws NativeAccessException if the runtime denies this module native access
+   * @throws UncheckedIOException if the stream cannot be read
+   */
+  public static BpfObject open(InputStream file) {
+    Objects.requireNonNull(file, "file is null: no stream (or no such resource)");
+    try {
+      return open(file.readAllBytes());
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the object's stream", e);
+    }
+  }
+
+  private static BpfObject open(byte[] file, String name) {
+    ObjectFile.check(file, name);
+    LibBpf.require("open object", name);
+    return new BpfObject(file, name);
+  }
+
+  /**
+   * Opens and loads an object file.
+   *
+   * @param file the object file, as clang made it
+   * @return the loaded object
+   * @throws NotFoundException if there is no such file
+   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws NotPermittedException if this process may not load programs
+   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NativeAccessException if the runtime denies this module native access
+   * @throws UncheckedIOException if the file cannot be read
+   */
+  public static BpfObject load(Path file) {
+    return loaded(open(file));
+  }
+
+  /**
+   * Opens and loads an object file from memory.
+   *
+   * @param file the bytes of the object file
+   * @return the loaded object
+   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws NotPermittedException if this process may not load programs
+   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  public static BpfObject load(byte[] file) {
+    return loaded(open(file));
+  }
+
+  /**
+   * Opens and loads an object file from a stream, such as a resource.
+   *
+   * @param file read to its end and left open
+   * @return the loaded object
+   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws NotPermittedException if this process may not load programs
+   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NativeAccessException if the runtime denies this module native access
+   * @throws UncheckedIOException if the stream cannot be read
+   */
+  public static BpfObject load(InputStream file) {
+    return loaded(open(file));
+  }
+
+  private static BpfObject loaded(BpfObject object) {
+    boolean done = false;
+    try {
+      object.load();
+      done = true;
+      return object;
+    } finally {
+      if (!done) {
+        object.close();
+      }
+    }
+  }
+
+  /**
+   * Loads the opened object: makes its maps and gives its programs to the verifier. Segments that
+   * {@link #global} gave before are dead afterwards. An object that fails to load can only be
+   * closed.
+   *
+   * @throws ObjectLoadException if libbpf or the verifier refuses it
+   * @throws NotPermittedException if this process may not load programs
+   * @throws NotSupportedException if the kernel lacks what it takes
+   * @throws IllegalStateException if it is loaded or closed
+   */
+  public void load() {
+    alone(
+        () -> {
+          if (state != State.OPEN) {
+            throw new IllegalStateException("the object " + name + " is " + lower(state));
+          }
+          List<BpfMap> pinned = maps.values().stream().filter(BpfMap::willPin).toList();
+          sections.clear();
+          beforeLoad.close();
+          state = State.CLOSED; // until it is seen to have loaded: libbpf keeps half of it otherwise
+          try {
+            LibBpf.load(object, name);
+            state = State.LOADED;
+          } finally {
+            if (state == State.CLOSED) {
+              free();
+            } else {
+              pinned.forEach(BpfMap::pinnedByLoad);
+            }
+          }
+          return null;
+        });
+  }
+
+  /** {@return the object's name: its file's, or {@code object}} */
+  public String name() {
+    return name;
+  }
+
+  /** {@return the object's maps, with those of its global data} */
+  public List<BpfMap> maps() {
+    return List.copyOf(maps.values());
+  }
+
+  /** {@return the object's programs} */
+  public List<BpfProgram> programs() {
+    return List.copyOf(programs.values());
+  }
+
+  /**
+   * {@return the map of that name}
+   *
+   * @param map its name in the C source
+   * @throws NotFoundException if there is none, with the names that there are
+   */
+  public BpfMap map(String map) {
+    return shared(() -> find(maps, map, "map"));
+  }
+
+  /**
+   * {@return the program of that name}
+   *
+   * @param program the name of its function in the C source
+   * @throws NotFoundException if there is none, with the names that there are
+   */
+  public BpfProgram program(String program) {
+    return shared(() -> find(programs, program, "program"));
+  }
+
+  /**
+   * {@return a global variable's memory: live both ways once the object is loaded} Until then it is
+   * what the variable will begin with, and the segment is dead after {@link #load()}. A variable in
+   * {@code .rodata} can be written before the load alone; then its segment is read-only. The
+   * segment is dead after {@link #close}.
+   *
+   * @param variable its name in the C source
+   * @throws NotFoundException if there is none, with the names that there are
+   * @throws KernelException if the kernel does not map its section
+   */
+  public MemorySegment global(String variable) {
+    return alone(
+        () -> {
+          requireNotClosed();
+          Btf.Variable place = find(variables, variable, "global variable");
+          MemorySegment section = sections.get(place.section());
+          if (section == null) {
+            section = section(variable, place);
+            sections.put(place.section(), section);
+          }
+          return section.asSlice(place.offset(), place.size());
+        });
+  }
+
+  private MemorySegment section(String variable, Btf.Variable place) {
+    MemorySegment map = LibBpf.findMap(object, place.section());
+    MemorySegment values =
+        map == null
+            ? null
+            : state == State.LOADED
+                ? LibBpf.mapValues(map, arena)
+                : LibBpf.initialValue(map, beforeLoad);
+    if (values == null) {
+      throw new NotFoundException(
+          "find global variable",
+          variable + " in " + name,
+          null,
+          "its section " + place.section() + " has no memory of its own",
+          "declare it as a plain global, volatile const for .rodata");
+    }
+    return values;
+  }
+
+  private <T> T find(Map<String, T> things, String wanted, String kind) {
+    Objects.requireNonNull(wanted, kind + " is null: name one");
+    T found = things.get(wanted);
+    if (found == null) {
+      String names =
+          things.keySet().stream().sorted().collect(Collectors.joining(", ", "it has ", ""));
+      throw new NotFoundException(
+          "find " + kind,
+          wanted + " in " + name,
+          null,
+          "there is no such " + kind,
+          things.isEmpty() ? "it has none" : names);
+    }
+    return found;
+  }
+
+  /** Runs what must not meet a close, on a loaded object. */
+  <T> T whileLoaded(Supplier<T> use) {
+    return shared(
+        () -> {
+          requireLoaded();
+          return use.get();
+        });
+  }
+
+  /** Runs what must come before the load. */
+  void beforeLoad(String what, Runnable use) {
+    Object ignored =
+        alone(
+            () -> {
+              requireNotClosed();
+              if (state != State.OPEN) {
+                throw new IllegalStateException(
+                    what + " is set before the object is loaded: BpfObject.open, set it, load()");
+              }
+              use.run();
+              return null;
+            });
+  }
+
+  /** Makes a link that ends with this object at the latest. */
+  BpfLink attach(Supplier<MemorySegment> attach) {
+    return alone(
+        () -> {
+          requireLoaded();
+          BpfLink link = new BpfLink(this, attach.get());
+          links.add(link);
+          return link;
+        });
+  }
+
+  void detach(BpfLink link, MemorySegment pointer) {
+    Object ignored =
+        alone(
+            () -> {
+              if (links.remove(link)) {
+                LibBpf.destroy(pointer);
+              }
+              return null;
+            });
+  }
+
+  int fd(BpfLink link, MemorySegment pointer) {
+    return shared(
+        () -> {
+          if (!links.contains(link)) {
+            throw new IllegalStateException("the link is closed");
+          }
+          return LibBpf.linkFd(pointer);
+        });
+  }
+
+  private void requireNotClosed() {
+    if (state == State.CLOSED) {
+      throw new IllegalStateException("the object " + name + " is closed");
+    }
+  }
+
+  private void requireLoaded() {
+    requireNotClosed();
+    if (state != State.LOADED) {
+      throw new IllegalStateException("the object " + name + " is not loaded yet: call load()");
+    }
+  }
+
+  private static String lower(State state) {
+    return state == State.LOADED ? "loaded already" : "closed";
+  }
+
+  <T> T shared(Supplier<T> use) {
+    lock.readLock().lock();
+    try {
+      requireNotClosed();
+      return use.get();
+    } finally {
+      lock.readLock().unlock();
+    }
+  }
+
+  private <T extends @Nullable Object> T alone(Supplier<T> use) {
+    lock.writeLock().lock();
+    try {
+      return use.get();
+    } finally {
+      lock.writeLock().unlock();
+    }
+  }
+
+  /** Detaches, unpins and frees what the object has in the kernel. A second call does nothing. */
+  @Override
+  public void close() {
+    Object ignored =
+        alone(
+            () -> {
+              if (state != State.CLOSED) {
+                if (state == State.OPEN) {
+                  beforeLoad.close();
+                }
+                free();
+                state = State.CLOSED;
+              }
+              return null;
+            });
+  }
+
+  private void free() {
+    for (BpfLink link : List.copyOf(links)) {
+      link.close();
+    }
+    maps.values().forEach(BpfMap::removePins);
+    sections.clear();
+    arena.close();
+    LibBpf.close(object);
+  }
+
+  @Override
+  public String toString() {
+    return "BpfObject[" + name + "]";
+  }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bpf;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.kernel.LibBpf;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+
+/** A program of a {@link BpfObject}. */
+public final class BpfProgram {
+
+  private final BpfObject object;
+  private final MemorySegment program;
+  private final String name;
+  private final String section;
+
+  BpfProgram(BpfObject object, MemorySegment program) {
+    this.object = object;
+    this.program = program;
+    this.name = LibBpf.programName(program);
+    this.section = LibBpf.sectionName(program);
+  }
+
+  /** {@return the name of its function in the C source} */
+  public String name() {
+    return name;
+  }
+
+  /** {@return its section, such as {@code tp_btf/sched_switch}} */
+  public String section() {
+    return section;
+  }
+
+  /**
+   * {@return the program's descriptor, which stays the object's}
+   *
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public int fd() {
+    return object.whileLoaded(() -> LibBpf.programFd(program));
+  }
+
+  /**
+   * Runs the program once, in the calling thread, without attaching it ({@code BPF_PROG_TEST_RUN}).
+   * The current task that it sees is this thread's.
+   *
+   * @return what the program returned
+   * @throws NotSupportedException if the kernel cannot run programs of this type so; it can those of
+   *     {@code SEC("syscall")} and {@code SEC("raw_tp")}
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses for another reason
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public int run() {
+    return object.whileLoaded(() -> LibBpf.run(program, MemorySegment.NULL));
+  }
+
+  /**
+   * Runs the program once, in the calling thread, with a context.
+   *
+   * @param context what the program gets as its argument, in a form that its type knows; a {@code
+   *     SEC("syscall")} program may write to it, and this segment then has what it wrote
+   * @return what the program returned
+   * @throws NotSupportedException if the kernel cannot run programs of this type so
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses for another reason
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public int run(MemorySegment context) {
+    Objects.requireNonNull(context, "context is null: pass one, or call run()");
+    return object.whileLoaded(
+        () -> {
+          if (context.isNative()) {
+            return LibBpf.run(program, context);
+          }
+          try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = arena.allocate(context.byteSize(), Long.BYTES).copyFrom(context);
+            int result = LibBpf.run(program, copy);
+            MemorySegment ignored = context.copyFrom(copy);
+            return result;
+          }
+        });
+  }
+
+  /**
+   * Attaches the program where its section says.
+   *
+   * @return the link, which ends with the object at the latest
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel has no such place, or refuses
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public BpfLink attach() {
+    return object.attach(() -> LibBpf.attachProgram(program));
+  }
+
+  @Override
+  public String toString() {
+    return "BpfProgram[" + name + " in " + section + "]";
+  }
+}

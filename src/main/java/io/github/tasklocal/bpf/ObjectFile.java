@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bpf;
+
+import io.github.tasklocal.ObjectLoadException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+
+/** A look at an object file before libbpf gets it, whose words for a bad one help nobody. */
+final class ObjectFile {
+
+  private static final int HEADER = 64;
+  private static final int MAGIC = 0x7f454c46;
+  private static final int CLASS_64 = 2;
+  private static final int LITTLE_ENDIAN = 1;
+  private static final int MACHINE_BPF = 247;
+
+  private ObjectFile() {}
+
+  /** Checks the ELF header, and that the file reaches as far as the header says. */
+  static void check(byte[] file, String name) {
+    if (file.length == 0) {
+      throw refused(name, "the file is empty");
+    }
+    if (file.length < HEADER || ByteBuffer.wrap(file).getInt(0) != MAGIC) {
+      throw refused(name, "its " + file.length + " bytes are no ELF object file");
+    }
+    boolean little = file[5] == LITTLE_ENDIAN;
+    if (file[4] != CLASS_64
+        || little != (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN)) {
+      throw refused(
+          name,
+          "it is for a machine of %d bits, %s-endian; this one has 64 and is %s"
+              .formatted(file[4] * 32, little ? "little" : "big", ByteOrder.nativeOrder()));
+    }
+    ByteBuffer elf = ByteBuffer.wrap(file).order(ByteOrder.nativeOrder());
+    int machine = Short.toUnsignedInt(elf.getShort(18));
+    if (machine != MACHINE_BPF) {
+      throw refused(
+          name,
+          "it is for the processor with ELF number " + machine + ", not for BPF (" + MACHINE_BPF + ")");
+    }
+    long sections = elf.getLong(40);
+    long end =
+        sections + (long) Short.toUnsignedInt(elf.getShort(58)) * Short.toUnsignedInt(elf.getShort(60));
+    if (sections < 0 || end > file.length) {
+      throw refused(
+          name, "it is cut: it has " + file.length + " bytes, its section table ends at " + end);
+    }
+  }
+
+  private static ObjectLoadException refused(String name, String problem) {
+    return new ObjectLoadException(
+        "open object",
+        name,
+        null,
+        problem,
+        "compile it with clang -target bpf -O2 -g, and check that the file is whole",
+        "");
+  }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.NotSupportedException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/**
+ * Errno: captured in the downcall, by name, and as an exception that says what mends it. The numbers
+ * are those of asm-generic, which x86-64, arm64 and riscv share.
+ */
+@SuppressWarnings("restricted")
+public final class Errno {
+
+  static final int EPERM = 1;
+  static final int ENOENT = 2;
+  static final int ESRCH = 3;
+  static final int EBADF = 9;
+  static final int ENOMEM = 12;
+  static final int EACCES = 13;
+  static final int EEXIST = 17;
+  static final int EINVAL = 22;
+  static final int ENFILE = 23;
+  static final int EMFILE = 24;
+  static final int ENOSPC = 28;
+  static final int EROFS = 30;
+  static final int ENOSYS = 38;
+  static final int ENOTSUPP = 524;
+
+  private static final StructLayout STATE = Linker.Option.captureStateLayout();
+  private static final VarHandle VALUE = STATE.varHandle(groupElement("errno"));
+
+  private static final Map<Integer, String> NAMES =
+      Map.ofEntries(
+          Map.entry(1, "EPERM"),
+          Map.entry(2, "ENOENT"),
+          Map.entry(3, "ESRCH"),
+          Map.entry(4, "EINTR"),
+          Map.entry(5, "EIO"),
+          Map.entry(6, "ENXIO"),
+          Map.entry(7, "E2BIG"),
+          Map.entry(8, "ENOEXEC"),
+          Map.entry(9, "EBADF"),
+          Map.entry(10, "ECHILD"),
+          Map.entry(11, "EAGAIN"),
+          Map.entry(12, "ENOMEM"),
+          Map.entry(13, "EACCES"),
+          Map.entry(14, "EFAULT"),
+          Map.entry(15, "ENOTBLK"),
+          Map.entry(16, "EBUSY"),
+          Map.entry(17, "EEXIST"),
+          Map.entry(18, "EXDEV"),
+          Map.entry(19, "ENODEV"),
+          Map.entry(20, "ENOTDIR"),
+          Map.entry(21, "EISDIR"),
+          Map.entry(22, "EINVAL"),
+          Map.entry(23, "ENFILE"),
+          Map.entry(24, "EMFILE"),
+          Map.entry(25, "ENOTTY"),
+          Map.entry(26, "ETXTBSY"),
+          Map.entry(27, "EFBIG"),
+          Map.entry(28, "ENOSPC"),
+          Map.entry(29, "ESPIPE"),
+          Map.entry(30, "EROFS"),
+          Map.entry(31, "EMLINK"),
+          Map.entry(32, "EPIPE"),
+          Map.entry(33, "EDOM"),
+          Map.entry(34, "ERANGE"),
+          Map.entry(35, "EDEADLK"),
+          Map.entry(36, "ENAMETOOLONG"),
+          Map.entry(37, "ENOLCK"),
+          Map.entry(38, "ENOSYS"),
+          Map.entry(39, "ENOTEMPTY"),
+          Map.entry(40, "ELOOP"),
+          Map.entry(61, "ENODATA"),
+          Map.entry(62, "ETIME"),
+          Map.entry(71, "EPROTO"),
+          Map.entry(75, "EOVERFLOW"),
+          Map.entry(90, "EMSGSIZE"),
+          Map.entry(95, "EOPNOTSUPP"),
+          Map.entry(98, "EADDRINUSE"),
+          Map.entry(105, "ENOBUFS"),
+          Map.entry(107, "ENOTCONN"),
+          Map.entry(110, "ETIMEDOUT"),
+          Map.entry(524, "ENOTSUPP"));
+
+  private Errno() {}
+
+  /** {@return the name of an errno, such as {@code EPERM}} */
+  public static String name(int errno) {
+    return NAMES.getOrDefault(errno, "errno " + errno);
+  }
+
+  /** Links a function so that its first argument, from {@link #allocate}, receives errno. */
+  static MethodHandle capturing(
+      MemorySegment address, FunctionDescriptor descriptor, Linker.Option... options) {
+    Linker.Option[] all =
+        Stream.concat(Stream.of(options), Stream.of(Linker.Option.captureCallState("errno")))
+            .toArray(Linker.Option[]::new);
+    return Linker.nativeLinker().downcallHandle(address, descriptor, all);
+  }
+
+  static MemorySegment allocate(Arena arena) {
+    return arena.allocate(STATE);
+  }
+
+  /** {@return the errno that the last failed call left} */
+  static int of(MemorySegment state) {
+    return (int) VALUE.get(state, 0L);
+  }
+
+  /** What a call through a method handle threw: ours as it is, anything else is a defect. */
+  static RuntimeException unexpected(Throwable e) {
+    return switch (e) {
+      case RuntimeException ours -> ours;
+      case Error error -> throw error;
+      default -> new IllegalStateException(e);
+    };
+  }
+
+  /**
+   * {@return the exception for an errno that says all by itself}
+   *
+   * @param operation what was tried
+   * @param subject what it was tried on
+   * @param errno the positive number
+   */
+  public static KernelException failure(String operation, String subject, int errno) {
+    String name = name(errno);
+    return switch (errno) {
+      case EPERM, EACCES ->
+          new NotPermittedException(
+              operation,
+              subject,
+              name,
+              "not allowed to this process",
+              "run as root or with CAP_BPF and CAP_PERFMON; a container's seccomp profile must"
+                  + " allow bpf and pidfd_open");
+      case ENOENT ->
+          new NotFoundException(
+              operation, subject, name, "there is no such thing", "check the name");
+      case ENOSYS, ENOTSUPP ->
+          new NotSupportedException(
+              operation,
+              subject,
+              name,
+              "this kernel does not do that",
+              "needs kernel 6.13 or newer for task local data; this is " + KernelVersion.RUNNING);
+      case EMFILE, ENFILE ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "no file descriptor is left",
+              "raise the limit of open files (ulimit -n)");
+      case ENOMEM ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "the kernel has no memory for it",
+              "raise the memory limit of the control group, or the memlock limit (ulimit -l)");
+      default ->
+          new KernelException(
+              operation, subject, name, "the kernel refused it", "see errno " + errno + " of bpf(2)");
+    };
+  }
+}

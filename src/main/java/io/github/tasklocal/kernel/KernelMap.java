@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.libbpf.bpf_map_info;
+import io.github.tasklocal.libbpf.libbpf_h;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** A descriptor of a BPF map, ours to close, with what the kernel says of the map. */
+public final class KernelMap implements AutoCloseable {
+
+  /** The kernel's number for {@code BPF_MAP_TYPE_TASK_STORAGE}. */
+  public static final int TASK_STORAGE = 29;
+
+  /** The kernel's number for {@code BPF_MAP_TYPE_STRUCT_OPS}. */
+  public static final int STRUCT_OPS = 26;
+
+  private final int fd;
+  private final String origin;
+  private final int id;
+  private final int type;
+  private final int valueSize;
+  private final String name;
+  private final int btfId;
+  private final int btfValueType;
+
+  private KernelMap(int fd, String origin, MemorySegment info) {
+    this.fd = fd;
+    this.origin = origin;
+    this.id = bpf_map_info.id(info);
+    this.type = bpf_map_info.type(info);
+    this.valueSize = bpf_map_info.value_size(info);
+    this.name = bpf_map_info.name(info).getString(0);
+    this.btfId = bpf_map_info.btf_id(info);
+    this.btfValueType = bpf_map_info.btf_value_type_id(info);
+  }
+
+  /**
+   * Opens a pinned map.
+   *
+   * @param path the pin
+   * @return the open map
+   * @throws NotFoundException if there is no such file
+   * @throws WrongObjectException if the file is no pinned map
+   * @throws NotPermittedException if the modes of the file or of a folder above forbid it
+   * @throws KernelException if libbpf is missing or the kernel refuses
+   */
+  public static KernelMap open(Path path) {
+    String operation = "open map";
+    Pin.requirePin(operation, path);
+    LibBpf.require(operation, path.toString());
+    int fd;
+    try (Arena arena = Arena.ofConfined()) {
+      fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
+    }
+    if (fd < 0) {
+      throw Errno.failure(operation, path.toString(), -fd);
+    }
+    return take(fd, operation, path.toString());
+  }
+
+  /**
+   * Duplicates a descriptor that the process holds.
+   *
+   * @param fd the descriptor, which stays the caller's
+   * @return the map, with a descriptor of its own
+   * @throws WrongObjectException if the descriptor is not open, or is no map's
+   * @throws KernelException if libbpf is missing or the kernel refuses
+   */
+  public static KernelMap duplicate(int fd) {
+    String operation = "open map";
+    String subject = "fd " + fd;
+    LibBpf.require(operation, subject);
+    int copy = Libc.duplicate(fd);
+    if (copy == -Errno.EBADF) {
+      throw new WrongObjectException(
+          operation,
+          subject,
+          Errno.name(Errno.EBADF),
+          "the descriptor is not open",
+          "pass the descriptor of a map that is open in this process");
+    }
+    if (copy < 0) {
+      throw Errno.failure(operation, subject, -copy);
+    }
+    return take(copy, operation, subject);
+  }
+
+  /** Takes a descriptor over; closes it if it is no map's. */
+  private static KernelMap take(int fd, String operation, String subject) {
+    boolean kept = false;
+    try (Arena arena = Arena.ofConfined()) {
+      String kind = kind(fd);
+      if (!kind.equals("BPF map")) {
+        throw new WrongObjectException(
+            operation,
+            subject,
+            null,
+            "it is a " + kind + ", not a map",
+            "name a map of task storage, such as task_local_data_map");
+      }
+      MemorySegment info = bpf_map_info.allocate(arena);
+      MemorySegment size = arena.allocateFrom(JAVA_INT, (int) bpf_map_info.sizeof());
+      int error = libbpf_h.bpf_obj_get_info_by_fd(fd, info, size);
+      if (error < 0) {
+        throw Errno.failure(operation, subject, -error);
+      }
+      KernelMap map = new KernelMap(fd, subject, info);
+      kept = true;
+      return map;
+    } finally {
+      if (!kept) {
+        Libc.close(fd);
+      }
+    }
+  }
+
+  /** {@return what a descriptor is: a BPF map, program, link, or another file} */
+  private static String kind(int fd) {
+    String target;
+    try {
+      target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd)).toString();
+    } catch (IOException e) {
+      return "BPF map"; // no procfs: let the kernel's own answer decide
+    }
+    return switch (target) {
+      case "anon_inode:bpf-map" -> "BPF map";
+      case "anon_inode:bpf-prog" -> "BPF program";
+      case "anon_inode:bpf_link", "anon_inode:bpf-link" -> "BPF link";
+      default -> target.startsWith("anon_inode:") ? target.substring(11) : "file (" + target + ")";
+    };
+  }
+
+  /** {@return the descriptor} */
+  public int fd() {
+    return fd;
+  }
+
+  /** {@return the map's id, which the kernel gives to no other map while this one exists} */
+  public int id() {
+    return id;
+  }
+
+  /** {@return the map's type, such as {@link #TASK_STORAGE}} */
+  public int type() {
+    return type;
+  }
+
+  /** {@return the size of the map's values in bytes} */
+  public int valueSize() {
+    return valueSize;
+  }
+
+  /** {@return the map's name, which the kernel cuts after 15 bytes} */
+  public String name() {
+    return name;
+  }
+
+  /**
+   * {@return the name of the struct that the values are, or null where this process may not read
+   * it (that takes CAP_SYS_ADMIN) or the map has none}
+   */
+  public @Nullable String valueType() {
+    return btfId == 0 || btfValueType == 0 ? null : Btf.kernelTypeName(btfId, btfValueType);
+  }
+
+  @Override
+  public void close() {
+    Libc.close(fd);
+  }
+
+  @Override
+  public String toString() {
+    return "map " + origin + " (\"" + name + "\", id " + id + ")";
+  }
+}

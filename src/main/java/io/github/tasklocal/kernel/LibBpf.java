@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.libbpf.bpf_object_open_opts;
+import io.github.tasklocal.libbpf.bpf_test_run_opts;
+import io.github.tasklocal.libbpf.libbpf_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * libbpf's objects, maps, programs and links. Pointers are libbpf's; who passes one here holds what
+ * it points into. Functions of libbpf 1.x return a negative errno, or null and set errno.
+ */
+@SuppressWarnings("restricted")
+public final class LibBpf {
+
+  private LibBpf() {}
+
+  /** The library, looked up once. */
+  private static final class Library {
+    static final @Nullable Throwable MISSING = load();
+
+    private static @Nullable Throwable load() {
+      try {
+        int ignored = libbpf_h.libbpf_major_version();
+        LibBpfLog.silence();
+        return null;
+      } catch (LinkageError e) {
+        return e.getCause() == null ? e : e.getCause();
+      }
+    }
+  }
+
+  private static final class OpenMem {
+    static final MethodHandle HANDLE =
+        Errno.capturing(
+            libbpf_h.bpf_object__open_mem$address(), libbpf_h.bpf_object__open_mem$descriptor());
+  }
+
+  private static final class Attach {
+    static final MethodHandle PROGRAM =
+        Errno.capturing(
+            libbpf_h.bpf_program__attach$address(), libbpf_h.bpf_program__attach$descriptor());
+  }
+
+  private static final class AttachStructOps {
+    static final MethodHandle MAP =
+        Errno.capturing(
+            libbpf_h.bpf_map__attach_struct_ops$address(),
+            libbpf_h.bpf_map__attach_struct_ops$descriptor());
+  }
+
+  /**
+   * Loads libbpf, if this has not happened yet.
+   *
+   * @param operation what needs it
+   * @param subject on what
+   * @throws NotSupportedException if there is no Linux, or no libbpf 1.x
+   */
+  public static void require(String operation, String subject) {
+    if (!System.getProperty("os.name", "").equals("Linux")) {
+      throw new NotSupportedException(
+          operation,
+          subject,
+          null,
+          "BPF is a part of Linux, this is " + System.getProperty("os.name"),
+          "run it on Linux 6.13 or newer; without a map, values are plain thread memory");
+    }
+    if (Library.MISSING != null) {
+      throw new NotSupportedException(
+          operation,
+          subject,
+          null,
+          "libbpf.so.1 cannot be used (" + Library.MISSING.getMessage() + ")",
+          "install libbpf 1.1 or newer (Debian and Ubuntu: apt-get install libbpf1)");
+    }
+  }
+
+  /** {@return the version of the libbpf in use, such as {@code v1.1}; it must be loaded} */
+  public static String version() {
+    return libbpf_h.libbpf_version_string().getString(0);
+  }
+
+  /**
+   * Opens an object file in memory.
+   *
+   * @param bytes the file, which must stay until the object is closed
+   * @param name what messages and the names of its global-data maps begin with
+   * @return a {@code struct bpf_object *}, for {@link #close}
+   * @throws ObjectLoadException if libbpf cannot read it
+   */
+  public static MemorySegment open(MemorySegment bytes, String name) {
+    LibBpfLog.begin();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment options = bpf_object_open_opts.allocate(arena);
+      bpf_object_open_opts.sz(options, bpf_object_open_opts.sizeof());
+      bpf_object_open_opts.object_name(options, arena.allocateFrom(name));
+      MemorySegment errno = Errno.allocate(arena);
+      MemorySegment object =
+          (MemorySegment) OpenMem.HANDLE.invokeExact(errno, bytes, bytes.byteSize(), options);
+      if (object.address() == 0) {
+        String log = LibBpfLog.text();
+        throw new ObjectLoadException(
+            "open object",
+            name,
+            Errno.name(Errno.of(errno)),
+            "libbpf cannot read it" + LibBpfLog.summary(log),
+            "compile it with clang -target bpf -O2 -g, and check that the file is whole",
+            log);
+      }
+      return object;
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    } finally {
+      LibBpfLog.end();
+    }
+  }
+
+  /**
+   * Loads an opened object into the kernel.
+   *
+   * @throws ObjectLoadException if libbpf or the verifier refuses it
+   * @throws NotPermittedException if the process may not load programs
+   * @throws NotSupportedException if the kernel is too old for its maps
+   */
+  public static void load(MemorySegment object, String name) {
+    String operation = "load object";
+    LibBpfLog.begin();
+    try {
+      int error = libbpf_h.bpf_object__load(object);
+      if (error >= 0) {
+        return;
+      }
+      String log = LibBpfLog.text();
+      if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
+        throw Errno.failure(operation, name, -error);
+      }
+      if (!KernelVersion.RUNNING.atLeast(6, 13) && usesTaskStorage(object)) {
+        throw new NotSupportedException(
+            operation,
+            name,
+            Errno.name(-error),
+            "its map of task storage holds pointers to user memory" + LibBpfLog.summary(log),
+            "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+      }
+      throw new ObjectLoadException(
+          operation,
+          name,
+          Errno.name(-error),
+          (LibBpfLog.fromVerifier(log) ? "the verifier refused it" : "libbpf refused it")
+              + LibBpfLog.summary(log),
+          "the whole log is in the exception (log())",
+          log);
+    } finally {
+      LibBpfLog.end();
+    }
+  }
+
+  private static boolean usesTaskStorage(MemorySegment object) {
+    return maps(object).stream()
+        .anyMatch(map -> libbpf_h.bpf_map__type(map) == KernelMap.TASK_STORAGE);
+  }
+
+  /** Closes an object and all that belongs to it but its links. */
+  public static void close(MemorySegment object) {
+    libbpf_h.bpf_object__close(object);
+  }
+
+  /** {@return an object's maps} */
+  public static List<MemorySegment> maps(MemorySegment object) {
+    return all(map -> libbpf_h.bpf_object__next_map(object, map));
+  }
+
+  /** {@return an object's programs} */
+  public static List<MemorySegment> programs(MemorySegment object) {
+    return all(program -> libbpf_h.bpf_object__next_program(object, program));
+  }
+
+  private static List<MemorySegment> all(UnaryOperator<MemorySegment> next) {
+    List<MemorySegment> found = new ArrayList<>();
+    for (MemorySegment each = next.apply(MemorySegment.NULL);
+        each.address() != 0;
+        each = next.apply(each)) {
+      found.add(each);
+    }
+    return found;
+  }
+
+  /** {@return the map of that name, or null; {@code .bss} and its like go by their sections} */
+  public static @Nullable MemorySegment findMap(MemorySegment object, String name) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment map =
+          libbpf_h.bpf_object__find_map_by_name(object, arena.allocateFrom(name));
+      return map.address() == 0 ? null : map;
+    }
+  }
+
+  /** {@return a map's name in its object} */
+  public static String mapName(MemorySegment map) {
+    return libbpf_h.bpf_map__name(map).getString(0);
+  }
+
+  /** {@return a map's descriptor; only of use once the object is loaded} */
+  public static int mapFd(MemorySegment map) {
+    return libbpf_h.bpf_map__fd(map);
+  }
+
+  /** {@return a map's type, such as {@link KernelMap#TASK_STORAGE}} */
+  public static int mapType(MemorySegment map) {
+    return libbpf_h.bpf_map__type(map);
+  }
+
+  /** {@return the size of a map's keys in bytes} */
+  public static int keySize(MemorySegment map) {
+    return libbpf_h.bpf_map__key_size(map);
+  }
+
+  /** {@return the size of a map's values in bytes} */
+  public static int valueSize(MemorySegment map) {
+    return libbpf_h.bpf_map__value_size(map);
+  }
+
+  /** {@return how many entries a map can hold; 0 where nothing limits them} */
+  public static int maxEntries(MemorySegment map) {
+    return libbpf_h.bpf_map__max_entries(map);
+  }
+
+  /** Says how many entries a map shall hold; before the object is loaded. */
+  public static void setMaxEntries(MemorySegment map, int entries) {
+    int error = libbpf_h.bpf_map__set_max_entries(map, entries);
+    if (error < 0) {
+      throw Errno.failure("set max_entries of map", mapName(map), -error);
+    }
+  }
+
+  /** Says where loading pins a map or takes it from; null for nowhere. */
+  public static void setPinPath(MemorySegment map, @Nullable Path path) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text =
+          path == null ? MemorySegment.NULL : arena.allocateFrom(path.toString());
+      int error = libbpf_h.bpf_map__set_pin_path(map, text);
+      if (error < 0) {
+        throw Errno.failure("set pin path of map", mapName(map), -error);
+      }
+    }
+  }
+
+  /** Pins a map, program or link at a path where nothing is. */
+  public static void pin(int fd, Path path) {
+    try (Arena arena = Arena.ofConfined()) {
+      int error = libbpf_h.bpf_obj_pin(fd, arena.allocateFrom(path.toString()));
+      if (error < 0) {
+        throw Errno.failure("pin at", path.toString(), -error);
+      }
+    }
+  }
+
+  /**
+   * {@return what a map of global data will hold once its object is loaded, to be written to before;
+   * or null where it is no such map}
+   */
+  public static @Nullable MemorySegment initialValue(MemorySegment map, Arena arena) {
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment size = call.allocate(JAVA_LONG);
+      MemorySegment value = libbpf_h.bpf_map__initial_value(map, size);
+      return value.address() == 0 ? null : value.reinterpret(size.get(JAVA_LONG, 0), arena, null);
+    }
+  }
+
+  /**
+   * {@return the live values of a loaded map of global data, read-only for {@code .rodata}}
+   *
+   * @param arena unmaps them at its end
+   */
+  public static MemorySegment mapValues(MemorySegment map, Arena arena) {
+    String name = mapName(map);
+    int size = valueSize(map);
+    return Libc.map(mapFd(map), size, !name.contains(".rodata"), arena, name);
+  }
+
+  /** {@return where the object's global variables lie, by name} */
+  public static Map<String, Btf.Variable> variables(MemorySegment object) {
+    MemorySegment btf = libbpf_h.bpf_object__btf(object);
+    return btf.address() == 0 ? Map.of() : Btf.variables(btf);
+  }
+
+  /** {@return the program of that name, or null} */
+  public static @Nullable MemorySegment findProgram(MemorySegment object, String name) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment program =
+          libbpf_h.bpf_object__find_program_by_name(object, arena.allocateFrom(name));
+      return program.address() == 0 ? null : program;
+    }
+  }
+
+  /** {@return a program's name} */
+  public static String programName(MemorySegment program) {
+    return libbpf_h.bpf_program__name(program).getString(0);
+  }
+
+  /** {@return a program's section, such as {@code tp_btf/sched_switch}} */
+  public static String sectionName(MemorySegment program) {
+    return libbpf_h.bpf_program__section_name(program).getString(0);
+  }
+
+  /** {@return a program's descriptor; only of use once the object is loaded} */
+  public static int programFd(MemorySegment program) {
+    return libbpf_h.bpf_program__fd(program);
+  }
+
+  /**
+   * Runs a program once in the calling thread ({@code BPF_PROG_TEST_RUN}).
+   *
+   * @param program a loaded program
+   * @param context what the program gets as its context, or {@link MemorySegment#NULL}
+   * @return what the program returned
+   * @throws NotSupportedException if programs of its type cannot be run
+   * @throws KernelException if the kernel refuses
+   */
+  public static int run(MemorySegment program, MemorySegment context) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment options = bpf_test_run_opts.allocate(arena);
+      bpf_test_run_opts.sz(options, bpf_test_run_opts.sizeof());
+      bpf_test_run_opts.ctx_in(options, context);
+      bpf_test_run_opts.ctx_size_in(options, Math.toIntExact(context.byteSize()));
+      int error = libbpf_h.bpf_prog_test_run_opts(programFd(program), options);
+      if (error == -Errno.ENOTSUPP) {
+        throw new NotSupportedException(
+            "run program",
+            programName(program),
+            Errno.name(-error),
+            "the kernel cannot test-run programs of section " + sectionName(program),
+            "attach it, or put it into SEC(\"syscall\")");
+      }
+      if (error < 0) {
+        throw Errno.failure("run program", programName(program), -error);
+      }
+      return bpf_test_run_opts.retval(options);
+    }
+  }
+
+  /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which a program is attached} */
+  public static MemorySegment attachProgram(MemorySegment program) {
+    return attach(
+        Attach.PROGRAM,
+        program,
+        "attach program",
+        programName(program) + " (" + sectionName(program) + ")");
+  }
+
+  /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached} */
+  public static MemorySegment attachStructOps(MemorySegment map) {
+    return attach(AttachStructOps.MAP, map, "attach struct_ops map", mapName(map));
+  }
+
+  private static MemorySegment attach(
+      MethodHandle handle, MemorySegment target, String operation, String subject) {
+    LibBpfLog.begin();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      MemorySegment link = (MemorySegment) handle.invokeExact(errno, target);
+      if (link.address() == 0) {
+        int number = Errno.of(errno);
+        if (number == Errno.EPERM || number == Errno.EACCES) {
+          throw Errno.failure(operation, subject, number);
+        }
+        throw new KernelException(
+            operation,
+            subject,
+            Errno.name(number),
+            "it cannot be attached" + LibBpfLog.summary(LibBpfLog.text()),
+            "check the section's name against this kernel; SEC(\"tp/...\") needs tracefs:"
+                + " mount -t tracefs tracefs /sys/kernel/tracing");
+      }
+      return link;
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    } finally {
+      LibBpfLog.end();
+    }
+  }
+
+  /** Detaches and frees a link. */
+  public static void destroy(MemorySegment link) {
+    int ignored = libbpf_h.bpf_link__destroy(link);
+  }
+
+  /** {@return a link's descriptor} */
+  public static int linkFd(MemorySegment link) {
+    return libbpf_h.bpf_link__fd(link);
+  }
+}

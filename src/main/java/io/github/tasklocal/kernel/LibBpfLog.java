@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+
+import io.github.tasklocal.libbpf.libbpf_h;
+import io.github.tasklocal.libbpf.libbpf_print_fn_t;
+import io.github.tasklocal.libbpf.libc_h;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What libbpf prints: to the logger {@code io.github.tasklocal.libbpf} at level debug, and into the
+ * exception of the call that failed.
+ */
+@SuppressWarnings("restricted")
+final class LibBpfLog {
+
+  private static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
+  private static final ThreadLocal<@Nullable StringBuilder> COLLECTED = new ThreadLocal<>();
+
+  private LibBpfLog() {}
+
+  /** The callback, which is expensive to link and of use for objects alone. */
+  private static final class Callback {
+    static {
+      MemorySegment print = libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
+      MemorySegment ignored = libbpf_h.libbpf_set_print(print);
+    }
+
+    static void install() {}
+  }
+
+  /** Keeps libbpf from printing to stderr until objects are used. */
+  static void silence() {
+    MemorySegment ignored = libbpf_h.libbpf_set_print(MemorySegment.NULL);
+  }
+
+  /** Begins to collect what the calling thread makes libbpf say. */
+  static void begin() {
+    Callback.install();
+    COLLECTED.set(new StringBuilder());
+  }
+
+  /** {@return what was said since {@link #begin}} */
+  static String text() {
+    StringBuilder text = COLLECTED.get();
+    return text == null ? "" : text.toString();
+  }
+
+  static void end() {
+    COLLECTED.remove();
+  }
+
+  /** {@return whether the log holds the verifier's words} */
+  static boolean fromVerifier(String log) {
+    return log.contains("BEGIN PROG LOAD LOG");
+  }
+
+  /** {@return the lines of a log that tell most, for a message; empty for an empty log} */
+  static String summary(String log) {
+    List<String> lines =
+        log.lines()
+            .map(line -> line.startsWith("libbpf: ") ? line.substring(8) : line)
+            .filter(line -> !line.isBlank())
+            .toList();
+    int end = lines.size();
+    for (int i = 0; i < lines.size(); i++) {
+      if (lines.get(i).startsWith("processed ") || lines.get(i).startsWith("-- END PROG LOAD LOG")) {
+        end = i;
+        break;
+      }
+    }
+    List<String> last = lines.subList(Math.max(0, end - 3), end);
+    return last.isEmpty() ? "" : ": " + String.join(" | ", last);
+  }
+
+  /** Called by libbpf from native code: nothing may be thrown from here. */
+  private static int print(int level, MemorySegment format, MemorySegment arguments) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment result = arena.allocate(ADDRESS);
+      int length = libc_h.vasprintf(result, format, arguments);
+      if (length < 0) {
+        return 0;
+      }
+      MemorySegment text = result.get(ADDRESS, 0).reinterpret(length + 1L);
+      try {
+        take(level, text.getString(0));
+      } finally {
+        libc_h.free(text);
+      }
+    } catch (Throwable e) {
+      return 0;
+    }
+    return 0;
+  }
+
+  private static void take(int level, String text) {
+    StringBuilder collected = COLLECTED.get();
+    if (collected != null && level == libbpf_h.LIBBPF_WARN()) {
+      collected.append(text);
+    }
+    LOGGER.log(Level.DEBUG, text.stripTrailing());
+  }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.libbpf.libc_h;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** The few calls of the C library. */
+@SuppressWarnings("restricted")
+public final class Libc {
+
+  private static final Path THREAD_SELF = Path.of("/proc/thread-self");
+
+  /** Same number on every architecture: all system calls from 424 on have that. */
+  private static final long SYS_PIDFD_OPEN = 434;
+
+  private static volatile boolean linked;
+
+  private Libc() {}
+
+  /** What is linked at the first call that needs it: it costs tens of milliseconds, once. */
+  private static final class Linked {
+    static final MethodHandle SYSCALL =
+        Errno.capturing(
+            libc_h.syscall.address(),
+            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            Linker.Option.firstVariadicArg(1));
+
+    static {
+      linked = true;
+    }
+  }
+
+  /** {@link #duplicate} is for maps by descriptor alone. */
+  private static final class Fcntl {
+    static final MethodHandle HANDLE =
+        Errno.capturing(
+            libc_h.fcntl.address(),
+            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT),
+            Linker.Option.firstVariadicArg(2));
+  }
+
+  private static final class Mmap {
+    static final MethodHandle HANDLE =
+        Errno.capturing(libc_h.mmap$address(), libc_h.mmap$descriptor());
+  }
+
+  /**
+   * {@return the kernel's id of the calling thread, or 0 where there is no Linux to ask} Linking a
+   * native function would cost a program that never opens a map tens of milliseconds, so that
+   * procfs is asked until one was linked.
+   */
+  public static int currentTid() {
+    if (linked) {
+      return libc_h.gettid();
+    }
+    try {
+      Path tid = Files.readSymbolicLink(THREAD_SELF).getFileName();
+      return tid == null ? 0 : Integer.parseInt(tid.toString());
+    } catch (IOException | NumberFormatException e) {
+      return 0;
+    }
+  }
+
+  /**
+   * Opens a pidfd for one thread ({@code PIDFD_THREAD}, which is {@code O_EXCL}; kernel 6.9).
+   *
+   * @return the descriptor, or a negative errno
+   */
+  static int pidfdOpen(int tid, MemorySegment errno) {
+    try {
+      long fd = (long) Linked.SYSCALL.invokeExact(errno, SYS_PIDFD_OPEN, (long) tid, (long) libc_h.O_EXCL());
+      return fd < 0 ? -Errno.of(errno) : (int) fd;
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+  }
+
+  /**
+   * Duplicates a descriptor, closed on exec.
+   *
+   * @return the new descriptor, or a negative errno
+   */
+  static int duplicate(int fd) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      int copy = (int) Fcntl.HANDLE.invokeExact(errno, fd, libc_h.F_DUPFD_CLOEXEC(), 0);
+      return copy < 0 ? -Errno.of(errno) : copy;
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+  }
+
+  /** Closes a descriptor. */
+  public static void close(int fd) {
+    int ignored = libc_h.close(fd);
+  }
+
+  /** {@return the size of a page of this machine in bytes} */
+  public static int pageSize() {
+    return libc_h.getpagesize();
+  }
+
+  /**
+   * Replaces the frame behind a page of private memory by a zeroed one, so that a BPF program that
+   * still holds the old frame reaches an orphan.
+   *
+   * @return false if the kernel would not, so that the page must never be used again
+   */
+  public static boolean dropFrame(long address, long size) {
+    MemorySegment page = MemorySegment.ofAddress(address);
+    return libc_h.madvise(page, size, libc_h.MADV_DONTNEED()) == 0
+        || libc_h.madvise(page, size, libc_h.MADV_DONTNEED_LOCKED()) == 0;
+  }
+
+  /**
+   * Maps the values of a BPF array.
+   *
+   * @param arena unmaps it at its end
+   * @return the memory; read-only where not {@code writable}, since a store there would be fatal
+   */
+  static MemorySegment map(int fd, long size, boolean writable, Arena arena, String subject) {
+    int protection = libc_h.PROT_READ() | (writable ? libc_h.PROT_WRITE() : 0);
+    MemorySegment memory;
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(call);
+      memory =
+          (MemorySegment)
+              Mmap.HANDLE.invokeExact(
+                  errno, MemorySegment.NULL, size, protection, libc_h.MAP_SHARED(), fd, 0L);
+      if (memory.address() == -1) {
+        throw Errno.failure("map the values of", subject, Errno.of(errno));
+      }
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+    MemorySegment mapped =
+        memory.reinterpret(size, arena, m -> { int ignored = libc_h.munmap(m, size); });
+    return writable ? mapped : mapped.asReadOnly();
+  }
+}

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * The one door to the kernel: calls of libbpf and libc, and what their failures mean. Nothing here
+ * is looked up before it is first needed.
+ */
+@NullMarked
+package io.github.tasklocal.kernel;
+
+import org.jspecify.annotations.NullMarked;

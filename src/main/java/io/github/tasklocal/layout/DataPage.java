@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A thread's page of values. One page serves the three wires:
+ *
+ * <pre>
+ *   0        8                                              4096
+ *   +--------+--------+--------+-----------------+------------+
+ *   | u64 8  | key 0  | key 1  | ...             |            |
+ *   +--------+--------+--------+-----------------+------------+
+ *   |        each value aligned to 8 bytes, offsets only grow
+ *   wire B reads its start offset here; A and C carry theirs in the map's value
+ * </pre>
+ */
+public final class DataPage {
+
+  /** The size in bytes of every page that is shared with the kernel, by all three wires. */
+  public static final int SIZE = 4096;
+
+  /** Where the first value lies, in bytes from the page's beginning. */
+  public static final int START = 8;
+
+  /** What values are aligned to, in bytes. */
+  public static final int ALIGNMENT = 8;
+
+  /** What one page can hold, in bytes. */
+  public static final int CAPACITY = SIZE - START;
+
+  private DataPage() {}
+
+  /**
+   * Makes a zeroed page one that wire B can read.
+   *
+   * @param page a whole page
+   */
+  public static void prepare(MemorySegment page) {
+    page.set(ValueLayout.JAVA_LONG, 0, START);
+  }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import io.github.tasklocal.DirectoryFullException;
+import io.github.tasklocal.InvalidKeyException;
+import io.github.tasklocal.KeyConflictException;
+import io.github.tasklocal.Wire;
+import java.lang.foreign.AddressLayout;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.PaddingLayout;
+import java.lang.foreign.SequenceLayout;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.CharBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+
+/**
+ * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. The
+ * same keys stand in two metadata pages, one in wire A's form and one in that of B and C.
+ */
+public final class KeyDirectory {
+
+  /** How many keys there can be. */
+  public static final int MAX_KEYS = MetadataA.ENTRIES;
+
+  /** The longest name, in bytes of UTF-8. */
+  public static final int MAX_NAME_BYTES = 61;
+
+  private final MemorySegment formA;
+  private final MemorySegment formB;
+  private final ConcurrentHashMap<String, Key> byName = new ConcurrentHashMap<>();
+  private final CopyOnWriteArrayList<Key> keys = new CopyOnWriteArrayList<>();
+  private int end = DataPage.START;
+
+  /**
+   * Makes an empty directory in two zeroed pages, which stay its own.
+   *
+   * @param formA the metadata page of wire A
+   * @param formB the metadata page of wires B and C
+   */
+  public KeyDirectory(MemorySegment formA, MemorySegment formB) {
+    this.formA = formA;
+    this.formB = formB;
+    MetadataB.prepare(formB);
+  }
+
+  /** {@return the address of the metadata page that a map of this wire points to} */
+  public long metadata(Wire wire) {
+    return (wire == Wire.A ? formA : formB).address();
+  }
+
+  /** {@return the keys in the order in which they were made} */
+  public List<Key> keys() {
+    return List.copyOf(keys);
+  }
+
+  /**
+   * Finds or makes a key. Of threads that race to make the same one, all get the same.
+   *
+   * @param name 1 to 61 bytes of UTF-8, no NUL
+   * @param layout of 1 byte to what the page still holds
+   * @return the key
+   * @throws InvalidKeyException if no page could hold such a name or layout
+   * @throws KeyConflictException if the name is taken by another layout
+   * @throws DirectoryFullException if 64 keys are there or the page has no room
+   */
+  public Key define(String name, MemoryLayout layout) {
+    Objects.requireNonNull(name, "name is null: a key has a name of 1 to 61 bytes of UTF-8");
+    Objects.requireNonNull(layout, "layout is null: a key has the layout of its values");
+    byte[] bytes = encode(name);
+    MemoryLayout natural = check(name, layout);
+    Key known = byName.get(name);
+    return known != null ? same(known, natural) : make(name, bytes, natural);
+  }
+
+  private synchronized Key make(String name, byte[] bytes, MemoryLayout layout) {
+    Key known = byName.get(name);
+    if (known != null) {
+      return same(known, layout);
+    }
+    int index = keys.size();
+    if (index == MAX_KEYS) {
+      throw new DirectoryFullException(
+          "no room for the key \"" + name + "\", all " + MAX_KEYS + " are taken",
+          "put several values into one key with a struct layout");
+    }
+    int left = DataPage.SIZE - end;
+    if (layout.byteSize() > left) {
+      throw new DirectoryFullException(
+          "the key \"%s\" needs %d bytes, the page has %d left of %d"
+              .formatted(name, layout.byteSize(), left, DataPage.CAPACITY),
+          "choose smaller layouts; each value takes a multiple of 8 bytes");
+    }
+    Key key = new Key(name, layout, index, end);
+    end = Math.toIntExact(end + roundUp(layout.byteSize()));
+    MetadataA.publish(formA, index, bytes, (short) key.offset());
+    if (index < MetadataB.ENTRIES) {
+      MetadataB.publish(formB, index, bytes, (short) key.size());
+    }
+    keys.add(key);
+    byName.put(name, key);
+    return key;
+  }
+
+  private static Key same(Key known, MemoryLayout layout) {
+    if (known.layout().equals(layout)) {
+      return known;
+    }
+    throw new KeyConflictException(
+        "the key \"%s\" is asked for as %s, and exists as %s"
+            .formatted(known.name(), describe(layout), describe(known.layout())),
+        "use the same layout everywhere, or another name");
+  }
+
+  private static String describe(MemoryLayout layout) {
+    String type = layout instanceof ValueLayout value ? value.carrier().getSimpleName() : layout + "";
+    return type + " of " + layout.byteSize() + " bytes";
+  }
+
+  private static long roundUp(long size) {
+    return (size + DataPage.ALIGNMENT - 1) & -DataPage.ALIGNMENT;
+  }
+
+  private static byte[] encode(String name) {
+    if (name.isEmpty()) {
+      throw new InvalidKeyException(
+          "the key's name is empty", "give it 1 to " + MAX_NAME_BYTES + " bytes of UTF-8");
+    }
+    int nul = name.indexOf('\0');
+    if (nul >= 0) {
+      throw new InvalidKeyException(
+          "the key's name has a NUL at character " + nul,
+          "leave it out: BPF programs read names as C strings");
+    }
+    byte[] bytes;
+    try {
+      var encoded = StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(name));
+      bytes = new byte[encoded.remaining()];
+      encoded.get(bytes);
+    } catch (CharacterCodingException e) {
+      InvalidKeyException invalid =
+          new InvalidKeyException(
+              "the key's name \"%s\" has half of a surrogate pair, which has no UTF-8 form"
+                  .formatted(name.replaceAll("\\p{Cs}", "\\\\u")),
+              "use whole characters");
+      invalid.initCause(e);
+      throw invalid;
+    }
+    if (bytes.length > MAX_NAME_BYTES) {
+      throw new InvalidKeyException(
+          "the key's name \"%s\" has %d bytes in UTF-8, at most %d fit"
+              .formatted(name, bytes.length, MAX_NAME_BYTES),
+          "choose a shorter one");
+    }
+    return bytes;
+  }
+
+  private static MemoryLayout check(String name, MemoryLayout layout) {
+    return switch (layout) {
+      case AddressLayout address ->
+          throw new InvalidKeyException(
+              "the key \"%s\" has the layout of an address".formatted(name),
+              "an address says nothing to a BPF program; use JAVA_LONG for the number");
+      case PaddingLayout padding ->
+          throw new InvalidKeyException(
+              "the key \"%s\" has the layout %s, padding alone".formatted(name, padding),
+              "use a value, struct, union or sequence layout");
+      case ValueLayout value -> {
+        if (value.order() != ByteOrder.nativeOrder()) {
+          throw new InvalidKeyException(
+              "the key \"%s\" has the byte order %s, this machine's is %s"
+                  .formatted(name, value.order(), ByteOrder.nativeOrder()),
+              "use the constants of ValueLayout, which have the machine's");
+        }
+        yield value.withoutName().withByteAlignment(value.byteSize());
+      }
+      case GroupLayout group -> checkSize(name, group.withoutName());
+      case SequenceLayout sequence -> checkSize(name, sequence.withoutName());
+    };
+  }
+
+  private static MemoryLayout checkSize(String name, MemoryLayout layout) {
+    if (layout.byteSize() == 0 || layout.byteSize() > DataPage.CAPACITY) {
+      throw new InvalidKeyException(
+          "the key \"%s\" has a layout of %d bytes".formatted(name, layout.byteSize()),
+          "a page holds values of 1 to " + DataPage.CAPACITY + " bytes");
+    }
+    if (layout.byteAlignment() > DataPage.ALIGNMENT) {
+      throw new InvalidKeyException(
+          "the key \"%s\" has a layout aligned to %d bytes".formatted(name, layout.byteAlignment()),
+          "values are aligned to " + DataPage.ALIGNMENT + " bytes; ask for that or less");
+    }
+    return layout;
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import io.github.tasklocal.Wire;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A thread's entry in a map: where its pages are.
+ *
+ * <pre>
+ *   wire A   0        8        16       24    26      28      32
+ *            +--------+--------+--------+-----+-------+-------+
+ *            | page 0 | page 1 | meta   | cnt | start |       |    s16 each
+ *            +--------+--------+--------+-----+-------+-------+
+ *
+ *   wire B   0        8        16        wire C  0        8        16      18   24
+ *            +--------+--------+                 +--------+--------+-------+----+
+ *            | data   | meta   |                 | data   | meta   | start |    |   u16
+ *            +--------+--------+                 +--------+--------+-------+----+
+ * </pre>
+ *
+ * <p>On wire A the count is 64 from the start: an empty entry matches no key, so that a key made
+ * later is found without touching the map. There {@code start} is 0, since the offsets of its
+ * metadata count from the page's beginning; {@code page 1} is not used.
+ */
+public final class MapValue {
+
+  private MapValue() {}
+
+  /**
+   * Writes the value that registers a thread.
+   *
+   * @param value the target, of at least {@link Wire#valueSize} bytes, aligned to 8
+   * @param wire the map's wire
+   * @param page address of the thread's page
+   * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
+   */
+  public static void write(MemorySegment value, Wire wire, long page, long metadata) {
+    value.asSlice(0, wire.valueSize()).fill((byte) 0);
+    value.set(JAVA_LONG, 0, page);
+    switch (wire) {
+      case A -> {
+        value.set(JAVA_LONG, 16, metadata);
+        value.set(JAVA_SHORT, 24, (short) MetadataA.ENTRIES);
+      }
+      case B -> value.set(JAVA_LONG, 8, metadata);
+      case C -> {
+        value.set(JAVA_LONG, 8, metadata);
+        value.set(JAVA_SHORT, 16, (short) DataPage.START);
+      }
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
+import static java.lang.foreign.MemoryLayout.PathElement.sequenceElement;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SequenceLayout;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.VarHandle;
+
+/**
+ * Wire A's metadata page (RFC v3 of April 2025): where each key's values lie.
+ *
+ * <pre>
+ *      0                                                  62     64
+ *      +---------------------------------------------------+-----+
+ *    0 | key: UTF-8, padded with NULs                      | off |
+ *      +---------------------------------------------------+-----+
+ *   64 | key                                               | off |
+ *      +---------------------------------------------------+-----+
+ *      | ... 64 entries                                          |
+ *      +---------------------------------------------------------+ 4096
+ * </pre>
+ *
+ * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry is
+ * there as soon as its first key byte is: that byte is written last.
+ */
+final class MetadataA {
+
+  static final int ENTRIES = 64;
+  static final int KEY_BYTES = 62;
+
+  static final StructLayout ENTRY =
+      MemoryLayout.structLayout(
+          MemoryLayout.sequenceLayout(KEY_BYTES, JAVA_BYTE).withName("key"),
+          JAVA_SHORT.withName("off"));
+  static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
+
+  private static final VarHandle KEY =
+      PAGE.varHandle(sequenceElement(), groupElement("key"), sequenceElement());
+  private static final VarHandle OFF = PAGE.varHandle(sequenceElement(), groupElement("off"));
+
+  private MetadataA() {}
+
+  /** Writes an entry that a BPF program may be looking at meanwhile. */
+  static void publish(MemorySegment page, long index, byte[] key, short off) {
+    OFF.set(page, 0L, index, off);
+    for (int i = 1; i < key.length; i++) {
+      KEY.set(page, 0L, index, (long) i, key[i]);
+    }
+    KEY.setRelease(page, 0L, index, 0L, key[0]);
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
+import static java.lang.foreign.MemoryLayout.PathElement.sequenceElement;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The metadata page of wires B and C (Linux 6.18 and newer): how large each key's values are.
+ *
+ * <pre>
+ *      0     2      4
+ *      +-----+------+
+ *    0 | cnt | size |      u16 each: entries in use; bytes reserved for values
+ *      +-----+------+------------------------------------+------+
+ *    4 | name: UTF-8, padded with NULs                   | size |   u16
+ *      +-------------------------------------------------+------+
+ *   68 | name                                            | size |
+ *      +-------------------------------------------------+------+
+ *      | ... 63 entries of 64 bytes                             |
+ *      +--------------------------------------------------------+ 4036
+ * </pre>
+ *
+ * <p>A value lies behind the values of all earlier keys, each rounded up to 8 bytes. An entry is
+ * there as soon as {@code cnt} counts it, which is written last.
+ */
+final class MetadataB {
+
+  static final int ENTRIES = 63;
+  static final int NAME_BYTES = 62;
+
+  static final StructLayout ENTRY =
+      MemoryLayout.structLayout(
+          MemoryLayout.sequenceLayout(NAME_BYTES, JAVA_BYTE).withName("name"),
+          JAVA_SHORT.withName("size"));
+  static final StructLayout PAGE =
+      MemoryLayout.structLayout(
+          JAVA_SHORT.withName("cnt"),
+          JAVA_SHORT.withName("size"),
+          MemoryLayout.sequenceLayout(ENTRIES, ENTRY).withName("entries"),
+          MemoryLayout.paddingLayout(DataPage.SIZE - 4 - ENTRIES * ENTRY.byteSize()));
+
+  private static final VarHandle CNT = PAGE.varHandle(groupElement("cnt"));
+  private static final VarHandle SIZE = PAGE.varHandle(groupElement("size"));
+  private static final VarHandle ENTRY_NAME =
+      PAGE.varHandle(
+          groupElement("entries"), sequenceElement(), groupElement("name"), sequenceElement());
+  private static final VarHandle ENTRY_SIZE =
+      PAGE.varHandle(groupElement("entries"), sequenceElement(), groupElement("size"));
+
+  private MetadataB() {}
+
+  /** Makes a zeroed page an empty directory. */
+  static void prepare(MemorySegment page) {
+    SIZE.set(page, 0L, (short) DataPage.CAPACITY);
+  }
+
+  /** Writes the entry behind the last one, while a BPF program may be looking. */
+  static void publish(MemorySegment page, long index, byte[] name, short size) {
+    ENTRY_SIZE.set(page, 0L, index, size);
+    for (int i = 0; i < name.length; i++) {
+      ENTRY_NAME.set(page, 0L, index, (long) i, name[i]);
+    }
+    CNT.setRelease(page, 0L, (short) (index + 1));
+  }
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.MapValue;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A map in which this process's threads have entries. All but the state is under the one lock. */
+public final class OpenMap {
+
+  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
+
+  private final KernelMap map;
+  private final Wire wire;
+  private final long metadata;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment value;
+  private final Set<Slot> registered = new HashSet<>();
+
+  private volatile int threads;
+  private volatile int failures;
+  private volatile @Nullable KernelException lastFailure;
+
+  /** How many times the process has opened this map. */
+  int users = 1;
+
+  OpenMap(KernelMap map, Wire wire, long metadata) {
+    this.map = map;
+    this.wire = wire;
+    this.metadata = metadata;
+    this.value = arena.allocate(wire.valueSize(), Long.BYTES);
+  }
+
+  /**
+   * Tells a map's wire from its type, the size of its values and the name of their BTF type.
+   *
+   * @param map what was opened
+   * @param named the wire that the caller names, or null
+   * @return the wire
+   * @throws WrongObjectException if the map is no map of task local data, or not of the named wire
+   * @throws NotPermittedException if this process may not know and nobody named the wire
+   * @throws NotSupportedException if this machine's pages have another size than the wires'
+   */
+  public static Wire wireOf(KernelMap map, @Nullable Wire named) {
+    requirePageSize(map.toString(), Libc.pageSize());
+    return wireOf(
+        map.toString(), map.type(), map.valueSize(), map.name(), named, map.valueType());
+  }
+
+  static void requirePageSize(String subject, int bytes) {
+    if (bytes != DataPage.SIZE) {
+      throw new NotSupportedException(
+          "open map",
+          subject,
+          null,
+          "pages have " + bytes + " bytes here, the wires' have " + DataPage.SIZE,
+          "run a kernel with pages of 4 KiB");
+    }
+  }
+
+  static Wire wireOf(
+      String subject,
+      int type,
+      int valueSize,
+      String name,
+      @Nullable Wire named,
+      @Nullable String valueType) {
+    String found =
+        "it has type " + type + ", values of " + valueSize + " bytes" + (valueType == null ? "" : " (struct " + valueType + ")");
+    if (type != KernelMap.TASK_STORAGE) {
+      throw wrong(subject, found + ", no task storage (type " + KernelMap.TASK_STORAGE + ")");
+    }
+    Wire bySize = null;
+    for (Wire wire : Wire.values()) {
+      if (wire.valueSize() == valueSize) {
+        bySize = wire;
+      }
+    }
+    if (bySize == null) {
+      throw wrong(subject, found + "; wires A, B and C have 32, 16 and 24");
+    }
+    if (named != null && named != bySize) {
+      throw wrong(subject, found + "; wire " + named + " has " + named.valueSize());
+    }
+    if (valueType != null) {
+      if (!valueType.equals(bySize.valueType())) {
+        throw wrong(subject, found + "; wire " + bySize + " has struct " + bySize.valueType());
+      }
+      return bySize;
+    }
+    if (named != null || (bySize != Wire.A && name.equals(bySize.mapName()))) {
+      return bySize;
+    }
+    throw new NotPermittedException(
+        "open map",
+        subject,
+        null,
+        found + ", and without CAP_SYS_ADMIN its BTF cannot be read, so that the wire is not known",
+        "name it: TaskLocalMap.open(path, Wire." + bySize + ")");
+  }
+
+  private static WrongObjectException wrong(String subject, String found) {
+    return new WrongObjectException(
+        "open map",
+        subject,
+        null,
+        found,
+        "open the map task_local_data_map or tld_data_map of a BPF program that reads task local"
+            + " data");
+  }
+
+  void register(Slot slot, Thread thread) {
+    MapValue.write(value, wire, slot.page.address(), metadata);
+    try {
+      if (slot.tid == 0) {
+        throw new NotSupportedException(
+            "register thread \"" + thread.getName() + "\" with",
+            map.toString(),
+            null,
+            "its kernel task is not known, /proc could not be read when it first used a key",
+            "mount procfs at /proc");
+      }
+      slot.shared = true;
+      if (TaskStorage.put(map, slot.tid, thread, value)) {
+        registered.add(slot);
+        threads = registered.size();
+      }
+    } catch (KernelException e) {
+      lastFailure = e;
+      if (failures++ == 0) {
+        LOGGER.log(
+            Level.WARNING,
+            e.getMessage()
+                + ". The thread goes on with plain memory; further failures of this map are"
+                + " counted, not logged.");
+      }
+    }
+  }
+
+  void forget(Slot slot) {
+    if (registered.remove(slot)) {
+      threads = registered.size();
+    }
+  }
+
+  void close() {
+    for (Slot slot : registered) {
+      Thread thread = slot.liveThread();
+      if (thread == null) {
+        continue; // the kernel takes out the entries of ended threads
+      }
+      try {
+        TaskStorage.remove(map, slot.tid, thread);
+      } catch (KernelException e) {
+        lastFailure = e;
+        LOGGER.log(Level.WARNING, e.getMessage());
+      }
+    }
+    registered.clear();
+    threads = 0;
+    arena.close();
+    map.close();
+  }
+
+  /** {@return the kernel's id of the map} */
+  public int id() {
+    return map.id();
+  }
+
+  /** {@return how its values look} */
+  public Wire wire() {
+    return wire;
+  }
+
+  /** {@return how many threads have an entry} */
+  public int threads() {
+    return threads;
+  }
+
+  /** {@return how many registrations have failed} */
+  public int failures() {
+    return failures;
+  }
+
+  /** {@return the last failure, or null} */
+  public @Nullable KernelException lastFailure() {
+    return lastFailure;
+  }
+
+  @Override
+  public String toString() {
+    return map.toString();
+  }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/**
+ * BPF task local data for Java: values of a thread that a BPF program reads and writes.
+ *
+ * <p>The module calls native code, so it wants {@code --enable-native-access=io.github.tasklocal}
+ * (or {@code ALL-UNNAMED} where it lies on the class path).
+ */
+module io.github.tasklocal {
+  requires static transitive org.jspecify;
+
+  exports io.github.tasklocal;
+  exports io.github.tasklocal.bpf;
+}
