@@ -7,7 +7,7 @@
  * (or {@code ALL-UNNAMED} where it lies on the class path).
  */
 module io.github.tasklocal {
-  requires static transitive org.jspecify;
+  requires static org.jspecify;
 
   exports io.github.tasklocal;
   exports io.github.tasklocal.bpf;

@@ -8,8 +8,9 @@ import java.lang.ref.Reference;
 
 /**
  * The accesses to a value of type {@code boolean}: those of the VarHandle of {@link
- * ValueLayout#JAVA_BOOLEAN}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * ValueLayout#JAVA_BOOLEAN}, by the same names and in the same memory order, but that {@code get}
+ * and {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything.
  */
 abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoolean.Bound {
 
@@ -54,7 +55,10 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final boolean getAcquire() {
     boolean value = (boolean) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);

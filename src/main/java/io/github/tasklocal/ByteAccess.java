@@ -54,7 +54,10 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final byte getAcquire() {
     byte value = (byte) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);

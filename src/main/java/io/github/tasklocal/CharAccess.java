@@ -54,7 +54,10 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final char getAcquire() {
     char value = (char) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);

@@ -8,8 +8,9 @@ import java.lang.ref.Reference;
 
 /**
  * The accesses to a value of type {@code double}: those of the VarHandle of {@link
- * ValueLayout#JAVA_DOUBLE}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * ValueLayout#JAVA_DOUBLE}, by the same names and in the same memory order, but that {@code get}
+ * and {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything.
  */
 abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDouble.Bound {
 
@@ -54,7 +55,10 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final double getAcquire() {
     double value = (double) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
@@ -122,7 +126,8 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @return the value found, which is the expected one if it was set
    */
   public final double compareAndExchangeAcquire(double expected, double value) {
-    double result = (double) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
+    double result =
+        (double) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -135,7 +140,8 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @return the value found, which is the expected one if it was set
    */
   public final double compareAndExchangeRelease(double expected, double value) {
-    double result = (double) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
+    double result =
+        (double) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -148,7 +154,8 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @return whether it was set
    */
   public final boolean weakCompareAndSetPlain(double expected, double value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -174,7 +181,8 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @return whether it was set
    */
   public final boolean weakCompareAndSetAcquire(double expected, double value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -187,7 +195,8 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @return whether it was set
    */
   public final boolean weakCompareAndSetRelease(double expected, double value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }

@@ -54,7 +54,10 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final int getAcquire() {
     int value = (int) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
@@ -148,7 +151,8 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @return whether it was set
    */
   public final boolean weakCompareAndSetPlain(int expected, int value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -174,7 +178,8 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @return whether it was set
    */
   public final boolean weakCompareAndSetAcquire(int expected, int value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -187,7 +192,8 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @return whether it was set
    */
   public final boolean weakCompareAndSetRelease(int expected, int value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }

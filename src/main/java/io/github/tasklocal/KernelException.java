@@ -17,8 +17,13 @@ public sealed class KernelException extends TaskLocalException
 
   private static final long serialVersionUID = 1;
 
+  /** What was tried. */
   private final String operation;
+
+  /** What it was tried on. */
   private final String subject;
+
+  /** The errno by its name, or null. */
   private final @Nullable String errnoName;
 
   /**

@@ -54,7 +54,10 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final long getAcquire() {
     long value = (long) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
@@ -148,7 +151,8 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @return whether it was set
    */
   public final boolean weakCompareAndSetPlain(long expected, long value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -174,7 +178,8 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @return whether it was set
    */
   public final boolean weakCompareAndSetAcquire(long expected, long value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }
@@ -187,7 +192,8 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @return whether it was set
    */
   public final boolean weakCompareAndSetRelease(long expected, long value) {
-    boolean result = (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
+    boolean result =
+        (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
   }

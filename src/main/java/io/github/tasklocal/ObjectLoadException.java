@@ -8,6 +8,7 @@ public final class ObjectLoadException extends KernelException {
 
   private static final long serialVersionUID = 1;
 
+  /** All that libbpf and the verifier said. */
   private final String log;
 
   /**

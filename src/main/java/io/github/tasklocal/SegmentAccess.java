@@ -29,8 +29,9 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /**
    * Writes the value so that a BPF program can tell a half-written one: the checked form, read with
-   * {@code bpf_tld_read_checked} of the C header. The value's layout is a struct whose first member is a
-   * {@code JAVA_INT} by the name of {@code sequence}, which is odd while the writer is at work.
+   * {@code bpf_tld_read_checked} of the C header. The value's layout is a struct whose first member
+   * is a {@code JAVA_INT} by the name of {@code sequence}, which is odd while the writer is at
+   * work.
    *
    * {@snippet :
    * static final StructLayout LAYOUT =
@@ -80,8 +81,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * It is written as it is or not at all: nothing overflows, and no character is cut.
    *
    * @param text of at least one byte less than the value has, without NUL
-   * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a surrogate
-   *     pair
+   * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a
+   *     surrogate pair
    */
   public final void setString(String text) {
     MemorySegment value = segment();

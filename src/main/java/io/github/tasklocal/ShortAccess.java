@@ -54,7 +54,10 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
     Reference.reachabilityFence(this);
   }
 
-  /** {@return the value, read in acquire order: what was written before its {@code setRelease} is seen} */
+  /**
+   * {@return the value, read in acquire order: what was written before its {@code setRelease} is
+   * seen}
+   */
   public final short getAcquire() {
     short value = (short) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);

@@ -34,8 +34,8 @@ import java.lang.foreign.ValueLayout;
  *
  * <p><b>Threads</b> get their page of values at their first use of any key, which takes a lock, and
  * a few microseconds for each open map. After that, access is a {@link ThreadLocal} look-up and one
- * load or store. A thread needs no call at its end. A virtual thread has no kernel task, and using a
- * key on one throws {@link VirtualThreadException}.
+ * load or store. A thread needs no call at its end. A virtual thread has no kernel task, and using
+ * a key on one throws {@link VirtualThreadException}.
  *
  * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
@@ -259,7 +259,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends BooleanAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -323,7 +326,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends ByteAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -387,7 +393,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends ShortAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -451,7 +460,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends CharAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -515,7 +527,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends IntAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -579,7 +594,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends LongAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -643,7 +661,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends FloatAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -707,7 +728,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops and for other threads. */
     public static final class Bound extends DoubleAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final long address;
 
       private Bound(ThreadPage page, long offset) {
@@ -774,7 +798,10 @@ public sealed interface TaskLocal
     /** One thread's value of the key, for hot loops; to be used by that thread alone. */
     public static final class Bound extends SegmentAccess {
 
+      /** Keeps the page from serving another thread. */
+      @SuppressWarnings("UnusedVariable")
       private final ThreadPage page;
+
       private final MemorySegment segment;
 
       private Bound(ThreadPage page, Key key) {

@@ -15,6 +15,7 @@ public abstract sealed class TaskLocalException extends RuntimeException
 
   private static final long serialVersionUID = 1;
 
+  /** What the reader can do about it. */
   private final String cure;
 
   TaskLocalException(String problem, String cure) {

@@ -14,14 +14,15 @@ import org.jspecify.annotations.Nullable;
 /**
  * A BPF map through which the values of this process's threads are shared with whoever reads it.
  *
- * <p>Opening a map registers every live thread that has used a key, and from then on each new thread
- * at its first use of one. Closing it takes the entries of this process out. A registration costs a
- * pidfd and a map update; it pins the thread's page and the page of keys until the entry is gone.
+ * <p>Opening a map registers every live thread that has used a key, and from then on each new
+ * thread at its first use of one. Closing it takes the entries of this process out. A registration
+ * costs a pidfd and a map update; it pins the thread's page and the page of keys until the entry is
+ * gone.
  *
  * <p>A thread whose registration fails goes on with plain memory: see {@link #failures} and {@link
  * #lastFailure}. The first failure of a map is also logged, by {@code io.github.tasklocal} at level
- * warning. An entry that something else made for a thread is never replaced; that is such a failure,
- * an {@link EntryExistsException}.
+ * warning. An entry that something else made for a thread is never replaced; that is such a
+ * failure, an {@link EntryExistsException}.
  *
  * <p>Opening the same map twice gives two objects for one registration, which ends with the second
  * {@link #close}.

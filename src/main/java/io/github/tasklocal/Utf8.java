@@ -47,20 +47,24 @@ final class Utf8 {
       if (c < 0x80) {
         target.set(JAVA_BYTE, at++, (byte) c);
       } else if (c < 0x800) {
-        target.set(JAVA_BYTE, at++, (byte) (0xc0 | c >> 6));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0xc0 | (c >> 6)));
+        target.set(JAVA_BYTE, at++, continuation(c));
       } else if (c < 0x10000) {
-        target.set(JAVA_BYTE, at++, (byte) (0xe0 | c >> 12));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 6 & 0x3f));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0xe0 | (c >> 12)));
+        target.set(JAVA_BYTE, at++, continuation(c >> 6));
+        target.set(JAVA_BYTE, at++, continuation(c));
       } else {
-        target.set(JAVA_BYTE, at++, (byte) (0xf0 | c >> 18));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 12 & 0x3f));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c >> 6 & 0x3f));
-        target.set(JAVA_BYTE, at++, (byte) (0x80 | c & 0x3f));
+        target.set(JAVA_BYTE, at++, (byte) (0xf0 | (c >> 18)));
+        target.set(JAVA_BYTE, at++, continuation(c >> 12));
+        target.set(JAVA_BYTE, at++, continuation(c >> 6));
+        target.set(JAVA_BYTE, at++, continuation(c));
         i++;
       }
     }
+  }
+
+  private static byte continuation(int bits) {
+    return (byte) (0x80 | (bits & 0x3f));
   }
 
   static String read(MemorySegment source) {

@@ -10,8 +10,8 @@ package io.github.tasklocal;
  */
 public enum Wire {
   /**
-   * RFC v3 of April 2025: map {@code task_local_data_map}, values of 32 bytes, up to two data pages,
-   * a metadata page that holds an offset for each key.
+   * RFC v3 of April 2025: map {@code task_local_data_map}, values of 32 bytes, up to two data
+   * pages, a metadata page that holds an offset for each key.
    */
   A("task_local_data_map", "task_local_data_map_value", 32, 64),
 
@@ -38,7 +38,8 @@ public enum Wire {
   }
 
   /**
-   * {@return the name by which the wire's headers call the map} The kernel keeps its first 15 bytes.
+   * {@return the name by which the wire's headers call the map} The kernel keeps its first 15
+   * bytes.
    */
   public String mapName() {
     return mapName;

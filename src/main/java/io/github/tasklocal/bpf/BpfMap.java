@@ -120,8 +120,8 @@ public final class BpfMap {
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
    * @throws NotPermittedException if this process may not write there
-   * @throws WrongObjectException if no bpffs is there, the name has a dot, or what is pinned there is
-   *     no map
+   * @throws WrongObjectException if no bpffs is there, the name has a dot, or what is pinned there
+   *     is no map
    * @throws IllegalStateException if the object is not loaded, or closed
    * @throws KernelException if the kernel refuses
    */

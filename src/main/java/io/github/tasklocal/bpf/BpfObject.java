@@ -77,7 +77,8 @@ public final class BpfObject implements AutoCloseable {
     this.name = name;
     MemorySegment opened = null;
     try {
-      MemorySegment bytes = arena.allocate(file.length, Long.BYTES).copyFrom(MemorySegment.ofArray(file));
+      MemorySegment bytes =
+          arena.allocate(file.length, Long.BYTES).copyFrom(MemorySegment.ofArray(file));
       opened = LibBpf.open(bytes, name);
     } finally {
       if (opened == null) {
@@ -132,7 +133,8 @@ public final class BpfObject implements AutoCloseable {
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static BpfObject open(byte[] file) {
-    return open(Objects.requireNonNull(file, "file is null: pass a BPF object file's bytes"), "object");
+    return open(
+        Objects.requireNonNull(file, "file is null: pass a BPF object file's bytes"), "object");
   }
 
   /**
@@ -237,7 +239,8 @@ public final class BpfObject implements AutoCloseable {
           List<BpfMap> pinned = maps.values().stream().filter(BpfMap::willPin).toList();
           sections.clear();
           beforeLoad.close();
-          state = State.CLOSED; // until it is seen to have loaded: libbpf keeps half of it otherwise
+          state =
+              State.CLOSED; // until it is seen to have loaded: libbpf keeps half of it otherwise
           try {
             LibBpf.load(object, name);
             state = State.LOADED;

@@ -48,8 +48,8 @@ public final class BpfProgram {
    * The current task that it sees is this thread's.
    *
    * @return what the program returned
-   * @throws NotSupportedException if the kernel cannot run programs of this type so; it can those of
-   *     {@code SEC("syscall")} and {@code SEC("raw_tp")}
+   * @throws NotSupportedException if the kernel cannot run programs of this type so; it can those
+   *     of {@code SEC("syscall")} and {@code SEC("raw_tp")}
    * @throws NotPermittedException if this process may not
    * @throws KernelException if the kernel refuses for another reason
    * @throws IllegalStateException if the object is not loaded, or closed

@@ -25,8 +25,7 @@ final class ObjectFile {
       throw refused(name, "its " + file.length + " bytes are no ELF object file");
     }
     boolean little = file[5] == LITTLE_ENDIAN;
-    if (file[4] != CLASS_64
-        || little != (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN)) {
+    if (file[4] != CLASS_64 || little != (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN)) {
       throw refused(
           name,
           "it is for a machine of %d bits, %s-endian; this one has 64 and is %s"
@@ -37,11 +36,16 @@ final class ObjectFile {
     if (machine != MACHINE_BPF) {
       throw refused(
           name,
-          "it is for the processor with ELF number " + machine + ", not for BPF (" + MACHINE_BPF + ")");
+          "it is for the processor with ELF number "
+              + machine
+              + ", not for BPF ("
+              + MACHINE_BPF
+              + ")");
     }
     long sections = elf.getLong(40);
     long end =
-        sections + (long) Short.toUnsignedInt(elf.getShort(58)) * Short.toUnsignedInt(elf.getShort(60));
+        sections
+            + (long) Short.toUnsignedInt(elf.getShort(58)) * Short.toUnsignedInt(elf.getShort(60));
     if (sections < 0 || end > file.length) {
       throw refused(
           name, "it is cut: it has " + file.length + " bytes, its section table ends at " + end);

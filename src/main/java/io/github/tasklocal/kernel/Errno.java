@@ -18,8 +18,8 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * Errno: captured in the downcall, by name, and as an exception that says what mends it. The numbers
- * are those of asm-generic, which x86-64, arm64 and riscv share.
+ * Errno: captured in the downcall, by name, and as an exception that says what mends it. The
+ * numbers are those of asm-generic, which x86-64, arm64 and riscv share.
  */
 @SuppressWarnings("restricted")
 public final class Errno {
@@ -174,7 +174,11 @@ public final class Errno {
               "raise the memory limit of the control group, or the memlock limit (ulimit -l)");
       default ->
           new KernelException(
-              operation, subject, name, "the kernel refused it", "see errno " + errno + " of bpf(2)");
+              operation,
+              subject,
+              name,
+              "the kernel refused it",
+              "see errno " + errno + " of bpf(2)");
     };
   }
 }

@@ -57,8 +57,9 @@ public final class KernelMap implements AutoCloseable {
    */
   public static KernelMap open(Path path) {
     String operation = "open map";
-    Pin.requirePin(operation, path);
     LibBpf.require(operation, path.toString());
+    Pin.requirePin(operation, path);
+
     int fd;
     try (Arena arena = Arena.ofConfined()) {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
@@ -167,8 +168,8 @@ public final class KernelMap implements AutoCloseable {
   }
 
   /**
-   * {@return the name of the struct that the values are, or null where this process may not read
-   * it (that takes CAP_SYS_ADMIN) or the map has none}
+   * {@return the name of the struct that the values are, or null where this process may not read it
+   * (that takes CAP_SYS_ADMIN) or the map has none}
    */
   public @Nullable String valueType() {
     return btfId == 0 || btfValueType == 0 ? null : Btf.kernelTypeName(btfId, btfValueType);

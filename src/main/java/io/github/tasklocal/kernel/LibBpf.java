@@ -31,15 +31,16 @@ public final class LibBpf {
 
   /** The library, looked up once. */
   private static final class Library {
-    static final @Nullable Throwable MISSING = load();
+    static final @Nullable String MISSING = load();
 
-    private static @Nullable Throwable load() {
+    private static @Nullable String load() {
       try {
         int ignored = libbpf_h.libbpf_major_version();
         LibBpfLog.silence();
         return null;
       } catch (LinkageError e) {
-        return e.getCause() == null ? e : e.getCause();
+        Throwable cause = e.getCause() == null ? e : e.getCause();
+        return String.valueOf(cause.getMessage());
       }
     }
   }
@@ -84,7 +85,7 @@ public final class LibBpf {
           operation,
           subject,
           null,
-          "libbpf.so.1 cannot be used (" + Library.MISSING.getMessage() + ")",
+          "libbpf.so.1 cannot be used (" + Library.MISSING + ")",
           "install libbpf 1.1 or newer (Debian and Ubuntu: apt-get install libbpf1)");
     }
   }
@@ -202,8 +203,7 @@ public final class LibBpf {
   /** {@return the map of that name, or null; {@code .bss} and its like go by their sections} */
   public static @Nullable MemorySegment findMap(MemorySegment object, String name) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment map =
-          libbpf_h.bpf_object__find_map_by_name(object, arena.allocateFrom(name));
+      MemorySegment map = libbpf_h.bpf_object__find_map_by_name(object, arena.allocateFrom(name));
       return map.address() == 0 ? null : map;
     }
   }
@@ -249,8 +249,7 @@ public final class LibBpf {
   /** Says where loading pins a map or takes it from; null for nowhere. */
   public static void setPinPath(MemorySegment map, @Nullable Path path) {
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment text =
-          path == null ? MemorySegment.NULL : arena.allocateFrom(path.toString());
+      MemorySegment text = path == null ? MemorySegment.NULL : arena.allocateFrom(path.toString());
       int error = libbpf_h.bpf_map__set_pin_path(map, text);
       if (error < 0) {
         throw Errno.failure("set pin path of map", mapName(map), -error);
@@ -269,8 +268,8 @@ public final class LibBpf {
   }
 
   /**
-   * {@return what a map of global data will hold once its object is loaded, to be written to before;
-   * or null where it is no such map}
+   * {@return what a map of global data will hold once its object is loaded, to be written to
+   * before; or null where it is no such map}
    */
   public static @Nullable MemorySegment initialValue(MemorySegment map, Arena arena) {
     try (Arena call = Arena.ofConfined()) {
@@ -361,7 +360,9 @@ public final class LibBpf {
         programName(program) + " (" + sectionName(program) + ")");
   }
 
-  /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached} */
+  /**
+   * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
+   */
   public static MemorySegment attachStructOps(MemorySegment map) {
     return attach(AttachStructOps.MAP, map, "attach struct_ops map", mapName(map));
   }

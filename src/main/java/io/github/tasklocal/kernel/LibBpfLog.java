@@ -70,7 +70,8 @@ final class LibBpfLog {
             .toList();
     int end = lines.size();
     for (int i = 0; i < lines.size(); i++) {
-      if (lines.get(i).startsWith("processed ") || lines.get(i).startsWith("-- END PROG LOAD LOG")) {
+      if (lines.get(i).startsWith("processed ")
+          || lines.get(i).startsWith("-- END PROG LOAD LOG")) {
         end = i;
         break;
       }

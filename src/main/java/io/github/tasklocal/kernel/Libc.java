@@ -78,7 +78,9 @@ public final class Libc {
    */
   static int pidfdOpen(int tid, MemorySegment errno) {
     try {
-      long fd = (long) Linked.SYSCALL.invokeExact(errno, SYS_PIDFD_OPEN, (long) tid, (long) libc_h.O_EXCL());
+      long fd =
+          (long)
+              Linked.SYSCALL.invokeExact(errno, SYS_PIDFD_OPEN, (long) tid, (long) libc_h.O_EXCL());
       return fd < 0 ? -Errno.of(errno) : (int) fd;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
@@ -144,7 +146,12 @@ public final class Libc {
       throw Errno.unexpected(e);
     }
     MemorySegment mapped =
-        memory.reinterpret(size, arena, m -> { int ignored = libc_h.munmap(m, size); });
+        memory.reinterpret(
+            size,
+            arena,
+            m -> {
+              int ignored = libc_h.munmap(m, size);
+            });
     return writable ? mapped : mapped.asReadOnly();
   }
 }

@@ -18,8 +18,8 @@ import java.nio.file.attribute.PosixFilePermissions;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Paths on a bpffs, looked at before the kernel is asked: its errnos mislead (a folder gives EACCES,
- * a dot in a name gives EPERM to root, a folder of mode 0700 hides what lies in it).
+ * Paths on a bpffs, looked at before the kernel is asked: its errnos mislead (a folder gives
+ * EACCES, a dot in a name gives EPERM to root, a folder of mode 0700 hides what lies in it).
  */
 public final class Pin {
 

@@ -32,6 +32,7 @@ public final class TaskStorage {
    */
   public static boolean put(KernelMap map, int tid, Thread thread, MemorySegment value) {
     return withPidfd(
+        "set the entry of",
         map,
         tid,
         thread,
@@ -48,7 +49,12 @@ public final class TaskStorage {
    */
   public static void remove(KernelMap map, int tid, Thread thread) {
     boolean ignored =
-        withPidfd(map, tid, thread, key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
+        withPidfd(
+            "take out the entry of",
+            map,
+            tid,
+            thread,
+            key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
   }
 
   @FunctionalInterface
@@ -56,18 +62,18 @@ public final class TaskStorage {
     int with(MemorySegment key);
   }
 
-  private static boolean withPidfd(KernelMap map, int tid, Thread thread, Call call) {
+  private static boolean withPidfd(String what, KernelMap map, int tid, Thread thread, Call call) {
     try (Arena arena = Arena.ofConfined()) {
       int pidfd = Libc.pidfdOpen(tid, Errno.allocate(arena));
       if (pidfd < 0) {
-        return ended(-pidfd, map, tid, thread);
+        return ended(-pidfd, what, map, tid, thread);
       }
       try {
         if (!thread.isAlive()) {
           return false;
         }
         int error = call.with(arena.allocateFrom(JAVA_INT, pidfd));
-        return error >= 0 || ended(-error, map, tid, thread);
+        return error >= 0 || ended(-error, what, map, tid, thread);
       } finally {
         Libc.close(pidfd);
       }
@@ -75,13 +81,11 @@ public final class TaskStorage {
   }
 
   /** False for a thread that is gone; the exception for everything else. */
-  private static boolean ended(int errno, KernelMap map, int tid, Thread thread) {
-    String operation = "register thread \"" + thread.getName() + "\" (tid " + tid + ") with";
+  private static boolean ended(int errno, String what, KernelMap map, int tid, Thread thread) {
+    String operation = what + " thread \"" + thread.getName() + "\" (tid " + tid + ") in";
     String subject = map.toString();
-    switch (errno) {
-      case Errno.ESRCH, Errno.ENOENT -> {
-        return false;
-      }
+    return switch (errno) {
+      case Errno.ESRCH, Errno.ENOENT -> false;
       case Errno.EEXIST ->
           throw new EntryExistsException(
               operation,
@@ -98,6 +102,6 @@ public final class TaskStorage {
               "the kernel knows no pidfd of a thread, or no user memory in task storage",
               "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
       default -> throw Errno.failure(operation, subject, errno);
-    }
+    };
   }
 }

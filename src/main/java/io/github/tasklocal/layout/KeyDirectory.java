@@ -120,7 +120,8 @@ public final class KeyDirectory {
   }
 
   private static String describe(MemoryLayout layout) {
-    String type = layout instanceof ValueLayout value ? value.carrier().getSimpleName() : layout + "";
+    String type =
+        layout instanceof ValueLayout value ? value.carrier().getSimpleName() : layout + "";
     return type + " of " + layout.byteSize() + " bytes";
   }
 

@@ -26,8 +26,8 @@ import java.lang.invoke.VarHandle;
  *      +---------------------------------------------------------+ 4096
  * </pre>
  *
- * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry is
- * there as soon as its first key byte is: that byte is written last.
+ * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry
+ * is there as soon as its first key byte is: that byte is written last.
  */
 final class MetadataA {
 

@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
 public final class Memory {
 
   /**
-   * Every address. Going through one constant segment costs half of going through a segment for each
-   * thread, since the compiler knows all of it but the address.
+   * Every address. Going through one constant segment costs half of going through a segment for
+   * each thread, since the compiler knows all of it but the address.
    */
   public static final MemorySegment ALL;
 

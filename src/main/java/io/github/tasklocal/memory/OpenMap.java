@@ -57,8 +57,7 @@ public final class OpenMap {
    */
   public static Wire wireOf(KernelMap map, @Nullable Wire named) {
     requirePageSize(map.toString(), Libc.pageSize());
-    return wireOf(
-        map.toString(), map.type(), map.valueSize(), map.name(), named, map.valueType());
+    return wireOf(map.toString(), map.type(), map.valueSize(), map.name(), named, map.valueType());
   }
 
   static void requirePageSize(String subject, int bytes) {
@@ -80,7 +79,12 @@ public final class OpenMap {
       @Nullable Wire named,
       @Nullable String valueType) {
     String found =
-        "it has type " + type + ", values of " + valueSize + " bytes" + (valueType == null ? "" : " (struct " + valueType + ")");
+        "it has type "
+            + type
+            + ", values of "
+            + valueSize
+            + " bytes"
+            + (valueType == null ? "" : " (struct " + valueType + ")");
     if (type != KernelMap.TASK_STORAGE) {
       throw wrong(subject, found + ", no task storage (type " + KernelMap.TASK_STORAGE + ")");
     }
@@ -128,7 +132,7 @@ public final class OpenMap {
     try {
       if (slot.tid == 0) {
         throw new NotSupportedException(
-            "register thread \"" + thread.getName() + "\" with",
+            "set the entry of thread \"" + thread.getName() + "\" in",
             map.toString(),
             null,
             "its kernel task is not known, /proc could not be read when it first used a key",
@@ -141,7 +145,9 @@ public final class OpenMap {
       }
     } catch (KernelException e) {
       lastFailure = e;
-      if (failures++ == 0) {
+      int count = failures;
+      failures = count + 1;
+      if (count == 0) {
         LOGGER.log(
             Level.WARNING,
             e.getMessage()

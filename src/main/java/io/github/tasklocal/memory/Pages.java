@@ -9,8 +9,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 
 /**
- * Whole pages that hold nothing but task local data. They never go back to an allocator, which could
- * give them to something else while the kernel still writes there.
+ * Whole pages that hold nothing but task local data. They never go back to an allocator, which
+ * could give them to something else while the kernel still writes there.
  */
 public final class Pages {
 
@@ -25,8 +25,7 @@ public final class Pages {
   /** {@return a zeroed, page-aligned page that nobody else has} */
   public synchronized MemorySegment take() {
     if (free.isEmpty()) {
-      MemorySegment block =
-          Arena.global().allocate((long) BLOCK * DataPage.SIZE, DataPage.SIZE);
+      MemorySegment block = Arena.global().allocate((long) BLOCK * DataPage.SIZE, DataPage.SIZE);
       block.elements(PAGE).forEach(free::add);
     }
     return free.remove();

@@ -24,6 +24,7 @@ public final class ThreadPage {
   }
 
   /** {@return a slice of the page, confined to the calling thread, whose page this is} */
+  @SuppressWarnings("MustBeClosedChecker") // the page is never freed; confinement is all we want
   public MemorySegment slice(long offset, long size) {
     if (segment == null) {
       segment =

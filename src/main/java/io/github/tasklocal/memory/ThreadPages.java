@@ -48,7 +48,7 @@ public final class ThreadPages {
 
   private static final ReferenceQueue<Object> ENDED = new ReferenceQueue<>();
 
-  private static final ThreadLocal<ThreadPage> CURRENT =
+  static final ThreadLocal<ThreadPage> CURRENT =
       new ThreadLocal<>() {
         @Override
         protected ThreadPage initialValue() {
@@ -81,7 +81,11 @@ public final class ThreadPages {
   private static ThreadPage first(Thread thread) {
     if (thread.isVirtual()) {
       throw new VirtualThreadException(
-          "a key was used on the virtual thread \"" + thread.getName() + "\" (" + thread.threadId() + ")",
+          "a key was used on the virtual thread \""
+              + thread.getName()
+              + "\" ("
+              + thread.threadId()
+              + ")",
           "a virtual thread has no kernel task that BPF could look at; set the key on a platform"
               + " thread, such as one of an executor from Executors.newFixedThreadPool");
     }
@@ -120,7 +124,7 @@ public final class ThreadPages {
         Ending ignored = new Ending(thread, slot);
         continue;
       }
-      Slot removed = SLOTS.remove(slot.threadId);
+      SLOTS.remove(slot.threadId);
       MAPS.forEach(map -> map.forget(slot));
       takeBack(slot);
     }

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef TASKLOCAL_KERNEL_TYPES_BPF_H
+#define TASKLOCAL_KERNEL_TYPES_BPF_H
+
+/*
+ * The few kernel types that programs around task local data touch, so that no
+ * vmlinux.h has to be generated. Only the members named here exist; their
+ * places are found in the running kernel's BTF when the object is loaded
+ * (CO-RE), so a struct may list any subset, in any order.
+ *
+ * Use it instead of a vmlinux.h, not with one. Debian and its kin keep the
+ * headers that <linux/bpf.h> needs apart: clang wants
+ * -I/usr/include/x86_64-linux-gnu (or the machine's own triplet) for them.
+ */
+
+#ifndef __VMLINUX_H__
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/bpf.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct task_struct {
+	unsigned int flags;
+	int prio;
+	int static_prio;
+	int normal_prio;
+	int pid;  /* the thread's id, as gettid() says it in the first pid namespace */
+	int tgid; /* the process's id: the pid of its first thread */
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
+	char comm[16];
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	__u64 session_id;
+	__u64 seq_num;
+};
+
+/* The context of SEC("iter/task"); task is null in the last call. */
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+#pragma clang attribute pop
+
+#endif /* __VMLINUX_H__ */
+#endif /* TASKLOCAL_KERNEL_TYPES_BPF_H */

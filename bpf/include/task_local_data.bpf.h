@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef TASKLOCAL_TASK_LOCAL_DATA_BPF_H
+#define TASKLOCAL_TASK_LOCAL_DATA_BPF_H
+
+/*
+ * Task local data: named values that threads of a process keep in pages of
+ * their own, read and written here, in BPF, without a syscall per value.
+ *
+ * The whole of it in one program. The process made two keys, "priority" (an
+ * int) and "http.span" (a struct); this prints them whenever a thread of the
+ * process is put on a CPU:
+ *
+ *	#include "kernel_types.bpf.h"		// or "vmlinux.h"
+ *	#include "task_local_data.bpf.h"
+ *
+ *	struct task_local_data_offsets {	// one short for every key you use
+ *		short priority;
+ *		short span;
+ *	};
+ *
+ *	struct span {
+ *		__u32 sequence;			// odd while the thread is writing
+ *		__u32 depth;
+ *		__u64 id;
+ *	};
+ *
+ *	SEC("tp_btf/sched_switch")
+ *	int switched(__u64 *ctx)
+ *	{
+ *		struct task_struct *next = (struct task_struct *)ctx[2];
+ *		struct bpf_task_local_data tld;
+ *		struct span span;
+ *		int *priority;
+ *
+ *		if (bpf_tld_init(next, &tld))
+ *			return 0;		// a thread without such data
+ *
+ *		priority = bpf_tld_lookup(&tld, priority, sizeof(*priority));
+ *		if (priority)
+ *			bpf_printk("priority %d", *priority);
+ *
+ *		if (!bpf_tld_read_checked_named(&tld, span, "http.span", &span, sizeof(span)))
+ *			bpf_printk("span %llu", span.id);
+ *		return 0;
+ *	}
+ *
+ *	char LICENSE[] SEC("license") = "Dual BSD/GPL";
+ *
+ * What there is:
+ *
+ *	int   bpf_tld_init(task, &tld)                  first, for each task
+ *	int   bpf_tld_init_var(&tld, field)             find a key ahead of time
+ *	void *bpf_tld_lookup(&tld, field, size)         a pointer to the value, or null
+ *	int   bpf_tld_read_checked(&tld, field, dst, size)   a whole copy of a large value
+ *	void  bpf_tld_forget(task)                      what was known of a task is void
+ *
+ * The key's name is the name of the field; bpf_tld_init_var_named(),
+ * bpf_tld_lookup_named() and bpf_tld_read_checked_named() take it as one more
+ * argument after the field, a string literal, for keys that are no C names.
+ *
+ * Options, to be defined before this file is included:
+ *
+ *	TLD_WIRE		the shape of the memory, TLD_WIRE_A (the default), _B or
+ *				_C, see below. The API is the same.
+ *	TLD_PIN_BY_NAME		libbpf pins the data map as /sys/fs/bpf/<its name> when
+ *				the object is loaded. Off by default, for a pin outlives
+ *				the loader: better that the loader pins what it shares.
+ *
+ * Needs Linux 6.13, clang 14, libbpf 1.1, or newer. Call it from programs that
+ * hold a trusted task: tp_btf, fentry, LSM, iterator, syscall and struct_ops
+ * programs, or any with bpf_get_current_task_btf().
+ *
+ * Objects that are linked into one share the maps; they have to declare the
+ * same struct task_local_data_offsets, in a header of yours.
+ */
+
+#include <bpf/bpf_helpers.h>
+
+#define TLD_WIRE_A 1 /* the RFC of April 2025, map task_local_data_map */
+#define TLD_WIRE_B 2 /* Linux 6.18 to about 7.0 and sched_ext/scx, map tld_data_map */
+#define TLD_WIRE_C 3 /* newer Linux, map tld_data_map */
+
+#ifndef TLD_WIRE
+#define TLD_WIRE TLD_WIRE_A
+#endif
+
+#if TLD_WIRE != TLD_WIRE_A && TLD_WIRE != TLD_WIRE_B && TLD_WIRE != TLD_WIRE_C
+#error "TLD_WIRE has to be TLD_WIRE_A, TLD_WIRE_B or TLD_WIRE_C"
+#endif
+
+#ifndef __uptr
+#define __uptr __attribute__((btf_type_tag("uptr")))
+#endif
+
+#ifndef ENOENT
+#define ENOENT 2
+#endif
+#ifndef EAGAIN
+#define EAGAIN 11
+#endif
+#ifndef ENOMEM
+#define ENOMEM 12
+#endif
+
+#define TLD_PAGE_SIZE 4096
+#define TLD_NAME_SIZE 62
+#define TLD_READ_TRIES 3
+
+/*
+ * ---- The memory that is shared with the process ----
+ *
+ * The pages have typedefs for the uptrs' sake: clang 14 loses the tag of a
+ * member that points to a struct by its own name.
+ */
+
+#if TLD_WIRE == TLD_WIRE_A
+
+#define TLD_DATA_MAP task_local_data_map
+#define TLD_MAP_VALUE task_local_data_map_value
+#define TLD_MAX_KEYS 64
+#define TLD_PAGES 2
+
+typedef struct tld_data_page {
+	char bytes[TLD_PAGE_SIZE];
+} tld_data_page_t;
+
+struct tld_key {
+	char name[TLD_NAME_SIZE];
+	__s16 off; /* of the value, counted from start */
+};
+
+typedef struct tld_key_page {
+	struct tld_key keys[TLD_MAX_KEYS];
+} tld_key_page_t;
+
+struct TLD_MAP_VALUE {
+	tld_data_page_t __uptr *data;
+	tld_data_page_t __uptr *more_data; /* addresses of 4096 and up, or null */
+	tld_key_page_t __uptr *keys;	/* one for all threads of the process */
+	__s16 cnt;				/* how many keys to look at */
+	__s16 start;				/* where the thread's values start in data */
+};
+
+_Static_assert(sizeof(struct TLD_MAP_VALUE) == 32, "wire A: map value");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, data) == 0, "wire A: data");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, more_data) == 8, "wire A: more_data");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, keys) == 16, "wire A: keys");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, cnt) == 24, "wire A: cnt");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, start) == 26, "wire A: start");
+_Static_assert(__builtin_offsetof(struct tld_key, off) == 62, "wire A: off");
+_Static_assert(__builtin_offsetof(struct tld_key_page, keys) == 0, "wire A: first key");
+
+#else
+
+#define TLD_DATA_MAP tld_data_map
+#define TLD_MAP_VALUE tld_map_value
+#define TLD_MAX_KEYS 63
+#define TLD_PAGES 1
+
+typedef struct tld_data_page {
+	__u64 start; /* wire B: where the thread's values start in this page */
+	char values[TLD_PAGE_SIZE - sizeof(__u64)];
+} tld_data_page_t;
+
+struct tld_key {
+	char name[TLD_NAME_SIZE];
+	__u16 size; /* of the value; 0 until the name stands */
+};
+
+typedef struct tld_key_page {
+	__u16 cnt;
+	__u16 size; /* what the process reserved for values; of no use here */
+	struct tld_key keys[TLD_MAX_KEYS];
+	char unused[60];
+} tld_key_page_t;
+
+struct TLD_MAP_VALUE {
+	tld_data_page_t __uptr *data;
+	tld_key_page_t __uptr *keys; /* one for all threads of the process */
+#if TLD_WIRE == TLD_WIRE_C
+	__u16 start; /* where the thread's values start in data */
+#endif
+};
+
+#if TLD_WIRE == TLD_WIRE_C
+_Static_assert(sizeof(struct TLD_MAP_VALUE) == 24, "wire C: map value");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, start) == 16, "wire C: start");
+#else
+_Static_assert(sizeof(struct TLD_MAP_VALUE) == 16, "wire B: map value");
+_Static_assert(__builtin_offsetof(struct tld_data_page, start) == 0, "wire B: start");
+#endif
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, data) == 0, "wires B and C: data");
+_Static_assert(__builtin_offsetof(struct TLD_MAP_VALUE, keys) == 8, "wires B and C: keys");
+_Static_assert(__builtin_offsetof(struct tld_key, size) == 62, "wires B and C: size");
+_Static_assert(__builtin_offsetof(struct tld_key_page, cnt) == 0, "wires B and C: cnt");
+_Static_assert(__builtin_offsetof(struct tld_key_page, keys) == 4, "wires B and C: first key");
+
+#endif
+
+_Static_assert(sizeof(struct tld_data_page) == TLD_PAGE_SIZE, "a page of values");
+_Static_assert(sizeof(struct tld_key_page) == TLD_PAGE_SIZE, "a page of keys");
+_Static_assert(sizeof(struct tld_key) == 64, "a key");
+
+/* ---- The maps: weak, so that several objects can be linked into one ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct TLD_MAP_VALUE);
+#ifdef TLD_PIN_BY_NAME
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+#endif
+} TLD_DATA_MAP SEC(".maps") __attribute__((weak));
+
+/*
+ * Yours, before or after this file is included: a short for every key, kept
+ * for each task. Above 0 it is 1 + the address of the value, 0 to 8191; else
+ * the key is not known, and that many keys, negated, need no second look.
+ */
+struct task_local_data_offsets;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_local_data_offsets);
+} task_local_data_off_map SEC(".maps") __attribute__((weak));
+
+/* Lives on the stack, for one task and one run of a program. */
+struct bpf_task_local_data {
+	struct TLD_MAP_VALUE *data_map;
+	struct task_local_data_offsets *off_map;
+	/* No bytes. With them, and tld_find() in every object, BTF has the pages in full. */
+	struct tld_data_page data_page[0];
+	struct tld_key_page key_page[0];
+};
+
+/* ---- Inner works: everything that comes from a page may be garbage ---- */
+
+#define TLD_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+
+/*
+ * Orders the loads before it against those after it on every CPU. It is an
+ * atomic fetch-and-add of 0 to a word on the stack, given as bytes since clang
+ * knows the instruction from -mcpu=v3 on only; the kernel knows it anyway.
+ */
+static __always_inline void tld_barrier(void)
+{
+	__u64 word = 0;
+
+	asm volatile("r1 = %[word]\n"
+		     "r0 = 0\n"
+		     ".8byte 0x00000001000001db" /* r0 = atomic_fetch_add((u64 *)(r1 + 0), r0) */
+		     :
+		     : [word] "r"(&word)
+		     : "r0", "r1", "memory");
+}
+
+/*
+ * Has the process made a key after the first "seen" ones? One load of its page.
+ * On wire A the count may cover keys to come: the first empty name ends them.
+ */
+static __always_inline int
+tld_has_key(struct TLD_MAP_VALUE *value, struct tld_key_page *keys, __u64 seen)
+{
+	if (seen >= TLD_MAX_KEYS)
+		return 0;
+#if TLD_WIRE == TLD_WIRE_A
+	return (__s64)seen < TLD_READ_ONCE(value->cnt) && TLD_READ_ONCE(keys->keys[seen].name[0]);
+#else
+	(void)value;
+	return seen < TLD_READ_ONCE(keys->cnt);
+#endif
+}
+
+struct tld_search {
+	struct TLD_MAP_VALUE *value;
+	struct tld_key_page *keys;
+	const char *name;
+	__s64 seen;    /* keys of which an earlier search knows the names */
+	__u64 address; /* of the next value on wires B and C, of all of them on A */
+	__s64 result;  /* what to keep in struct task_local_data_offsets */
+};
+
+/*
+ * Looks at one key; 1 ends the search. A CPU may see a new name with its old
+ * offset, and a new size with its old name, hence the barriers. A callback, as
+ * the verifier would walk a loop once for every key and every call.
+ */
+static long tld_search_step(__u64 i, struct tld_search *search)
+{
+	struct tld_key *key;
+
+	if (!tld_has_key(search->value, search->keys, i))
+		return 1;
+	key = &search->keys->keys[i];
+#if TLD_WIRE != TLD_WIRE_A
+	__u64 size = TLD_READ_ONCE(key->size);
+
+	if (!size) /* counted but not written yet */
+		return 1;
+#endif
+	if ((__s64)i >= search->seen) {
+		tld_barrier();
+		if (!bpf_strncmp(key->name, TLD_NAME_SIZE, search->name)) {
+			tld_barrier();
+#if TLD_WIRE == TLD_WIRE_A
+			__u64 found = search->address + (__s64)TLD_READ_ONCE(key->off);
+#else
+			__u64 found = search->address;
+#endif
+			if (found < TLD_PAGES * TLD_PAGE_SIZE) {
+				search->result = found + 1;
+				return 1;
+			}
+		}
+	}
+#if TLD_WIRE != TLD_WIRE_A
+	/* Cut, or the verifier follows the sum as it grows; a true one is at most 4096. */
+	search->address = (search->address + ((size + 7) & ~7ULL)) & 0xffff;
+#endif
+	search->result = -(__s64)(i + 1);
+	return 0;
+}
+
+/*
+ * Looks for the key and leaves what it learned in *cached. "used", as the map's
+ * uptrs need the types of its parameter even in an object without a lookup.
+ */
+static __noinline __attribute__((used)) int
+tld_find(struct bpf_task_local_data *tld, short *cached, const char *name)
+{
+	struct TLD_MAP_VALUE *value = tld->data_map;
+	struct tld_data_page *data = value->data;
+	struct tld_search search = {};
+	short known = *cached;
+
+	search.value = value;
+	search.keys = value->keys;
+	search.name = name;
+	if (!data || !search.keys)
+		return -ENOENT;
+	search.seen = -(__s64)known;
+#if TLD_WIRE == TLD_WIRE_B
+	search.address = data->start;
+#else
+	search.address = value->start;
+#endif
+	bpf_loop(TLD_MAX_KEYS, tld_search_step, &search, 0);
+	*cached = search.result;
+	return search.result > 0 ? 0 : -ENOENT;
+}
+
+/*
+ * The bytes at a cached address, or null. What keeps the verifier content is
+ * also what keeps a program within the thread's own page: the last two steps
+ * use the very register that is added to the page.
+ */
+static __always_inline void *
+tld_lookup(struct bpf_task_local_data *tld, short *cached, const char *name, __u64 size,
+	   __u64 align)
+{
+	struct TLD_MAP_VALUE *value = tld->data_map;
+	short known = TLD_READ_ONCE(*cached);
+	struct tld_data_page *page;
+	__u64 address;
+
+	if (known <= 0) {
+		struct tld_key_page *keys = value->keys;
+
+		if (!keys || !tld_has_key(value, keys, -(__s64)known))
+			return (void *)0;
+		tld_find(tld, cached, name);
+		known = TLD_READ_ONCE(*cached);
+		if (known <= 0)
+			return (void *)0;
+	}
+
+	address = (__u64)known - 1;
+	page = value->data;
+#if TLD_WIRE == TLD_WIRE_A
+	if (address >= TLD_PAGE_SIZE) {
+		address -= TLD_PAGE_SIZE;
+		page = value->more_data;
+	}
+#endif
+	if (!page || address & (align - 1))
+		return (void *)0;
+	barrier_var(address); /* or clang would know the next line to be idle */
+	address &= -align;
+	barrier_var(address);
+	if (address > TLD_PAGE_SIZE - size)
+		return (void *)0;
+	return (char *)page + address;
+}
+
+/* In words, since the copy on the stack need not be aligned to more than that. */
+static __always_inline int tld_read_checked(const volatile __u32 *src, __u32 *dst, __u64 words)
+{
+	__u64 try, i;
+
+	if (!src)
+		return -ENOENT;
+#pragma clang loop unroll(disable)
+	for (try = 0; try < TLD_READ_TRIES; try++) {
+		__u32 sequence = src[0];
+
+		if (sequence & 1)
+			continue;
+		tld_barrier();
+#pragma clang loop unroll(disable)
+		for (i = 0; i < words; i++) {
+			dst[i] = src[i];
+			barrier_var(i);
+		}
+		tld_barrier();
+		if (src[0] == sequence)
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+#define TLD_SLOT(tld, field)                                                                       \
+	({                                                                                         \
+		_Static_assert(sizeof((tld)->off_map->field) == sizeof(short),                     \
+			       "a field of struct task_local_data_offsets is a short");            \
+		(short *)&(tld)->off_map->field;                                                   \
+	})
+
+/* What C aligns a value of this size to at most, the most a page gives being 8. */
+#define TLD_ALIGN(size) (((size) | 8) & -((size) | 8))
+
+/* ---- The API ---- */
+
+/**
+ * bpf_tld_init() - begin with a task
+ * @task: a trusted pointer to the task
+ * @tld: on the stack; filled in, and good for this run of the program
+ *
+ * Returns 0; -ENOENT if the thread has no task local data (use none of the
+ * others then); -ENOMEM if there is no memory, or the task's storage is being
+ * used on this CPU right now, and it is worth another try at the next event.
+ */
+static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_task_local_data *tld)
+{
+	tld->data_map = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
+	if (!tld->data_map)
+		return -ENOENT;
+	tld->off_map = bpf_task_storage_get(&task_local_data_off_map, task, 0,
+					    BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tld->off_map)
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * bpf_tld_forget() - drop a task's entries, the data and the known offsets
+ * @task: a trusted pointer to the task
+ *
+ * Keys of a process never move, so a known offset stays good as long as the
+ * thread stays with the library that registered it. Two things break that: an
+ * execve(), which keeps the task and ends the process that its entry is about
+ * (call this from tp_btf/sched_process_exec if that matters to you), and an
+ * entry that is replaced by one with other keys (bpf_tld_init_var() learns
+ * anew). Until then a lookup may give a wrong value, always of the thread's
+ * own pages.
+ */
+static __always_inline void bpf_tld_forget(struct task_struct *task)
+{
+	bpf_task_storage_delete(&TLD_DATA_MAP, task);
+	bpf_task_storage_delete(&task_local_data_off_map, task);
+}
+
+/**
+ * bpf_tld_init_var() - find a key now, rather than in the first lookup
+ * @tld: from bpf_tld_init()
+ * @field: of struct task_local_data_offsets
+ * @key: a string literal of up to 61 bytes
+ *
+ * Never needed, as a lookup finds what it does not know; use it to move the
+ * search, about a microsecond, out of a busy path. What was known of the key is
+ * forgotten first. Returns 0, or -ENOENT if the process has no such key so far.
+ */
+#define bpf_tld_init_var(tld, field) bpf_tld_init_var_named(tld, field, #field)
+#define bpf_tld_init_var_named(tld, field, key)                                                    \
+	({                                                                                         \
+		short *_tld_slot = TLD_SLOT(tld, field);                                           \
+		*_tld_slot = 0;                                                                    \
+		tld_find(tld, _tld_slot, key);                                                     \
+	})
+
+/**
+ * bpf_tld_lookup() - where a value is
+ * @tld: from bpf_tld_init()
+ * @field: of struct task_local_data_offsets
+ * @key: a string literal of up to 61 bytes
+ * @size: of the value, a constant; that it is the size the process gave the
+ *	key is for you to know
+ *
+ * Returns a pointer to @size bytes, for reading, writing and, at 4 and 8 bytes,
+ * atomic operations; or null if the process has no such key or the bytes do not
+ * lie in one page at a multiple of their natural alignment. Keys that are made
+ * later are found by later lookups; while there is none, a lookup costs one
+ * load. The thread may write at any time: load a value once, and take a value
+ * of more than 8 bytes with bpf_tld_read_checked().
+ */
+#define bpf_tld_lookup(tld, field, size) bpf_tld_lookup_named(tld, field, #field, size)
+#define bpf_tld_lookup_named(tld, field, key, size)                                                \
+	({                                                                                         \
+		_Static_assert((size) > 0 && (size) <= TLD_PAGE_SIZE, "1 byte to a page");         \
+		tld_lookup(tld, TLD_SLOT(tld, field), key, size, TLD_ALIGN(size));                 \
+	})
+
+/**
+ * bpf_tld_read_checked() - copy a value that is larger than 8 bytes, as a whole
+ * @tld: from bpf_tld_init()
+ * @field: of struct task_local_data_offsets
+ * @key: a string literal of up to 61 bytes
+ * @dst: where to, on the stack or in a map, aligned to 4 bytes
+ * @size: of the value, a constant, a multiple of 4
+ *
+ * The value begins with a __u32 sequence, which the writer makes odd before it
+ * changes the rest and even, by adding 1 again, after that. Returns 0 and a copy
+ * that no write went into; -ENOENT if the process has no such key; -EAGAIN if
+ * the value was being written at each of three tries, @dst is garbage then. If
+ * the writer is the thread that this program interrupted, it cannot go on
+ * before the program returns: take -EAGAIN as an answer, do not loop.
+ */
+#define bpf_tld_read_checked(tld, field, dst, size)                                                \
+	bpf_tld_read_checked_named(tld, field, #field, dst, size)
+#define bpf_tld_read_checked_named(tld, field, key, dst, size)                                     \
+	({                                                                                         \
+		_Static_assert((size) % 4 == 0, "a sequence word, and whole words after it");      \
+		tld_read_checked(bpf_tld_lookup_named(tld, field, key, size), (__u32 *)(dst),      \
+				 (size) / 4);                                                      \
+	})
+
+#endif /* TASKLOCAL_TASK_LOCAL_DATA_BPF_H */

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Holds the arrows between the packages: who may use whom. */
+class ArchitectureTest {
+  private static final String API = "io.github.tasklocal";
+  private static final String BPF = API + ".bpf";
+  private static final String MEMORY = API + ".memory";
+  private static final String LAYOUT = API + ".layout";
+  private static final String KERNEL = API + ".kernel";
+  private static final String LIBBPF = API + ".libbpf";
+  private static final String SELFTEST = API + ".selftest";
+
+  /** What each package may use of ours, besides itself and what everybody may use. */
+  private static final Map<String, Set<String>> ARROWS =
+      Map.of(
+          API, Set.of(MEMORY, LAYOUT, KERNEL),
+          BPF, Set.of(KERNEL),
+          MEMORY, Set.of(LAYOUT, KERNEL),
+          LAYOUT, Set.of(),
+          KERNEL, Set.of(LIBBPF),
+          LIBBPF, Set.of(),
+          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL));
+
+  // The selftest's classes lie among the tests' own, which may use what they like.
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter()
+          .withImportOption(
+              location ->
+                  location.contains("/target/classes/")
+                      || location.contains("/target/test-classes/io/github/tasklocal/selftest/"))
+          .importPackages(API);
+
+  private static final DescribedPredicate<JavaClass> OURS =
+      describe("ours", type -> (type.getPackageName() + ".").startsWith(API + "."));
+
+  /** The exceptions and the wire's name: everybody may use them, so they use nothing. */
+  private static final DescribedPredicate<JavaClass> EVERYBODYS =
+      describe(
+          "exceptions or Wire",
+          type ->
+              type.getPackageName().equals(API)
+                  && (type.getBaseComponentType().isAssignableTo(Throwable.class)
+                      || outermost(type.getBaseComponentType()).isEquivalentTo(Wire.class)));
+
+  static Stream<String> packages() {
+    return ARROWS.keySet().stream().sorted();
+  }
+
+  @ParameterizedTest
+  @MethodSource("packages")
+  void usesOnlyWhatItMay(String name) {
+    Set<String> allowed = ARROWS.get(name);
+    classes()
+        .that(describe("in " + name, type -> type.getPackageName().equals(name)))
+        .should()
+        .onlyDependOnClassesThat(
+            DescribedPredicate.not(OURS)
+                .or(EVERYBODYS)
+                .or(
+                    describe(
+                        "in the package itself or in " + allowed,
+                        type ->
+                            type.getPackageName().equals(name)
+                                || allowed.contains(type.getPackageName()))))
+        .check(CLASSES);
+  }
+
+  @Test
+  void whatEverybodyUsesUsesNothing() {
+    classes()
+        .that(EVERYBODYS)
+        .should()
+        .onlyDependOnClassesThat(DescribedPredicate.not(OURS).or(EVERYBODYS))
+        .check(CLASSES);
+  }
+
+  @Test
+  void everyPackageHasItsArrows() {
+    assertThat(CLASSES.stream().map(JavaClass::getPackageName)).isSubsetOf(ARROWS.keySet());
+  }
+
+  @Test
+  void theApiShowsNothingInternal() {
+    Set<String> exported = Set.of(API, BPF);
+    assertThat(CLASSES.stream())
+        .filteredOn(type -> exported.contains(type.getPackageName()) && visible(type))
+        .allSatisfy(
+            type ->
+                assertThat(
+                        Stream.of(
+                                Stream.of(type),
+                                type.getMembers().stream()
+                                    .filter(member -> visible(member.getModifiers()))
+                                    .flatMap(member -> member.getAllInvolvedRawTypes().stream()),
+                                type.getRawSuperclass().stream(),
+                                type.getRawInterfaces().stream())
+                            .flatMap(types -> types)
+                            .filter(OURS))
+                    .allMatch(used -> exported.contains(used.getPackageName())));
+  }
+
+  private static boolean visible(JavaClass type) {
+    return visible(type.getModifiers())
+        && type.getEnclosingClass().map(ArchitectureTest::visible).orElse(true);
+  }
+
+  private static boolean visible(Set<JavaModifier> modifiers) {
+    return modifiers.contains(JavaModifier.PUBLIC) || modifiers.contains(JavaModifier.PROTECTED);
+  }
+
+  private static JavaClass outermost(JavaClass type) {
+    return type.getEnclosingClass().map(ArchitectureTest::outermost).orElse(type);
+  }
+}

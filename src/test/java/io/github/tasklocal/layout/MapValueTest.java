@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.Wire;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import org.junit.jupiter.api.Test;
+
+class MapValueTest {
+
+  private static final long PAGE = 0x7000_1000L;
+  private static final long METADATA = 0x7000_2000L;
+
+  private static MemorySegment written(Wire wire) {
+    MemorySegment value = Arena.ofAuto().allocate(wire.valueSize(), 8).fill((byte) -1);
+    MapValue.write(value, wire, PAGE, METADATA);
+    return value;
+  }
+
+  @Test
+  void wireAHasThePageNoSecondOneTheMetadataACountOf64AndStart0() {
+    MemorySegment value = written(Wire.A);
+    assertThat(value.byteSize()).isEqualTo(32);
+    assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
+    assertThat(value.get(JAVA_LONG, 8)).isZero();
+    assertThat(value.get(JAVA_LONG, 16)).isEqualTo(METADATA);
+    assertThat(value.get(JAVA_SHORT, 24)).isEqualTo((short) 64);
+    assertThat(value.get(JAVA_SHORT, 26)).isZero();
+    assertThat(value.get(java.lang.foreign.ValueLayout.JAVA_INT, 28)).isZero();
+  }
+
+  @Test
+  void wireBHasTwoPointers() {
+    MemorySegment value = written(Wire.B);
+    assertThat(value.byteSize()).isEqualTo(16);
+    assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
+    assertThat(value.get(JAVA_LONG, 8)).isEqualTo(METADATA);
+  }
+
+  @Test
+  void wireCHasTwoPointersAndTheStart() {
+    MemorySegment value = written(Wire.C);
+    assertThat(value.byteSize()).isEqualTo(24);
+    assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
+    assertThat(value.get(JAVA_LONG, 8)).isEqualTo(METADATA);
+    assertThat(value.get(JAVA_LONG, 16)).isEqualTo(8);
+  }
+
+  @Test
+  void aPreparedPageTellsWireBWhereValuesStart() {
+    MemorySegment page = Arena.ofAuto().allocate(DataPage.SIZE, 8);
+    DataPage.prepare(page);
+    assertThat(page.get(JAVA_LONG, 0)).isEqualTo(8);
+    assertThat(page.asSlice(8).mismatch(MemorySegment.ofArray(new byte[4088]))).isEqualTo(-1);
+  }
+}
