@@ -395,8 +395,12 @@ tld_lookup(struct bpf_task_local_data *tld, short *cached, const char *name, __u
 	return (char *)page + address;
 }
 
+/* A word of a copy that has the caller's type, which clang may not take for another memory. */
+typedef __u32 __attribute__((may_alias)) tld_word_t;
+
 /* In words, since the copy on the stack need not be aligned to more than that. */
-static __always_inline int tld_read_checked(const volatile __u32 *src, __u32 *dst, __u64 words)
+static __always_inline int
+tld_read_checked(const volatile __u32 *src, tld_word_t *dst, __u64 words)
 {
 	__u64 try, i;
 
@@ -532,7 +536,7 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
 #define bpf_tld_read_checked_named(tld, field, key, dst, size)                                     \
 	({                                                                                         \
 		_Static_assert((size) % 4 == 0, "a sequence word, and whole words after it");      \
-		tld_read_checked(bpf_tld_lookup_named(tld, field, key, size), (__u32 *)(dst),      \
+		tld_read_checked(bpf_tld_lookup_named(tld, field, key, size), (tld_word_t *)(dst), \
 				 (size) / 4);                                                      \
 	})
 

@@ -2,7 +2,7 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.layout.Key;
-import io.github.tasklocal.memory.Memory;
+import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.GroupLayout;
@@ -202,7 +202,7 @@ public sealed interface TaskLocal
   }
 
   private static Key define(String name, MemoryLayout layout) {
-    Memory.require();
+    NativeAccess.require();
     return ThreadPages.DIRECTORY.define(name, layout);
   }
 

@@ -2,7 +2,6 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.KernelMap;
-import io.github.tasklocal.memory.Memory;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;
 import java.nio.file.Path;
@@ -109,12 +108,10 @@ public final class TaskLocalMap implements AutoCloseable {
 
   private static TaskLocalMap openPin(Path pin, @Nullable Wire wire) {
     Objects.requireNonNull(pin, "pin is null: name the map's file in a bpffs");
-    Memory.require();
     return open(KernelMap.open(pin), wire);
   }
 
   private static TaskLocalMap openFd(int fd, @Nullable Wire wire) {
-    Memory.require();
     return open(KernelMap.duplicate(fd), wire);
   }
 

@@ -4,6 +4,7 @@ package io.github.tasklocal.kernel;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NativeAccessException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.ObjectLoadException;
@@ -70,6 +71,7 @@ public final class LibBpf {
    * @param operation what needs it
    * @param subject on what
    * @throws NotSupportedException if there is no Linux, or no libbpf 1.x
+   * @throws NativeAccessException if the runtime denies this module native access
    */
   public static void require(String operation, String subject) {
     if (!System.getProperty("os.name", "").equals("Linux")) {
@@ -80,6 +82,7 @@ public final class LibBpf {
           "BPF is a part of Linux, this is " + System.getProperty("os.name"),
           "run it on Linux 6.13 or newer; without a map, values are plain thread memory");
     }
+    NativeAccess.require();
     if (Library.MISSING != null) {
       throw new NotSupportedException(
           operation,
