@@ -22,7 +22,7 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final boolean get() {
+  public boolean get() {
     boolean value = (boolean) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -33,13 +33,13 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
    *
    * @param value the new value
    */
-  public final void set(boolean value) {
+  public void set(boolean value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final boolean getOpaque() {
+  public boolean getOpaque() {
     boolean value = (boolean) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -50,7 +50,7 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
    *
    * @param value the new value
    */
-  public final void setOpaque(boolean value) {
+  public void setOpaque(boolean value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -59,7 +59,7 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final boolean getAcquire() {
+  public boolean getAcquire() {
     boolean value = (boolean) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -70,13 +70,13 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
    *
    * @param value the new value
    */
-  public final void setRelease(boolean value) {
+  public void setRelease(boolean value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final boolean getVolatile() {
+  public boolean getVolatile() {
     boolean value = (boolean) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -87,7 +87,7 @@ abstract sealed class BooleanAccess permits TaskLocal.OfBoolean, TaskLocal.OfBoo
    *
    * @param value the new value
    */
-  public final void setVolatile(boolean value) {
+  public void setVolatile(boolean value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }

@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code byte}: those of the VarHandle of {@link
  * ValueLayout#JAVA_BYTE}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final byte get() {
+  public byte get() {
     byte value = (byte) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
    *
    * @param value the new value
    */
-  public final void set(byte value) {
+  public void set(byte value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final byte getOpaque() {
+  public byte getOpaque() {
     byte value = (byte) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
    *
    * @param value the new value
    */
-  public final void setOpaque(byte value) {
+  public void setOpaque(byte value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final byte getAcquire() {
+  public byte getAcquire() {
     byte value = (byte) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
    *
    * @param value the new value
    */
-  public final void setRelease(byte value) {
+  public void setRelease(byte value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final byte getVolatile() {
+  public byte getVolatile() {
     byte value = (byte) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class ByteAccess permits TaskLocal.OfByte, TaskLocal.OfByte.Boun
    *
    * @param value the new value
    */
-  public final void setVolatile(byte value) {
+  public void setVolatile(byte value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }

@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code char}: those of the VarHandle of {@link
  * ValueLayout#JAVA_CHAR}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final char get() {
+  public char get() {
     char value = (char) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
    *
    * @param value the new value
    */
-  public final void set(char value) {
+  public void set(char value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final char getOpaque() {
+  public char getOpaque() {
     char value = (char) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
    *
    * @param value the new value
    */
-  public final void setOpaque(char value) {
+  public void setOpaque(char value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final char getAcquire() {
+  public char getAcquire() {
     char value = (char) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
    *
    * @param value the new value
    */
-  public final void setRelease(char value) {
+  public void setRelease(char value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final char getVolatile() {
+  public char getVolatile() {
     char value = (char) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Boun
    *
    * @param value the new value
    */
-  public final void setVolatile(char value) {
+  public void setVolatile(char value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }

@@ -22,7 +22,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final double get() {
+  public double get() {
     double value = (double) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -33,13 +33,13 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    *
    * @param value the new value
    */
-  public final void set(double value) {
+  public void set(double value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final double getOpaque() {
+  public double getOpaque() {
     double value = (double) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -50,7 +50,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    *
    * @param value the new value
    */
-  public final void setOpaque(double value) {
+  public void setOpaque(double value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -59,7 +59,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final double getAcquire() {
+  public double getAcquire() {
     double value = (double) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -70,13 +70,13 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    *
    * @param value the new value
    */
-  public final void setRelease(double value) {
+  public void setRelease(double value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final double getVolatile() {
+  public double getVolatile() {
     double value = (double) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -87,7 +87,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    *
    * @param value the new value
    */
-  public final void setVolatile(double value) {
+  public void setVolatile(double value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -99,7 +99,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean compareAndSet(double expected, double value) {
+  public boolean compareAndSet(double expected, double value) {
     boolean result = (boolean) HANDLE.compareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -112,7 +112,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final double compareAndExchange(double expected, double value) {
+  public double compareAndExchange(double expected, double value) {
     double result = (double) HANDLE.compareAndExchange(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -125,7 +125,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final double compareAndExchangeAcquire(double expected, double value) {
+  public double compareAndExchangeAcquire(double expected, double value) {
     double result =
         (double) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -139,7 +139,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final double compareAndExchangeRelease(double expected, double value) {
+  public double compareAndExchangeRelease(double expected, double value) {
     double result =
         (double) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -153,7 +153,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetPlain(double expected, double value) {
+  public boolean weakCompareAndSetPlain(double expected, double value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -167,7 +167,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSet(double expected, double value) {
+  public boolean weakCompareAndSet(double expected, double value) {
     boolean result = (boolean) HANDLE.weakCompareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -180,7 +180,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetAcquire(double expected, double value) {
+  public boolean weakCompareAndSetAcquire(double expected, double value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -194,7 +194,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetRelease(double expected, double value) {
+  public boolean weakCompareAndSetRelease(double expected, double value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -207,7 +207,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value before
    */
-  public final double getAndSet(double value) {
+  public double getAndSet(double value) {
     double result = (double) HANDLE.getAndSet(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -219,7 +219,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value before
    */
-  public final double getAndSetAcquire(double value) {
+  public double getAndSetAcquire(double value) {
     double result = (double) HANDLE.getAndSetAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -231,7 +231,7 @@ abstract sealed class DoubleAccess permits TaskLocal.OfDouble, TaskLocal.OfDoubl
    * @param value the new value
    * @return the value before
    */
-  public final double getAndSetRelease(double value) {
+  public double getAndSetRelease(double value) {
     double result = (double) HANDLE.getAndSetRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;

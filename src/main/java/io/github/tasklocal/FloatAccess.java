@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code float}: those of the VarHandle of {@link
  * ValueLayout#JAVA_FLOAT}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final float get() {
+  public float get() {
     float value = (float) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    *
    * @param value the new value
    */
-  public final void set(float value) {
+  public void set(float value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final float getOpaque() {
+  public float getOpaque() {
     float value = (float) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    *
    * @param value the new value
    */
-  public final void setOpaque(float value) {
+  public void setOpaque(float value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final float getAcquire() {
+  public float getAcquire() {
     float value = (float) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    *
    * @param value the new value
    */
-  public final void setRelease(float value) {
+  public void setRelease(float value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final float getVolatile() {
+  public float getVolatile() {
     float value = (float) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    *
    * @param value the new value
    */
-  public final void setVolatile(float value) {
+  public void setVolatile(float value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -98,7 +99,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean compareAndSet(float expected, float value) {
+  public boolean compareAndSet(float expected, float value) {
     boolean result = (boolean) HANDLE.compareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -111,7 +112,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final float compareAndExchange(float expected, float value) {
+  public float compareAndExchange(float expected, float value) {
     float result = (float) HANDLE.compareAndExchange(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -124,7 +125,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final float compareAndExchangeAcquire(float expected, float value) {
+  public float compareAndExchangeAcquire(float expected, float value) {
     float result = (float) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -137,7 +138,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final float compareAndExchangeRelease(float expected, float value) {
+  public float compareAndExchangeRelease(float expected, float value) {
     float result = (float) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -150,7 +151,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetPlain(float expected, float value) {
+  public boolean weakCompareAndSetPlain(float expected, float value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -164,7 +165,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSet(float expected, float value) {
+  public boolean weakCompareAndSet(float expected, float value) {
     boolean result = (boolean) HANDLE.weakCompareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -177,7 +178,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetAcquire(float expected, float value) {
+  public boolean weakCompareAndSetAcquire(float expected, float value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -191,7 +192,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetRelease(float expected, float value) {
+  public boolean weakCompareAndSetRelease(float expected, float value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -204,7 +205,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value before
    */
-  public final float getAndSet(float value) {
+  public float getAndSet(float value) {
     float result = (float) HANDLE.getAndSet(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -216,7 +217,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value before
    */
-  public final float getAndSetAcquire(float value) {
+  public float getAndSetAcquire(float value) {
     float result = (float) HANDLE.getAndSetAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -228,7 +229,7 @@ abstract sealed class FloatAccess permits TaskLocal.OfFloat, TaskLocal.OfFloat.B
    * @param value the new value
    * @return the value before
    */
-  public final float getAndSetRelease(float value) {
+  public float getAndSetRelease(float value) {
     float result = (float) HANDLE.getAndSetRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;

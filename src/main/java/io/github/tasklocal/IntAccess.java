@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code int}: those of the VarHandle of {@link
  * ValueLayout#JAVA_INT}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final int get() {
+  public int get() {
     int value = (int) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    *
    * @param value the new value
    */
-  public final void set(int value) {
+  public void set(int value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final int getOpaque() {
+  public int getOpaque() {
     int value = (int) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    *
    * @param value the new value
    */
-  public final void setOpaque(int value) {
+  public void setOpaque(int value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final int getAcquire() {
+  public int getAcquire() {
     int value = (int) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    *
    * @param value the new value
    */
-  public final void setRelease(int value) {
+  public void setRelease(int value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final int getVolatile() {
+  public int getVolatile() {
     int value = (int) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    *
    * @param value the new value
    */
-  public final void setVolatile(int value) {
+  public void setVolatile(int value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -98,7 +99,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean compareAndSet(int expected, int value) {
+  public boolean compareAndSet(int expected, int value) {
     boolean result = (boolean) HANDLE.compareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -111,7 +112,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final int compareAndExchange(int expected, int value) {
+  public int compareAndExchange(int expected, int value) {
     int result = (int) HANDLE.compareAndExchange(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -124,7 +125,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final int compareAndExchangeAcquire(int expected, int value) {
+  public int compareAndExchangeAcquire(int expected, int value) {
     int result = (int) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -137,7 +138,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final int compareAndExchangeRelease(int expected, int value) {
+  public int compareAndExchangeRelease(int expected, int value) {
     int result = (int) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -150,7 +151,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetPlain(int expected, int value) {
+  public boolean weakCompareAndSetPlain(int expected, int value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -164,7 +165,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSet(int expected, int value) {
+  public boolean weakCompareAndSet(int expected, int value) {
     boolean result = (boolean) HANDLE.weakCompareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -177,7 +178,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetAcquire(int expected, int value) {
+  public boolean weakCompareAndSetAcquire(int expected, int value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -191,7 +192,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetRelease(int expected, int value) {
+  public boolean weakCompareAndSetRelease(int expected, int value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -204,7 +205,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value before
    */
-  public final int getAndSet(int value) {
+  public int getAndSet(int value) {
     int result = (int) HANDLE.getAndSet(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -216,7 +217,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value before
    */
-  public final int getAndSetAcquire(int value) {
+  public int getAndSetAcquire(int value) {
     int result = (int) HANDLE.getAndSetAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -228,7 +229,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value the new value
    * @return the value before
    */
-  public final int getAndSetRelease(int value) {
+  public int getAndSetRelease(int value) {
     int result = (int) HANDLE.getAndSetRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -240,7 +241,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value what to add
    * @return the value before
    */
-  public final int getAndAdd(int value) {
+  public int getAndAdd(int value) {
     int result = (int) HANDLE.getAndAdd(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -252,7 +253,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value what to add
    * @return the value before
    */
-  public final int getAndAddAcquire(int value) {
+  public int getAndAddAcquire(int value) {
     int result = (int) HANDLE.getAndAddAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -264,7 +265,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param value what to add
    * @return the value before
    */
-  public final int getAndAddRelease(int value) {
+  public int getAndAddRelease(int value) {
     int result = (int) HANDLE.getAndAddRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -276,7 +277,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseOr(int mask) {
+  public int getAndBitwiseOr(int mask) {
     int result = (int) HANDLE.getAndBitwiseOr(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -288,7 +289,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseOrAcquire(int mask) {
+  public int getAndBitwiseOrAcquire(int mask) {
     int result = (int) HANDLE.getAndBitwiseOrAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -300,7 +301,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseOrRelease(int mask) {
+  public int getAndBitwiseOrRelease(int mask) {
     int result = (int) HANDLE.getAndBitwiseOrRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -312,7 +313,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseAnd(int mask) {
+  public int getAndBitwiseAnd(int mask) {
     int result = (int) HANDLE.getAndBitwiseAnd(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -324,7 +325,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseAndAcquire(int mask) {
+  public int getAndBitwiseAndAcquire(int mask) {
     int result = (int) HANDLE.getAndBitwiseAndAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -336,7 +337,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseAndRelease(int mask) {
+  public int getAndBitwiseAndRelease(int mask) {
     int result = (int) HANDLE.getAndBitwiseAndRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -348,7 +349,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseXor(int mask) {
+  public int getAndBitwiseXor(int mask) {
     int result = (int) HANDLE.getAndBitwiseXor(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -360,7 +361,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseXorAcquire(int mask) {
+  public int getAndBitwiseXorAcquire(int mask) {
     int result = (int) HANDLE.getAndBitwiseXorAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -372,7 +373,7 @@ abstract sealed class IntAccess permits TaskLocal.OfInt, TaskLocal.OfInt.Bound {
    * @param mask the other operand
    * @return the value before
    */
-  public final int getAndBitwiseXorRelease(int mask) {
+  public int getAndBitwiseXorRelease(int mask) {
     int result = (int) HANDLE.getAndBitwiseXorRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;

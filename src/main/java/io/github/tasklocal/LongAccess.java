@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code long}: those of the VarHandle of {@link
  * ValueLayout#JAVA_LONG}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final long get() {
+  public long get() {
     long value = (long) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    *
    * @param value the new value
    */
-  public final void set(long value) {
+  public void set(long value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final long getOpaque() {
+  public long getOpaque() {
     long value = (long) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    *
    * @param value the new value
    */
-  public final void setOpaque(long value) {
+  public void setOpaque(long value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final long getAcquire() {
+  public long getAcquire() {
     long value = (long) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    *
    * @param value the new value
    */
-  public final void setRelease(long value) {
+  public void setRelease(long value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final long getVolatile() {
+  public long getVolatile() {
     long value = (long) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    *
    * @param value the new value
    */
-  public final void setVolatile(long value) {
+  public void setVolatile(long value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -98,7 +99,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean compareAndSet(long expected, long value) {
+  public boolean compareAndSet(long expected, long value) {
     boolean result = (boolean) HANDLE.compareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -111,7 +112,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final long compareAndExchange(long expected, long value) {
+  public long compareAndExchange(long expected, long value) {
     long result = (long) HANDLE.compareAndExchange(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -124,7 +125,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final long compareAndExchangeAcquire(long expected, long value) {
+  public long compareAndExchangeAcquire(long expected, long value) {
     long result = (long) HANDLE.compareAndExchangeAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -137,7 +138,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value found, which is the expected one if it was set
    */
-  public final long compareAndExchangeRelease(long expected, long value) {
+  public long compareAndExchangeRelease(long expected, long value) {
     long result = (long) HANDLE.compareAndExchangeRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -150,7 +151,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetPlain(long expected, long value) {
+  public boolean weakCompareAndSetPlain(long expected, long value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetPlain(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -164,7 +165,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSet(long expected, long value) {
+  public boolean weakCompareAndSet(long expected, long value) {
     boolean result = (boolean) HANDLE.weakCompareAndSet(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
     return result;
@@ -177,7 +178,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetAcquire(long expected, long value) {
+  public boolean weakCompareAndSetAcquire(long expected, long value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetAcquire(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -191,7 +192,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return whether it was set
    */
-  public final boolean weakCompareAndSetRelease(long expected, long value) {
+  public boolean weakCompareAndSetRelease(long expected, long value) {
     boolean result =
         (boolean) HANDLE.weakCompareAndSetRelease(Memory.ALL, address(), expected, value);
     Reference.reachabilityFence(this);
@@ -204,7 +205,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value before
    */
-  public final long getAndSet(long value) {
+  public long getAndSet(long value) {
     long result = (long) HANDLE.getAndSet(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -216,7 +217,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value before
    */
-  public final long getAndSetAcquire(long value) {
+  public long getAndSetAcquire(long value) {
     long result = (long) HANDLE.getAndSetAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -228,7 +229,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value the new value
    * @return the value before
    */
-  public final long getAndSetRelease(long value) {
+  public long getAndSetRelease(long value) {
     long result = (long) HANDLE.getAndSetRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -240,7 +241,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value what to add
    * @return the value before
    */
-  public final long getAndAdd(long value) {
+  public long getAndAdd(long value) {
     long result = (long) HANDLE.getAndAdd(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -252,7 +253,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value what to add
    * @return the value before
    */
-  public final long getAndAddAcquire(long value) {
+  public long getAndAddAcquire(long value) {
     long result = (long) HANDLE.getAndAddAcquire(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -264,7 +265,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param value what to add
    * @return the value before
    */
-  public final long getAndAddRelease(long value) {
+  public long getAndAddRelease(long value) {
     long result = (long) HANDLE.getAndAddRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
     return result;
@@ -276,7 +277,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseOr(long mask) {
+  public long getAndBitwiseOr(long mask) {
     long result = (long) HANDLE.getAndBitwiseOr(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -288,7 +289,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseOrAcquire(long mask) {
+  public long getAndBitwiseOrAcquire(long mask) {
     long result = (long) HANDLE.getAndBitwiseOrAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -300,7 +301,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseOrRelease(long mask) {
+  public long getAndBitwiseOrRelease(long mask) {
     long result = (long) HANDLE.getAndBitwiseOrRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -312,7 +313,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseAnd(long mask) {
+  public long getAndBitwiseAnd(long mask) {
     long result = (long) HANDLE.getAndBitwiseAnd(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -324,7 +325,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseAndAcquire(long mask) {
+  public long getAndBitwiseAndAcquire(long mask) {
     long result = (long) HANDLE.getAndBitwiseAndAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -336,7 +337,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseAndRelease(long mask) {
+  public long getAndBitwiseAndRelease(long mask) {
     long result = (long) HANDLE.getAndBitwiseAndRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -348,7 +349,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseXor(long mask) {
+  public long getAndBitwiseXor(long mask) {
     long result = (long) HANDLE.getAndBitwiseXor(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -360,7 +361,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseXorAcquire(long mask) {
+  public long getAndBitwiseXorAcquire(long mask) {
     long result = (long) HANDLE.getAndBitwiseXorAcquire(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;
@@ -372,7 +373,7 @@ abstract sealed class LongAccess permits TaskLocal.OfLong, TaskLocal.OfLong.Boun
    * @param mask the other operand
    * @return the value before
    */
-  public final long getAndBitwiseXorRelease(long mask) {
+  public long getAndBitwiseXorRelease(long mask) {
     long result = (long) HANDLE.getAndBitwiseXorRelease(Memory.ALL, address(), mask);
     Reference.reachabilityFence(this);
     return result;

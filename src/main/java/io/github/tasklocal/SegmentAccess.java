@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
-import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
@@ -19,8 +19,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   SegmentAccess(MemoryLayout layout) {
     this.sequenced =
-        layout instanceof GroupLayout group
-            && group.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
+        layout instanceof StructLayout struct
+            && struct.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
             && first.name().equals(Optional.of("sequence"));
   }
 
@@ -54,7 +54,7 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * @throws UnsupportedOperationException if the layout has no sequence
    * @throws IllegalStateException if a writer of the same value is at work in this thread
    */
-  public final void update(Consumer<? super MemorySegment> writer) {
+  public void update(Consumer<? super MemorySegment> writer) {
     Objects.requireNonNull(writer, "writer is null: update wants the code that writes the value");
     if (!sequenced) {
       throw new UnsupportedOperationException(
@@ -81,10 +81,17 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * It is written as it is or not at all: nothing overflows, and no character is cut.
    *
    * @param text of at least one byte less than the value has, without NUL
+   * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text would
+   *     overwrite
    * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a
    *     surrogate pair
    */
-  public final void setString(String text) {
+  public void setString(String text) {
+    if (sequenced) {
+      throw new UnsupportedOperationException(
+          "the value is a struct with a sequence, which a text would overwrite: write its members"
+              + " with update, or declare an array of bytes for a text");
+    }
     MemorySegment value = segment();
     long length = Utf8.length(text);
     if (length >= value.byteSize()) {
@@ -103,7 +110,7 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * {@return the value as a text: its bytes up to the first NUL, or all, in UTF-8} What is no UTF-8
    * becomes U+FFFD.
    */
-  public final String getString() {
+  public String getString() {
     return Utf8.read(segment());
   }
 }

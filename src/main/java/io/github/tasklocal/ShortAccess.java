@@ -9,7 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code short}: those of the VarHandle of {@link
  * ValueLayout#JAVA_SHORT}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
+ * anything, but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.Bound {
 
@@ -21,7 +22,7 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
   abstract long address();
 
   /** {@return the value, read whole and in opaque order, as {@link #getOpaque}} */
-  public final short get() {
+  public short get() {
     short value = (short) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -32,13 +33,13 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
    *
    * @param value the new value
    */
-  public final void set(short value) {
+  public void set(short value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in opaque order} */
-  public final short getOpaque() {
+  public short getOpaque() {
     short value = (short) HANDLE.getOpaque(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -49,7 +50,7 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
    *
    * @param value the new value
    */
-  public final void setOpaque(short value) {
+  public void setOpaque(short value) {
     HANDLE.setOpaque(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
@@ -58,7 +59,7 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
    * {@return the value, read in acquire order: what was written before its {@code setRelease} is
    * seen}
    */
-  public final short getAcquire() {
+  public short getAcquire() {
     short value = (short) HANDLE.getAcquire(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -69,13 +70,13 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
    *
    * @param value the new value
    */
-  public final void setRelease(short value) {
+  public void setRelease(short value) {
     HANDLE.setRelease(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }
 
   /** {@return the value, read in volatile order} */
-  public final short getVolatile() {
+  public short getVolatile() {
     short value = (short) HANDLE.getVolatile(Memory.ALL, address());
     Reference.reachabilityFence(this);
     return value;
@@ -86,7 +87,7 @@ abstract sealed class ShortAccess permits TaskLocal.OfShort, TaskLocal.OfShort.B
    *
    * @param value the new value
    */
-  public final void setVolatile(short value) {
+  public void setVolatile(short value) {
     HANDLE.setVolatile(Memory.ALL, address(), value);
     Reference.reachabilityFence(this);
   }

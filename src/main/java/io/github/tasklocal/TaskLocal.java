@@ -39,7 +39,7 @@ import java.lang.foreign.ValueLayout;
  *
  * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
- * serves no other thread; after the thread's end it is plain memory that no BPF program looks at.
+ * serves no other thread; what is written there after the thread's end is seen by nobody for sure.
  *
  * <p>The first use of any key on a machine that denies native access throws {@link
  * NativeAccessException}, which names the flag to start Java with.

@@ -232,7 +232,6 @@ class TaskLocalTest {
   private static Object call(Object target, String name, Object... values) throws Exception {
     for (Method method : target.getClass().getMethods()) {
       if (method.getName().equals(name) && method.getParameterCount() == values.length) {
-        method.setAccessible(true);
         return method.invoke(target, values);
       }
     }

@@ -66,9 +66,10 @@ public final class BpfMap {
   }
 
   /**
-   * Says where loading the object shall pin the map. A map of the same shape that is pinned there
-   * is taken over, with its entries, as {@code LIBBPF_PIN_BY_NAME} would; its pin then stays when
-   * the object is closed.
+   * Says where loading the object shall pin the map. A map that is pinned there already, left by a
+   * process that was killed for instance, is taken over with its entries if it has the same type,
+   * sizes and {@code max_entries}, and its pin then stays when the object is closed; otherwise it is
+   * replaced, as {@link #pin} would.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
@@ -82,7 +83,6 @@ public final class BpfMap {
         "a pin path",
         () -> {
           Pin.requireNewPin("pin map " + name + " at", path);
-          LibBpf.setPinPath(map, path);
           pinAtLoad = path;
         });
   }
@@ -92,15 +92,31 @@ public final class BpfMap {
     LibBpf.setPinPath(map, null);
   }
 
-  /** Whether loading will make a pin, rather than take a map over from one. */
-  boolean willPin() {
-    return pinAtLoad != null && !Files.exists(pinAtLoad);
+  /** Lets libbpf take a map over that is pinned where this one shall be, if it can stand for it. */
+  void takeOverPinned() {
+    if (pinAtLoad != null && Files.exists(pinAtLoad)) {
+      try (KernelMap pinned = KernelMap.open(pinAtLoad)) {
+        if (pinned.type() == LibBpf.mapType(map)
+            && pinned.keySize() == LibBpf.keySize(map)
+            && pinned.valueSize() == LibBpf.valueSize(map)
+            && pinned.maxEntries() == LibBpf.maxEntries(map)) {
+          LibBpf.setPinPath(map, pinAtLoad);
+          pinAtLoad = null;
+        }
+      }
+    }
   }
 
-  void pinnedByLoad() {
+  /** Pins what was not taken over. */
+  void pinAsAsked() {
     if (pinAtLoad != null) {
-      pins.add(pinAtLoad);
+      replacePin(pinAtLoad);
     }
+  }
+
+  private synchronized void replacePin(Path path) {
+    Pin.replace("pin map " + name + " at", LibBpf.mapFd(map), path);
+    pins.add(path);
   }
 
   /**
@@ -130,10 +146,7 @@ public final class BpfMap {
     Object ignored =
         object.whileLoaded(
             () -> {
-              synchronized (this) {
-                Pin.replace("pin map " + name + " at", LibBpf.mapFd(map), path);
-                pins.add(path);
-              }
+              replacePin(path);
               return this;
             });
   }

@@ -7,6 +7,7 @@ import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.Btf;
 import io.github.tasklocal.kernel.LibBpf;
 import java.io.IOException;
@@ -17,10 +18,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -48,6 +49,10 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Close</b> detaches the links, removes the pins, unmaps the globals and then frees programs
  * and maps, as far as nobody else holds them. It waits for runs that are under way.
  *
+ * <p><b>Trust.</b> An object file is trusted as code is: libbpf follows what the file says of
+ * itself, and its older versions crash, with the whole process, on type information that someone
+ * has spoilt.
+ *
  * <p>libbpf's messages go to the logger {@code io.github.tasklocal.libbpf} at level debug.
  */
 public final class BpfObject implements AutoCloseable {
@@ -65,7 +70,7 @@ public final class BpfObject implements AutoCloseable {
   private final Map<String, BpfMap> maps;
   private final Map<String, BpfProgram> programs;
   private final Map<String, Btf.Variable> variables;
-  private final Map<String, MemorySegment> sections = new HashMap<>();
+  private final Map<String, MemorySegment> sections = new ConcurrentHashMap<>();
   private final List<BpfLink> links = new ArrayList<>();
 
   /** Calls that use the object share it; what changes it has it alone. */
@@ -73,30 +78,35 @@ public final class BpfObject implements AutoCloseable {
 
   private State state = State.OPEN;
 
-  private BpfObject(byte[] file, String name) {
+  private BpfObject(byte[] file, String name, String origin) {
     this.name = name;
-    MemorySegment opened = null;
+    MemorySegment opened = MemorySegment.NULL;
+    boolean complete = false;
     try {
       MemorySegment bytes =
           arena.allocate(file.length, Long.BYTES).copyFrom(MemorySegment.ofArray(file));
-      opened = LibBpf.open(bytes, name);
+      opened = LibBpf.open(bytes, name, origin);
+      this.object = opened;
+      this.maps =
+          LibBpf.maps(object).stream()
+              .map(map -> new BpfMap(this, map))
+              .collect(Collectors.toMap(BpfMap::name, map -> map));
+      this.programs =
+          LibBpf.programs(object).stream()
+              .map(program -> new BpfProgram(this, program))
+              .collect(Collectors.toMap(BpfProgram::name, program -> program));
+      this.variables = LibBpf.variables(object);
+      maps.values().forEach(BpfMap::forgetDeclaredPin);
+      complete = true;
     } finally {
-      if (opened == null) {
+      if (!complete) {
         arena.close();
         beforeLoad.close();
+        if (opened.address() != 0) {
+          LibBpf.close(opened);
+        }
       }
     }
-    this.object = opened;
-    this.maps =
-        LibBpf.maps(object).stream()
-            .map(map -> new BpfMap(this, map))
-            .collect(Collectors.toMap(BpfMap::name, map -> map));
-    this.programs =
-        LibBpf.programs(object).stream()
-            .map(program -> new BpfProgram(this, program))
-            .collect(Collectors.toMap(BpfProgram::name, program -> program));
-    this.variables = LibBpf.variables(object);
-    maps.values().forEach(BpfMap::forgetDeclaredPin);
   }
 
   /**
@@ -105,6 +115,8 @@ public final class BpfObject implements AutoCloseable {
    * @param file the object file, as clang made it
    * @return the open object
    * @throws NotFoundException if there is no such file
+   * @throws WrongObjectException if it is a directory
+   * @throws NotPermittedException if this process may not read it
    * @throws ObjectLoadException if it is no BPF object, or not a whole one
    * @throws NotSupportedException if this is no Linux, or libbpf is missing
    * @throws NativeAccessException if the runtime denies this module native access
@@ -112,12 +124,29 @@ public final class BpfObject implements AutoCloseable {
    */
   public static BpfObject open(Path file) {
     Objects.requireNonNull(file, "file is null: name a BPF object file");
+    String operation = "open object";
     if (!Files.exists(file)) {
       throw new NotFoundException(
-          "open object", file.toString(), null, "there is no such file", "check the path");
+          operation,
+          file.toString(),
+          null,
+          "there is no such file, or a directory above it may not be entered",
+          "check the path");
+    }
+    if (Files.isDirectory(file)) {
+      throw new WrongObjectException(
+          operation, file.toString(), null, "it is a directory", "name a BPF object file in it");
+    }
+    if (!Files.isReadable(file)) {
+      throw new NotPermittedException(
+          operation,
+          file.toString(),
+          null,
+          "this process may not read it",
+          "let its owner give it to all or to a group: chmod 644 or 640");
     }
     try {
-      return open(Files.readAllBytes(file), String.valueOf(file.getFileName()));
+      return open(Files.readAllBytes(file), String.valueOf(file.getFileName()), file.toString());
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read " + file, e);
     }
@@ -134,7 +163,9 @@ public final class BpfObject implements AutoCloseable {
    */
   public static BpfObject open(byte[] file) {
     return open(
-        Objects.requireNonNull(file, "file is null: pass a BPF object file's bytes"), "object");
+        Objects.requireNonNull(file, "file is null: pass a BPF object file's bytes"),
+        "object",
+        "object");
   }
 
   /**
@@ -156,10 +187,10 @@ public final class BpfObject implements AutoCloseable {
     }
   }
 
-  private static BpfObject open(byte[] file, String name) {
-    ObjectFile.check(file, name);
-    LibBpf.require("open object", name);
-    return new BpfObject(file, name);
+  private static BpfObject open(byte[] file, String name, String origin) {
+    ObjectFile.check(file, origin);
+    LibBpf.require("open object", origin);
+    return new BpfObject(file, name, origin);
   }
 
   /**
@@ -168,6 +199,7 @@ public final class BpfObject implements AutoCloseable {
    * @param file the object file, as clang made it
    * @return the loaded object
    * @throws NotFoundException if there is no such file
+   * @throws WrongObjectException if it is a directory
    * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
    * @throws NotSupportedException if the kernel or libbpf lack what it takes
@@ -228,6 +260,8 @@ public final class BpfObject implements AutoCloseable {
    * @throws ObjectLoadException if libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
    * @throws NotSupportedException if the kernel lacks what it takes
+   * @throws WrongObjectException if something else than a map lies at a map's pin path
+   * @throws KernelException if a map cannot be pinned
    * @throws IllegalStateException if it is loaded or closed
    */
   public void load() {
@@ -236,19 +270,17 @@ public final class BpfObject implements AutoCloseable {
           if (state != State.OPEN) {
             throw new IllegalStateException("the object " + name + " is " + lower(state));
           }
-          List<BpfMap> pinned = maps.values().stream().filter(BpfMap::willPin).toList();
+          maps.values().forEach(BpfMap::takeOverPinned);
           sections.clear();
           beforeLoad.close();
-          state =
-              State.CLOSED; // until it is seen to have loaded: libbpf keeps half of it otherwise
+          state = State.CLOSED; // what fails to load cannot be tried again
           try {
             LibBpf.load(object, name);
+            maps.values().forEach(BpfMap::pinAsAsked);
             state = State.LOADED;
           } finally {
             if (state == State.CLOSED) {
               free();
-            } else {
-              pinned.forEach(BpfMap::pinnedByLoad);
             }
           }
           return null;
@@ -301,33 +333,30 @@ public final class BpfObject implements AutoCloseable {
    * @throws KernelException if the kernel does not map its section
    */
   public MemorySegment global(String variable) {
-    return alone(
+    return shared(
         () -> {
-          requireNotClosed();
           Btf.Variable place = find(variables, variable, "global variable");
-          MemorySegment section = sections.get(place.section());
-          if (section == null) {
-            section = section(variable, place);
-            sections.put(place.section(), section);
-          }
-          return section.asSlice(place.offset(), place.size());
+          return sections
+              .computeIfAbsent(place.section(), section -> values(variable, section))
+              .asSlice(place.offset(), place.size());
         });
   }
 
-  private MemorySegment section(String variable, Btf.Variable place) {
-    MemorySegment map = LibBpf.findMap(object, place.section());
-    MemorySegment values =
-        map == null
-            ? null
-            : state == State.LOADED
-                ? LibBpf.mapValues(map, arena)
-                : LibBpf.initialValue(map, beforeLoad);
+  private MemorySegment values(String variable, String section) {
+    MemorySegment map = LibBpf.findMap(object, section);
+    MemorySegment values = null;
+    if (map != null) {
+      values =
+          state == State.LOADED
+              ? LibBpf.mapValues(map, !section.startsWith(".rodata"), arena)
+              : LibBpf.initialValue(map, beforeLoad);
+    }
     if (values == null) {
       throw new NotFoundException(
           "find global variable",
           variable + " in " + name,
           null,
-          "its section " + place.section() + " has no memory of its own",
+          "its section " + section + " has no memory of its own",
           "declare it as a plain global, volatile const for .rodata");
     }
     return values;

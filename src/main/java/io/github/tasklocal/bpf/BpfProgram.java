@@ -62,7 +62,8 @@ public final class BpfProgram {
    * Runs the program once, in the calling thread, with a context.
    *
    * @param context what the program gets as its argument, in a form that its type knows; a {@code
-   *     SEC("syscall")} program may write to it, and this segment then has what it wrote
+   *     SEC("syscall")} program may write to it, and this segment then has what it wrote, unless it is
+   *     read-only
    * @return what the program returned
    * @throws NotSupportedException if the kernel cannot run programs of this type so
    * @throws NotPermittedException if this process may not
@@ -73,13 +74,13 @@ public final class BpfProgram {
     Objects.requireNonNull(context, "context is null: pass one, or call run()");
     return object.whileLoaded(
         () -> {
-          if (context.isNative()) {
-            return LibBpf.run(program, context);
-          }
+          // A copy: the kernel would write to a segment of any thread, closed or read-only.
           try (Arena arena = Arena.ofConfined()) {
             MemorySegment copy = arena.allocate(context.byteSize(), Long.BYTES).copyFrom(context);
             int result = LibBpf.run(program, copy);
-            MemorySegment ignored = context.copyFrom(copy);
+            if (!context.isReadOnly()) {
+              MemorySegment ignored = context.copyFrom(copy);
+            }
             return result;
           }
         });

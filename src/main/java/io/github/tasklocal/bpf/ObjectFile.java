@@ -28,8 +28,9 @@ final class ObjectFile {
     if (file[4] != CLASS_64 || little != (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN)) {
       throw refused(
           name,
-          "it is for a machine of %d bits, %s-endian; this one has 64 and is %s"
-              .formatted(file[4] * 32, little ? "little" : "big", ByteOrder.nativeOrder()));
+          "it is for a machine of %d bits, %s; this one has 64 and is %s"
+              .formatted(
+                  file[4] * 32, little ? "LITTLE_ENDIAN" : "BIG_ENDIAN", ByteOrder.nativeOrder()));
     }
     ByteBuffer elf = ByteBuffer.wrap(file).order(ByteOrder.nativeOrder());
     int machine = Short.toUnsignedInt(elf.getShort(18));
@@ -46,7 +47,7 @@ final class ObjectFile {
     long end =
         sections
             + (long) Short.toUnsignedInt(elf.getShort(58)) * Short.toUnsignedInt(elf.getShort(60));
-    if (sections < 0 || end > file.length) {
+    if (sections < 0 || sections > file.length || end > file.length) {
       throw refused(
           name, "it is cut: it has " + file.length + " bytes, its section table ends at " + end);
     }

@@ -5,8 +5,9 @@
  * {@link io.github.tasklocal.TaskLocalMap}. Enough for a test, a tool or an agent; not all of libbpf.
  *
  * <p>Unless said otherwise, a null argument gives a {@link NullPointerException}, and every type
- * may be used by all threads at once. Whatever is used after its {@link
- * io.github.tasklocal.bpf.BpfObject} was closed throws an {@link IllegalStateException}.
+ * may be used by all threads at once. What goes to the kernel or
+ * to libbpf after the {@link io.github.tasklocal.bpf.BpfObject} was closed throws an {@link
+ * IllegalStateException}.
  */
 @NullMarked
 package io.github.tasklocal.bpf;

@@ -8,11 +8,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** What is read from BTF, the type information of the kernel and of BPF objects. */
 @SuppressWarnings("restricted")
 public final class Btf {
+
+  private static final Pattern GLOBAL_DATA = Pattern.compile("\\.(bss|data|rodata)\\b");
 
   private Btf() {}
 
@@ -51,6 +54,9 @@ public final class Btf {
         continue;
       }
       String sectionName = name(btf, btf_type.name_off(type(section)));
+      if (!GLOBAL_DATA.matcher(sectionName).lookingAt()) {
+        continue; // maps, the licence, struct_ops
+      }
       MemorySegment members =
           section
               .reinterpret(btf_type.sizeof() + (info & 0xffff) * btf_var_secinfo.sizeof())

@@ -28,6 +28,7 @@ public final class Errno {
   static final int ENOENT = 2;
   static final int ESRCH = 3;
   static final int EBADF = 9;
+  static final int EAGAIN = 11;
   static final int ENOMEM = 12;
   static final int EACCES = 13;
   static final int EEXIST = 17;
@@ -37,6 +38,7 @@ public final class Errno {
   static final int ENOSPC = 28;
   static final int EROFS = 30;
   static final int ENOSYS = 38;
+  static final int EOPNOTSUPP = 95;
   static final int ENOTSUPP = 524;
 
   private static final StructLayout STATE = Linker.Option.captureStateLayout();
@@ -94,7 +96,19 @@ public final class Errno {
           Map.entry(105, "ENOBUFS"),
           Map.entry(107, "ENOTCONN"),
           Map.entry(110, "ETIMEDOUT"),
-          Map.entry(524, "ENOTSUPP"));
+          Map.entry(524, "ENOTSUPP"),
+          // libbpf's own
+          Map.entry(4000, "LIBBPF_ERRNO__LIBELF"),
+          Map.entry(4001, "LIBBPF_ERRNO__FORMAT"),
+          Map.entry(4002, "LIBBPF_ERRNO__KVERSION"),
+          Map.entry(4003, "LIBBPF_ERRNO__ENDIAN"),
+          Map.entry(4004, "LIBBPF_ERRNO__INTERNAL"),
+          Map.entry(4005, "LIBBPF_ERRNO__RELOC"),
+          Map.entry(4006, "LIBBPF_ERRNO__LOAD"),
+          Map.entry(4007, "LIBBPF_ERRNO__VERIFY"),
+          Map.entry(4008, "LIBBPF_ERRNO__PROG2BIG"),
+          Map.entry(4009, "LIBBPF_ERRNO__KVER"),
+          Map.entry(4010, "LIBBPF_ERRNO__PROGTYPE"));
 
   private Errno() {}
 
@@ -125,6 +139,13 @@ public final class Errno {
   static RuntimeException unexpected(Throwable e) {
     return switch (e) {
       case RuntimeException ours -> ours;
+      case LinkageError missing ->
+          new NotSupportedException(
+              "call",
+              "libbpf",
+              null,
+              "this libbpf lacks a function: " + missing.getMessage(),
+              "install libbpf 1.1 or newer");
       case Error error -> throw error;
       default -> new IllegalStateException(e);
     };

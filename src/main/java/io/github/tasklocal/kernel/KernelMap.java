@@ -29,7 +29,9 @@ public final class KernelMap implements AutoCloseable {
   private final String origin;
   private final int id;
   private final int type;
+  private final int keySize;
   private final int valueSize;
+  private final int maxEntries;
   private final String name;
   private final int btfId;
   private final int btfValueType;
@@ -39,7 +41,9 @@ public final class KernelMap implements AutoCloseable {
     this.origin = origin;
     this.id = bpf_map_info.id(info);
     this.type = bpf_map_info.type(info);
+    this.keySize = bpf_map_info.key_size(info);
     this.valueSize = bpf_map_info.value_size(info);
+    this.maxEntries = bpf_map_info.max_entries(info);
     this.name = bpf_map_info.name(info).getString(0);
     this.btfId = bpf_map_info.btf_id(info);
     this.btfValueType = bpf_map_info.btf_value_type_id(info);
@@ -59,7 +63,6 @@ public final class KernelMap implements AutoCloseable {
     String operation = "open map";
     LibBpf.require(operation, path.toString());
     Pin.requirePin(operation, path);
-
     int fd;
     try (Arena arena = Arena.ofConfined()) {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
@@ -76,6 +79,7 @@ public final class KernelMap implements AutoCloseable {
    * @param fd the descriptor, which stays the caller's
    * @return the map, with a descriptor of its own
    * @throws WrongObjectException if the descriptor is not open, or is no map's
+   * @throws NotPermittedException if it is open for reading alone
    * @throws KernelException if libbpf is missing or the kernel refuses
    */
   public static KernelMap duplicate(int fd) {
@@ -109,6 +113,14 @@ public final class KernelMap implements AutoCloseable {
             null,
             "it is a " + kind + ", not a map",
             "name a map of task storage, such as task_local_data_map");
+      }
+      if (Libc.isReadOnly(fd)) {
+        throw new NotPermittedException(
+            operation,
+            subject,
+            null,
+            "the descriptor was opened for reading alone",
+            "open the map for reading and writing: threads are entered into it");
       }
       MemorySegment info = bpf_map_info.allocate(arena);
       MemorySegment size = arena.allocateFrom(JAVA_INT, (int) bpf_map_info.sizeof());
@@ -157,6 +169,16 @@ public final class KernelMap implements AutoCloseable {
     return type;
   }
 
+  /** {@return the size of the map's keys in bytes} */
+  public int keySize() {
+    return keySize;
+  }
+
+  /** {@return how many entries the map can hold} */
+  public int maxEntries() {
+    return maxEntries;
+  }
+
   /** {@return the size of the map's values in bytes} */
   public int valueSize() {
     return valueSize;
@@ -180,8 +202,13 @@ public final class KernelMap implements AutoCloseable {
     Libc.close(fd);
   }
 
+  /** {@return where it was found, its name and its id, for messages that say "map" themselves} */
+  public String description() {
+    return origin + " (\"" + name + "\", id " + id + ")";
+  }
+
   @Override
   public String toString() {
-    return "map " + origin + " (\"" + name + "\", id " + id + ")";
+    return "map " + description();
   }
 }

@@ -32,11 +32,14 @@ public final class LibBpf {
 
   /** The library, looked up once. */
   private static final class Library {
+    /** Why there is no libbpf of 1.1 or newer, or null where there is. */
     static final @Nullable String MISSING = load();
 
     private static @Nullable String load() {
       try {
-        int ignored = libbpf_h.libbpf_major_version();
+        if (libbpf_h.libbpf_major_version() == 1 && libbpf_h.libbpf_minor_version() == 0) {
+          return "it is version 1.0";
+        }
         LibBpfLog.silence();
         return null;
       } catch (LinkageError e) {
@@ -102,11 +105,12 @@ public final class LibBpf {
    * Opens an object file in memory.
    *
    * @param bytes the file, which must stay until the object is closed
-   * @param name what messages and the names of its global-data maps begin with
+   * @param name what the names of its global-data maps begin with
+   * @param origin where it comes from, for messages
    * @return a {@code struct bpf_object *}, for {@link #close}
    * @throws ObjectLoadException if libbpf cannot read it
    */
-  public static MemorySegment open(MemorySegment bytes, String name) {
+  public static MemorySegment open(MemorySegment bytes, String name, String origin) {
     LibBpfLog.begin();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = bpf_object_open_opts.allocate(arena);
@@ -119,7 +123,7 @@ public final class LibBpf {
         String log = LibBpfLog.text();
         throw new ObjectLoadException(
             "open object",
-            name,
+            origin,
             Errno.name(Errno.of(errno)),
             "libbpf cannot read it" + LibBpfLog.summary(log),
             "compile it with clang -target bpf -O2 -g, and check that the file is whole",
@@ -152,7 +156,9 @@ public final class LibBpf {
       if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
         throw Errno.failure(operation, name, -error);
       }
-      if (!KernelVersion.RUNNING.atLeast(6, 13) && usesTaskStorage(object)) {
+      if (!LibBpfLog.fromVerifier(log)
+          && !KernelVersion.RUNNING.atLeast(6, 13)
+          && usesTaskStorage(object)) {
         throw new NotSupportedException(
             operation,
             name,
@@ -164,9 +170,11 @@ public final class LibBpf {
           operation,
           name,
           Errno.name(-error),
-          (LibBpfLog.fromVerifier(log) ? "the verifier refused it" : "libbpf refused it")
+          (LibBpfLog.fromVerifier(log)
+                  ? "the verifier refused " + LibBpfLog.refusedProgram(log)
+                  : "libbpf refused it")
               + LibBpfLog.summary(log),
-          "the whole log is in the exception (log())",
+          LibBpfLog.cure(log),
           log);
     } finally {
       LibBpfLog.end();
@@ -283,14 +291,14 @@ public final class LibBpf {
   }
 
   /**
-   * {@return the live values of a loaded map of global data, read-only for {@code .rodata}}
+   * {@return the live values of a loaded map of global data}
    *
+   * @param writable whether the program may change them too; a store to others would be fatal, so
+   *     that the memory is read-only
    * @param arena unmaps them at its end
    */
-  public static MemorySegment mapValues(MemorySegment map, Arena arena) {
-    String name = mapName(map);
-    int size = valueSize(map);
-    return Libc.map(mapFd(map), size, !name.contains(".rodata"), arena, name);
+  public static MemorySegment mapValues(MemorySegment map, boolean writable, Arena arena) {
+    return Libc.map(mapFd(map), valueSize(map), writable, arena, mapName(map));
   }
 
   /** {@return where the object's global variables lie, by name} */
@@ -380,6 +388,15 @@ public final class LibBpf {
         int number = Errno.of(errno);
         if (number == Errno.EPERM || number == Errno.EACCES) {
           throw Errno.failure(operation, subject, number);
+        }
+        if (number == Errno.EOPNOTSUPP) {
+          throw new KernelException(
+              operation,
+              subject,
+              Errno.name(number),
+              "its section does not say where" + LibBpfLog.summary(LibBpfLog.text()),
+              "run it with run(), or give it a section that says where, such as"
+                  + " SEC(\"tp_btf/sched_switch\")");
         }
         throw new KernelException(
             operation,

@@ -11,6 +11,8 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 final class LibBpfLog {
 
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
+  private static final Pattern REFUSED = Pattern.compile("prog '([^']+)': BPF program load failed");
   private static final ThreadLocal<@Nullable StringBuilder> COLLECTED = new ThreadLocal<>();
 
   private LibBpfLog() {}
@@ -59,6 +62,20 @@ final class LibBpfLog {
   /** {@return whether the log holds the verifier's words} */
   static boolean fromVerifier(String log) {
     return log.contains("BEGIN PROG LOAD LOG");
+  }
+
+  /** {@return the program that the verifier refused, in words} */
+  static String refusedProgram(String log) {
+    Matcher program = REFUSED.matcher(log);
+    return program.find() ? "the program " + program.group(1) : "it";
+  }
+
+  /** {@return what mends what the verifier refused} */
+  static String cure(String log) {
+    return log.contains("cannot call GPL-restricted function")
+        ? "name a licence that goes with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
+            + " BSD/GPL\""
+        : "the whole log is in the exception (log())";
   }
 
   /** {@return the lines of a log that tell most, for a message; empty for an empty log} */

@@ -4,6 +4,7 @@ package io.github.tasklocal.kernel;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.KernelException;
 import io.github.tasklocal.libbpf.libc_h;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -22,6 +23,11 @@ public final class Libc {
 
   /** Same number on every architecture: all system calls from 424 on have that. */
   private static final long SYS_PIDFD_OPEN = 434;
+
+  /** Of fcntl; the same on every architecture. */
+  private static final int F_GETFL = 3;
+
+  private static final int O_ACCMODE = 3;
 
   private static volatile boolean linked;
 
@@ -64,9 +70,13 @@ public final class Libc {
       return libc_h.gettid();
     }
     try {
-      Path tid = Files.readSymbolicLink(THREAD_SELF).getFileName();
-      return tid == null ? 0 : Integer.parseInt(tid.toString());
-    } catch (IOException | NumberFormatException e) {
+      Path self = Files.readSymbolicLink(THREAD_SELF); // PID/task/TID
+      String pid = String.valueOf(ProcessHandle.current().pid());
+      if (self.getNameCount() == 3 && self.getName(0).toString().equals(pid)) {
+        return Integer.parseInt(self.getName(2).toString());
+      }
+      return libc_h.gettid(); // a procfs of another pid namespace
+    } catch (IOException | NumberFormatException | UnsupportedOperationException e) {
       return 0;
     }
   }
@@ -93,10 +103,20 @@ public final class Libc {
    * @return the new descriptor, or a negative errno
    */
   static int duplicate(int fd) {
+    return fcntl(fd, libc_h.F_DUPFD_CLOEXEC());
+  }
+
+  /** {@return whether a descriptor is open for reading alone} */
+  static boolean isReadOnly(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == libc_h.O_RDONLY();
+  }
+
+  private static int fcntl(int fd, int command) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
-      int copy = (int) Fcntl.HANDLE.invokeExact(errno, fd, libc_h.F_DUPFD_CLOEXEC(), 0);
-      return copy < 0 ? -Errno.of(errno) : copy;
+      int result = (int) Fcntl.HANDLE.invokeExact(errno, fd, command, 0);
+      return result < 0 ? -Errno.of(errno) : result;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
@@ -140,7 +160,12 @@ public final class Libc {
               Mmap.HANDLE.invokeExact(
                   errno, MemorySegment.NULL, size, protection, libc_h.MAP_SHARED(), fd, 0L);
       if (memory.address() == -1) {
-        throw Errno.failure("map the values of", subject, Errno.of(errno));
+        throw new KernelException(
+            "map the values of",
+            subject,
+            Errno.name(Errno.of(errno)),
+            "the kernel does not map them",
+            "declare at least one variable of the section without static");
       }
     } catch (Throwable e) {
       throw Errno.unexpected(e);

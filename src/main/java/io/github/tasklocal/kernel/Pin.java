@@ -126,11 +126,15 @@ public final class Pin {
       return;
     }
     KernelMap.open(path).close();
-    Path next = path.resolveSibling(path.getFileName() + "_" + ProcessHandle.current().pid());
+    Path next =
+        path.resolveSibling(
+            "%s_%d_%d"
+                .formatted(path.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
     LibBpf.pin(fd, next);
     try {
       Files.move(next, path, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
+      boolean ignored = next.toFile().delete();
       throw new KernelException(
           operation, path.toString(), null, "the pin cannot be replaced: " + e, "remove it first");
     }

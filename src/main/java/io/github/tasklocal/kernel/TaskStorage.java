@@ -9,6 +9,10 @@ import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Entries of a task-storage map. The kernel finds the task by a pidfd, and pins the pages that the
@@ -31,66 +35,33 @@ public final class TaskStorage {
    * @throws KernelException if the kernel refuses for another reason
    */
   public static boolean put(KernelMap map, int tid, Thread thread, MemorySegment value) {
-    return withPidfd(
-        "set the entry of",
-        map,
-        tid,
-        thread,
-        key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
-  }
-
-  /**
-   * Takes a thread's entry out of a map; nothing happens if it has none.
-   *
-   * @param map descriptor of the map
-   * @param tid the kernel's id of the thread
-   * @param thread the same thread in Java
-   * @throws KernelException if the kernel refuses
-   */
-  public static void remove(KernelMap map, int tid, Thread thread) {
-    boolean ignored =
+    int error =
         withPidfd(
-            "take out the entry of",
-            map,
             tid,
-            thread,
-            key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
-  }
-
-  @FunctionalInterface
-  private interface Call {
-    int with(MemorySegment key);
-  }
-
-  private static boolean withPidfd(String what, KernelMap map, int tid, Thread thread, Call call) {
-    try (Arena arena = Arena.ofConfined()) {
-      int pidfd = Libc.pidfdOpen(tid, Errno.allocate(arena));
-      if (pidfd < 0) {
-        return ended(-pidfd, what, map, tid, thread);
-      }
-      try {
-        if (!thread.isAlive()) {
-          return false;
-        }
-        int error = call.with(arena.allocateFrom(JAVA_INT, pidfd));
-        return error >= 0 || ended(-error, what, map, tid, thread);
-      } finally {
-        Libc.close(pidfd);
-      }
+            thread::isAlive,
+            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
+    if (error == 0) {
+      return true;
     }
-  }
-
-  /** False for a thread that is gone; the exception for everything else. */
-  private static boolean ended(int errno, String what, KernelMap map, int tid, Thread thread) {
-    String operation = what + " thread \"" + thread.getName() + "\" (tid " + tid + ") in";
+    String operation = "set the entry of thread \"" + thread.getName() + "\" (tid " + tid + ") in";
     String subject = map.toString();
-    return switch (errno) {
-      case Errno.ESRCH, Errno.ENOENT -> false;
+    return switch (error) {
+      case Errno.ESRCH, Errno.ENOENT -> {
+        if (!thread.isAlive()) {
+          yield false;
+        }
+        throw new KernelException(
+            operation,
+            subject,
+            Errno.name(error),
+            "the kernel knows no such thread",
+            "mount the procfs of this process's own pid namespace: mount -t proc proc /proc");
+      }
       case Errno.EEXIST ->
           throw new EntryExistsException(
               operation,
               subject,
-              Errno.name(errno),
+              Errno.name(error),
               "the thread has an entry that is not this library's",
               "find the native library, or the second copy of this one in another class loader,"
                   + " that registers threads too, and let one of them do it");
@@ -98,10 +69,68 @@ public final class TaskStorage {
           throw new NotSupportedException(
               operation,
               subject,
-              Errno.name(errno),
+              Errno.name(error),
               "the kernel knows no pidfd of a thread, or no user memory in task storage",
               "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
-      default -> throw Errno.failure(operation, subject, errno);
+      default -> throw Errno.failure(operation, subject, error);
     };
+  }
+
+  /**
+   * Takes a thread's entry out of a map; nothing happens if it has none, or if its task is gone.
+   *
+   * @param map descriptor of the map
+   * @param tid the kernel's id of the thread
+   * @param thread the same thread in Java, or null if it has ended there; its task may be alive
+   * @throws KernelException if the kernel refuses
+   */
+  public static void remove(KernelMap map, int tid, @Nullable Thread thread) {
+    int error =
+        withPidfd(
+            tid,
+            () -> (thread != null && thread.isAlive()) || isOurs(tid),
+            key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
+    if (error != 0 && error != Errno.ESRCH && error != Errno.ENOENT) {
+      throw Errno.failure("take the entry of thread " + tid + " out of", map.toString(), error);
+    }
+  }
+
+  /** Whether the kernel's id is, by now, that of a thread of this process. */
+  private static boolean isOurs(int tid) {
+    return Files.exists(Path.of("/proc/self/task/" + tid));
+  }
+
+  @FunctionalInterface
+  private interface Call {
+    int with(MemorySegment key);
+  }
+
+  /**
+   * Calls with a pidfd of a thread, if it is the right one once the pidfd is open.
+   *
+   * @return 0, or a positive errno; ESRCH if it is not the right one
+   */
+  private static int withPidfd(int tid, BooleanSupplier right, Call call) {
+    try (Arena arena = Arena.ofConfined()) {
+      int pidfd = Libc.pidfdOpen(tid, Errno.allocate(arena));
+      if (pidfd < 0) {
+        return -pidfd;
+      }
+      try {
+        if (!right.getAsBoolean()) {
+          return Errno.ESRCH;
+        }
+        MemorySegment key = arena.allocateFrom(JAVA_INT, pidfd);
+        int error = call.with(key);
+        // The kernel answers so while a BPF program makes the task's first storage on another CPU.
+        for (int tries = 0; error == -Errno.EAGAIN && tries < 1000; tries++) {
+          Thread.onSpinWait();
+          error = call.with(key);
+        }
+        return error < 0 ? -error : 0;
+      } finally {
+        Libc.close(pidfd);
+      }
+    }
   }
 }

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.stream.Collectors;
 
 /**
  * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. The
@@ -137,7 +138,7 @@ public final class KeyDirectory {
     int nul = name.indexOf('\0');
     if (nul >= 0) {
       throw new InvalidKeyException(
-          "the key's name has a NUL at character " + nul,
+          "the key's name \"%s\" has a NUL at character %d".formatted(printable(name), nul),
           "leave it out: BPF programs read names as C strings");
     }
     byte[] bytes;
@@ -149,7 +150,7 @@ public final class KeyDirectory {
       InvalidKeyException invalid =
           new InvalidKeyException(
               "the key's name \"%s\" has half of a surrogate pair, which has no UTF-8 form"
-                  .formatted(name.replaceAll("\\p{Cs}", "\\\\u")),
+                  .formatted(printable(name)),
               "use whole characters");
       invalid.initCause(e);
       throw invalid;
@@ -163,6 +164,19 @@ public final class KeyDirectory {
     return bytes;
   }
 
+  /** {@return a name with what cannot be shown written as in a Java source} */
+  private static String printable(String name) {
+    return name.codePoints()
+        .mapToObj(
+            c ->
+                c == 0
+                    ? "\\0"
+                    : Character.getType(c) == Character.SURROGATE
+                        ? "\\u%04x".formatted(c)
+                        : Character.toString(c))
+        .collect(Collectors.joining());
+  }
+
   private static MemoryLayout check(String name, MemoryLayout layout) {
     return switch (layout) {
       case AddressLayout address ->
@@ -174,12 +188,7 @@ public final class KeyDirectory {
               "the key \"%s\" has the layout %s, padding alone".formatted(name, padding),
               "use a value, struct, union or sequence layout");
       case ValueLayout value -> {
-        if (value.order() != ByteOrder.nativeOrder()) {
-          throw new InvalidKeyException(
-              "the key \"%s\" has the byte order %s, this machine's is %s"
-                  .formatted(name, value.order(), ByteOrder.nativeOrder()),
-              "use the constants of ValueLayout, which have the machine's");
-        }
+        checkOrder(name, value);
         yield value.withoutName().withByteAlignment(value.byteSize());
       }
       case GroupLayout group -> checkSize(name, group.withoutName());
@@ -187,7 +196,24 @@ public final class KeyDirectory {
     };
   }
 
+  private static void checkOrder(String name, MemoryLayout layout) {
+    switch (layout) {
+      case ValueLayout value -> {
+        if (value.order() != ByteOrder.nativeOrder()) {
+          throw new InvalidKeyException(
+              "the key \"%s\" has the byte order %s, this machine's is %s"
+                  .formatted(name, value.order(), ByteOrder.nativeOrder()),
+              "use the constants of ValueLayout, which have the machine's");
+        }
+      }
+      case GroupLayout group -> group.memberLayouts().forEach(each -> checkOrder(name, each));
+      case SequenceLayout sequence -> checkOrder(name, sequence.elementLayout());
+      case PaddingLayout _ -> {}
+    }
+  }
+
   private static MemoryLayout checkSize(String name, MemoryLayout layout) {
+    checkOrder(name, layout);
     if (layout.byteSize() == 0 || layout.byteSize() > DataPage.CAPACITY) {
       throw new InvalidKeyException(
           "the key \"%s\" has a layout of %d bytes".formatted(name, layout.byteSize()),

@@ -15,8 +15,9 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.HashSet;
-import java.util.Set;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /** A map in which this process's threads have entries. All but the state is under the one lock. */
@@ -29,7 +30,10 @@ public final class OpenMap {
   private final long metadata;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment value;
-  private final Set<Slot> registered = new HashSet<>();
+  /** By the kernel's id of the thread. */
+  private final Map<Integer, Slot> registered = new HashMap<>();
+
+  private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
 
   private volatile int threads;
   private volatile int failures;
@@ -56,8 +60,9 @@ public final class OpenMap {
    * @throws NotSupportedException if this machine's pages have another size than the wires'
    */
   public static Wire wireOf(KernelMap map, @Nullable Wire named) {
-    requirePageSize(map.toString(), Libc.pageSize());
-    return wireOf(map.toString(), map.type(), map.valueSize(), map.name(), named, map.valueType());
+    String subject = map.description();
+    requirePageSize(subject, Libc.pageSize());
+    return wireOf(subject, map.type(), map.valueSize(), map.name(), named, map.valueType());
   }
 
   static void requirePageSize(String subject, int bytes) {
@@ -78,13 +83,11 @@ public final class OpenMap {
       String name,
       @Nullable Wire named,
       @Nullable String valueType) {
-    String found =
-        "it has type "
-            + type
-            + ", values of "
-            + valueSize
-            + " bytes"
-            + (valueType == null ? "" : " (struct " + valueType + ")");
+    String struct =
+        valueType == null
+            ? ""
+            : valueType.isEmpty() ? " (no struct)" : " (struct " + valueType + ")";
+    String found = "it has type " + type + ", values of " + valueSize + " bytes" + struct;
     if (type != KernelMap.TASK_STORAGE) {
       throw wrong(subject, found + ", no task storage (type " + KernelMap.TASK_STORAGE + ")");
     }
@@ -128,6 +131,7 @@ public final class OpenMap {
   }
 
   void register(Slot slot, Thread thread) {
+    takeOutEarlier(slot);
     MapValue.write(value, wire, slot.page.address(), metadata);
     try {
       if (slot.tid == 0) {
@@ -140,42 +144,64 @@ public final class OpenMap {
       }
       slot.shared = true;
       if (TaskStorage.put(map, slot.tid, thread, value)) {
-        registered.add(slot);
+        registered.put(slot.tid, slot);
         threads = registered.size();
       }
     } catch (KernelException e) {
-      lastFailure = e;
-      int count = failures;
-      failures = count + 1;
-      if (count == 0) {
-        LOGGER.log(
-            Level.WARNING,
-            e.getMessage()
-                + ". The thread goes on with plain memory; further failures of this map are"
-                + " counted, not logged.");
-      }
+      failed(e);
     }
   }
 
+  /** A native thread that attaches to the JVM again is a new Thread on the same kernel task. */
+  private void takeOutEarlier(Slot slot) {
+    Slot earlier = registered.get(slot.tid);
+    if (earlier != null && earlier != slot) {
+      forget(earlier);
+    }
+  }
+
+  /**
+   * Takes out what an ended thread may have left. Most often the kernel has done so, but a task can
+   * outlive its Java thread: that of main waits for the JVM to end, and native code detaches.
+   */
   void forget(Slot slot) {
-    if (registered.remove(slot)) {
+    if (registered.remove(slot.tid, slot)) {
       threads = registered.size();
+      takeOut(slot);
+    }
+  }
+
+  private void takeOut(Slot slot) {
+    try {
+      TaskStorage.remove(map, slot.tid, slot.liveThread());
+    } catch (KernelException e) {
+      failed(e);
+    }
+  }
+
+  private void failed(KernelException e) {
+    lastFailure = e;
+    int count = failures;
+    failures = count + 1;
+    if (count == 0) {
+      unlogged.set(e);
+    }
+  }
+
+  /** Logs the first failure, once. Not to be called under the lock: a log's handler is anybody's. */
+  void log() {
+    KernelException e = unlogged.getAndSet(null);
+    if (e != null) {
+      LOGGER.log(
+          Level.WARNING,
+          e.getMessage()
+              + ". The thread goes on with plain memory; further failures of this map are counted,"
+              + " not logged.");
     }
   }
 
   void close() {
-    for (Slot slot : registered) {
-      Thread thread = slot.liveThread();
-      if (thread == null) {
-        continue; // the kernel takes out the entries of ended threads
-      }
-      try {
-        TaskStorage.remove(map, slot.tid, thread);
-      } catch (KernelException e) {
-        lastFailure = e;
-        LOGGER.log(Level.WARNING, e.getMessage());
-      }
-    }
+    registered.values().forEach(this::takeOut);
     registered.clear();
     threads = 0;
     arena.close();

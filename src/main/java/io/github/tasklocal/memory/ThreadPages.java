@@ -10,12 +10,12 @@ import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
 
 /**
  * The process's threads that have a page, and the maps that are open.
@@ -41,7 +41,8 @@ public final class ThreadPages {
   /** By {@link Thread#threadId}, which is never given twice. */
   private static final Map<Long, Slot> SLOTS = new HashMap<>();
 
-  private static final List<OpenMap> MAPS = new ArrayList<>();
+  /** Changed under the lock alone. */
+  private static final List<OpenMap> MAPS = new CopyOnWriteArrayList<>();
 
   /** Keeps the references below reachable until they are enqueued. */
   private static final Set<PhantomReference<?>> ENDINGS = new HashSet<>();
@@ -90,6 +91,7 @@ public final class ThreadPages {
               + " thread, such as one of an executor from Executors.newFixedThreadPool");
     }
     int tid = Libc.currentTid();
+    ThreadPage page;
     synchronized (LOCK) {
       takeBackEnded();
       // A pool may clear its thread's ThreadLocals between tasks (the common pool does): the page
@@ -103,11 +105,12 @@ public final class ThreadPages {
           map.register(slot, thread);
         }
       }
-      ThreadPage page = new ThreadPage(slot.page.address());
+      page = new ThreadPage(slot.page.address());
       slot.holds++;
       Ending ignored = new Ending(page, slot);
-      return page;
     }
+    MAPS.forEach(OpenMap::log);
+    return page;
   }
 
   private static void takeBackEnded() {
@@ -149,25 +152,27 @@ public final class ThreadPages {
    * @return the open map; the one that is open already if the process has this map open
    */
   public static OpenMap open(KernelMap map, Wire wire) {
+    OpenMap open;
     synchronized (LOCK) {
-      for (OpenMap open : MAPS) {
-        if (open.id() == map.id()) {
+      for (OpenMap each : MAPS) {
+        if (each.id() == map.id()) {
           map.close();
-          open.users++;
-          return open;
+          each.users++;
+          return each;
         }
       }
-      OpenMap open = new OpenMap(map, wire, DIRECTORY.metadata(wire));
+      open = new OpenMap(map, wire, DIRECTORY.metadata(wire));
       takeBackEnded();
-      MAPS.add(open);
       for (Slot slot : SLOTS.values()) {
         Thread thread = slot.liveThread();
         if (thread != null) {
           open.register(slot, thread);
         }
       }
-      return open;
+      MAPS.add(open);
     }
+    open.log();
+    return open;
   }
 
   /** Takes every entry of this process out of a map and closes it, when its last user closes it. */
@@ -178,5 +183,6 @@ public final class ThreadPages {
         map.close();
       }
     }
+    map.log();
   }
 }
