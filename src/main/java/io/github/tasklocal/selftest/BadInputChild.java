@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/** What is refused to other users and in other surroundings: the main class of a JVM of theirs. */
+final class BadInputChild {
+
+  private BadInputChild() {}
+
+  /**
+   * Tries one thing, checks that keys work nevertheless, and prints what it was told.
+   *
+   * @param args what is tried, and on which file: {@code open} a map or {@code load} an object
+   */
+  public static void main(String[] args) {
+    TaskLocal.OfInt key = TaskLocal.of("child", ValueLayout.JAVA_INT);
+    key.set(7);
+    try (AutoCloseable tried =
+        args[0].equals("open")
+            ? TaskLocalMap.open(Path.of(args[1]))
+            : BpfObject.load(Path.of(args[1]))) {
+      System.out.println("allowed: " + tried);
+    } catch (TaskLocalException e) {
+      System.out.println(e.getClass().getSimpleName() + ": " + e.getMessage());
+    } catch (Exception e) {
+      throw new AssertionError(e);
+    }
+    key.set(key.get() + 1);
+    Check.equal(8, key.get(), "the value after a refusal");
+  }
+
+  /** {@return what the child prints as a user without any right} */
+  static String asNobody(Fixture fixture, String... args) throws Exception {
+    var readable = fixture.closing(new NobodyTests.ClassPath());
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"));
+    command.addAll(Jvm.command(Jvm.join(readable.paths), BadInputChild.class, args));
+    return Jvm.finish(Jvm.start(command));
+  }
+
+  /** {@return a new folder that anybody may enter, gone after the test} */
+  static Path folderForAll(Fixture fixture) throws IOException {
+    Path folder = Files.createTempDirectory("tasklocal-selftest-");
+    fixture.closing(() -> delete(folder));
+    open(folder);
+    return folder;
+  }
+
+  /** Lets everybody read a file, or enter a folder. */
+  static void open(Path path) {
+    if (!path.toFile().setReadable(true, false)
+        || !path.toFile().setExecutable(Files.isDirectory(path), false)) {
+      throw new UncheckedIOException(new IOException("cannot change the mode of " + path));
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}

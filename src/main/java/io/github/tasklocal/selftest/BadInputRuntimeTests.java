@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static io.github.tasklocal.selftest.TestCase.withoutWire;
+
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Surroundings in which nothing can be opened: each is told to a JVM of its own. */
+final class BadInputRuntimeTests {
+
+  private BadInputRuntimeTests() {}
+
+  static List<TestCase> tests() {
+    return Suite.of(
+        withoutWire(
+            "A user who may not load programs is told so",
+            BadInputRuntimeTests::notPermitted,
+            Need.ROOT,
+            Need.UPTR,
+            Need.BTF,
+            Need.SETPRIV),
+        onKernel("A kernel that is too old is named", BadInputRuntimeTests::oldKernel),
+        onKernel("A missing libbpf is named with its package", BadInputRuntimeTests::withoutLibbpf),
+        onKernel("A libbpf that lacks what is needed is named", BadInputRuntimeTests::otherLibbpf));
+  }
+
+  private static List<TestCase> onKernel(String name, TestCase.Body body) {
+    return withoutWire(name, body, Need.ROOT, Need.UPTR, Need.BTF);
+  }
+
+  private static void notPermitted(Fixture fixture) throws Exception {
+    String answer = BadInputChild.asNobody(fixture, "load", file(fixture, "bad_maps").toString());
+    Check.contains("NotPermittedException: load object", answer, "what nobody is told");
+    Check.contains("not allowed to this process (EPERM)", answer, "it");
+    Check.contains("CAP_BPF", answer, "the cure");
+    Check.that(!answer.contains("support"), "\"not allowed\" is no lack of support: " + answer);
+  }
+
+  /** A program that is refused, to a JVM that takes the kernel for an older one. */
+  private static void oldKernel(Fixture fixture) throws Exception {
+    List<String> command = command("load", file(fixture, "bad_program"));
+    command.add(1, "-Dos.version=6.12.107+deb13-amd64");
+    String answer = Jvm.finish(Jvm.start(command));
+    Check.contains("NotSupportedException: load object", answer, "what it is told");
+    Check.contains("needs kernel 6.13 or newer; this is 6.12.107+deb13-amd64", answer, "the cure");
+  }
+
+  private static void withoutLibbpf(Fixture fixture) throws Exception {
+    Path libraries = BadInputChild.folderForAll(fixture);
+    Files.createFile(libraries.resolve("libbpf.so.1"));
+    lackOfLibbpf(fixture, libraries);
+  }
+
+  private static void otherLibbpf(Fixture fixture) throws Exception {
+    Path libraries = BadInputChild.folderForAll(fixture);
+    Files.copy(mathLibrary(), libraries.resolve("libbpf.so.1"));
+    lackOfLibbpf(fixture, libraries);
+  }
+
+  private static void lackOfLibbpf(Fixture fixture, Path libraries) throws Exception {
+    Path pin = fixture.pin("map");
+    BpfObject object = fixture.load("answer", Wire.A);
+    object.map(Wire.A.mapName()).pin(pin);
+    for (List<String> command :
+        List.of(command("open", pin), command("load", file(fixture, "bad_maps")))) {
+      command.addAll(0, List.of("env", "LD_LIBRARY_PATH=" + libraries));
+      String answer = Jvm.finish(Jvm.start(command));
+      Check.contains("NotSupportedException: open ", answer, "what it is told");
+      Check.contains("libbpf.so.1", answer, "it");
+      Check.contains("install libbpf 1.1 or newer", answer, "the cure");
+      Check.contains("apt-get install libbpf1", answer, "the cure");
+    }
+  }
+
+  /** {@return a library that every JVM has loaded, and that is not libbpf} */
+  private static Path mathLibrary() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/maps")).stream()
+        .filter(line -> line.contains("/libm.so") || line.contains("/libm-"))
+        .map(line -> Path.of(line.substring(line.indexOf('/'))))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError("this JVM has no libm loaded"));
+  }
+
+  private static List<String> command(String what, Path file) {
+    return new ArrayList<>(
+        Jvm.command(Jvm.join(Jvm.classPath()), BadInputChild.class, what, file.toString()));
+  }
+
+  private static Path file(Fixture fixture, String name) throws IOException {
+    Path file = BadInputChild.folderForAll(fixture).resolve(name + ".bpf.o");
+    Files.write(file, fixture.objectFile(name));
+    BadInputChild.open(file);
+    return file;
+  }
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfMap;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.Locale;
+import java.util.Random;
+import org.jspecify.annotations.Nullable;
+
+/** What a test stands on. What it gets from here is closed after it, the last first. */
+final class Fixture implements AutoCloseable {
+
+  private final @Nullable Wire wire;
+  private final Settings settings;
+  private final Bpffs bpffs;
+  private final Deque<AutoCloseable> open = new ArrayDeque<>();
+
+  /**
+   * What is the same for all tests of a run.
+   *
+   * @param threads how many threads a test of many threads uses
+   * @param seed what its random numbers begin with
+   */
+  record Settings(int threads, long seed) {}
+
+  Fixture(@Nullable Wire wire, Settings settings, Bpffs bpffs) {
+    this.wire = wire;
+    this.settings = settings;
+    this.bpffs = bpffs;
+  }
+
+  /** {@return the wire that the test is run for} */
+  Wire wire() {
+    if (wire == null) {
+      throw new IllegalStateException("a test without a wire asks for it");
+    }
+    return wire;
+  }
+
+  int threads() {
+    return settings.threads();
+  }
+
+  /** {@return random numbers that are the same for the same seed} */
+  Random random() {
+    return new Random(settings.seed());
+  }
+
+  /** {@return the bpffs that pins may lie on; they go with it} */
+  Path bpffs() throws IOException {
+    return bpffs.folder();
+  }
+
+  /** {@return a path for a pin which no other test has} */
+  Path pin(String name) throws IOException {
+    Path folder = Files.createTempDirectory(bpffs(), "pins_");
+    Files.setPosixFilePermissions(folder, Files.getPosixFilePermissions(bpffs()));
+    return folder.resolve(name);
+  }
+
+  /** {@return the bytes of an object as it was compiled for this wire, or for none} */
+  byte[] objectFile(String name) throws IOException {
+    return objectFile(name, wire);
+  }
+
+  private static byte[] objectFile(String name, @Nullable Wire wire) throws IOException {
+    String file =
+        "/bpf/"
+            + name
+            + (wire == null ? "" : "." + wire.name().toLowerCase(Locale.ROOT))
+            + ".bpf.o";
+    try (InputStream stream = Fixture.class.getResourceAsStream(file)) {
+      Check.that(stream != null, file + " is not in the jar: build it with Maven");
+      return stream.readAllBytes();
+    }
+  }
+
+  /** {@return an object that is open and not loaded} */
+  BpfObject open(String name) throws IOException {
+    return closing(BpfObject.open(objectFile(name)));
+  }
+
+  /** {@return a loaded object} */
+  BpfObject load(String name) throws IOException {
+    return closing(BpfObject.load(objectFile(name)));
+  }
+
+  /** {@return a loaded object of a wire other than the test's} */
+  BpfObject load(String name, Wire other) throws IOException {
+    return closing(BpfObject.load(objectFile(name, other)));
+  }
+
+  /** {@return a loaded object that knows no wire} */
+  BpfObject loadWithoutWire(String name) throws IOException {
+    return closing(BpfObject.load(objectFile(name, null)));
+  }
+
+  /** {@return the map through which an object of this wire reads} */
+  BpfMap dataMap(BpfObject object) {
+    return object.map(wire().mapName());
+  }
+
+  /** {@return the object's map, open for all threads of this process} */
+  TaskLocalMap share(BpfObject object) {
+    TaskLocalMap map = closing(TaskLocalMap.of(dataMap(object).fd()));
+    Check.equal(wire(), map.wire(), "the wire that the library tells from the map");
+    return map;
+  }
+
+  /** {@return the same, to be closed after the test} */
+  <T extends AutoCloseable> T closing(T resource) {
+    open.push(resource);
+    return resource;
+  }
+
+  @Override
+  public void close() {
+    IllegalStateException failure = null;
+    while (!open.isEmpty()) {
+      try {
+        open.pop().close();
+      } catch (Exception e) {
+        if (failure == null) {
+          failure = new IllegalStateException("cannot close what the test has opened", e);
+        } else {
+          failure.addSuppressed(e);
+        }
+      }
+    }
+    if (failure != null) {
+      throw failure;
+    }
+  }
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.EntryExistsException;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfMap;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.memory.Pages;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CyclicBarrier;
+import java.util.function.Supplier;
+
+/** Opening and closing maps, and which threads and keys a program sees meanwhile. */
+final class MapTests {
+
+  /** What {@code look_up.bpf.c} returns for a thread that has no entry in the map. */
+  static final int NO_ENTRY = -1;
+
+  /** What it returns where the process has no such key. */
+  static final int NO_KEY = -2;
+
+  private MapTests() {}
+
+  /** {@return the tests of this theme} */
+  static List<TestCase> tests() {
+    return Suite.of(
+        TestCase.onEachWire(
+            "A map opened by its pin is shared with many threads until it is closed, twice",
+            MapTests::byPin),
+        TestCase.onEachWire(
+            "A map opened by a descriptor is shared with many threads until it is closed, twice",
+            MapTests::byDescriptor),
+        TestCase.onEachWire(
+            "A map that is opened twice stays shared until both are closed", MapTests::openedTwice),
+        TestCase.withoutWire(
+            "One page serves maps of all three wires at once",
+            MapTests::allWires,
+            Need.KERNEL.toArray(Need[]::new)),
+        TestCase.onEachWire(
+            "A thread that began before the map was opened is shared too", MapTests::earlyThread),
+        TestCase.onEachWire(
+            "A thread registers itself at its first use of a key", MapTests::newThread),
+        TestCase.onEachWire(
+            "A key made after threads have registered is found in all of them", MapTests::lateKey),
+        TestCase.onEachWire(
+            "A key that BPF asks for in vain is found once it is made", MapTests::missingKey),
+        TestCase.onEachWire(
+            "An entry that something else made is reported and left alone",
+            MapTests::foreignEntry));
+  }
+
+  /** The key of most tests here. */
+  static TaskLocal.OfInt key() {
+    return TaskLocal.of("looked_up", JAVA_INT);
+  }
+
+  private static void byPin(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    Path pin = fixture.pin(fixture.wire().mapName());
+    fixture.dataMap(object).pin(pin);
+    openAndClose(fixture, object, () -> TaskLocalMap.open(pin));
+    fixture.dataMap(object).unpin(pin);
+    Check.that(Files.notExists(pin), pin + " is there after unpin");
+  }
+
+  private static void byDescriptor(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfMap map = fixture.dataMap(object);
+    openAndClose(fixture, object, () -> TaskLocalMap.of(map.fd()));
+  }
+
+  private static void openAndClose(
+      Fixture fixture, BpfObject object, Supplier<TaskLocalMap> opening) throws Exception {
+    BpfProgram lookUp = object.program("look_up");
+    TaskLocal.OfInt key = key();
+    int threads = fixture.threads();
+    CyclicBarrier barrier = new CyclicBarrier(threads + 1);
+    Parallel.run(
+        threads + 1,
+        index -> {
+          boolean leader = index == threads;
+          key.set(1000 + index);
+          for (int round = 0; round < 2; round++) {
+            barrier.await();
+            Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up before the map is open");
+            barrier.await();
+            TaskLocalMap map = null;
+            if (leader) {
+              map = opening.get();
+              Check.equal(fixture.wire(), map.wire(), "the wire that the library tells");
+              Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
+              Check.that(
+                  map.threads() > threads,
+                  map.threads() + " threads are registered of " + (threads + 1));
+            }
+            barrier.await();
+            key.set(key.get() + 1);
+            Check.equal(key.get(), lookUp.run(), "the value in BPF while the map is open");
+            barrier.await();
+            if (map != null) {
+              map.close();
+              map.close();
+              Check.equal(0, map.threads(), "threads that are registered after close");
+            }
+            barrier.await();
+            Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up after the map was closed");
+            Check.equal(1001 + index + round, key.get(), "the value in Java after close");
+          }
+        });
+  }
+
+  private static void openedTwice(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    key().set(5);
+    TaskLocalMap first = fixture.share(object);
+    TaskLocalMap second = fixture.share(object);
+    Check.equal(first.id(), second.id(), "the id of the map");
+    Check.equal(0, second.failures(), "failed registrations: " + second.lastFailure());
+    first.close();
+    Check.equal(5, lookUp.run(), "the value in BPF after the first close");
+    second.close();
+    Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up after the second close");
+  }
+
+  private static void allWires(Fixture fixture) throws Exception {
+    TaskLocal.OfInt key = key();
+    key.set(1);
+    List<BpfObject> objects = new ArrayList<>();
+    for (Wire wire : Wire.values()) {
+      BpfObject object = fixture.load("look_up", wire);
+      objects.add(object);
+      TaskLocalMap map = fixture.closing(TaskLocalMap.of(object.map(wire.mapName()).fd()));
+      Check.equal(wire, map.wire(), "the wire that the library tells");
+    }
+    Parallel.run(
+        4,
+        index -> {
+          for (int value = 1; value <= 20; value++) {
+            key.set(value * 100 + index);
+            for (BpfObject object : objects) {
+              Check.equal(key.get(), object.program("look_up").run(), "the value in " + object);
+            }
+          }
+        });
+  }
+
+  private static void earlyThread(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    CyclicBarrier barrier = new CyclicBarrier(3);
+    Parallel.run(
+        3,
+        index -> {
+          switch (index) {
+            case 0 -> { // has used keys
+              key().set(11);
+              barrier.await();
+              barrier.await();
+              Check.equal(11, lookUp.run(), "a value set before the map was opened");
+            }
+            case 1 -> { // has used none
+              barrier.await();
+              barrier.await();
+              Check.equal(NO_ENTRY, lookUp.run(), "the look-up before any use of a key");
+              key().set(12);
+              Check.equal(12, lookUp.run(), "a value set after the map was opened");
+            }
+            default -> {
+              barrier.await();
+              fixture.share(object);
+              barrier.await();
+            }
+          }
+        });
+  }
+
+  private static void newThread(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    TaskLocalMap map = fixture.share(object);
+    for (int i = 0; i < 100; i++) {
+      Parallel.run(
+          1,
+          index -> {
+            Check.equal(NO_ENTRY, lookUp.run(), "the look-up before any use of a key");
+            Check.equal(0, key().get(), "the value of a new thread in Java");
+            Check.equal(0, lookUp.run(), "the value of a new thread in BPF");
+            key().set(7);
+            Check.equal(7, lookUp.run(), "the value that was set");
+          });
+      if (i % 20 == 0) {
+        System.gc(); // pages of ended threads are used again from here on
+      }
+    }
+    Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
+  }
+
+  private static String ofWire(Fixture fixture, String name) {
+    return name + "." + fixture.wire().name().toLowerCase(Locale.ROOT);
+  }
+
+  private static void lateKey(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    fixture.share(object);
+    CyclicBarrier barrier = new CyclicBarrier(fixture.threads());
+    Parallel.run(
+        fixture.threads(),
+        index -> {
+          key().set(1);
+          Check.equal(1, object.program("look_up").run(), "the value of the early key");
+          barrier.await();
+          TaskLocal.OfInt late = TaskLocal.of(ofWire(fixture, "late"), JAVA_INT);
+          late.set(2000 + index);
+          Check.equal(
+              2000 + index, object.program("look_up_late").run(), "the value of the late key");
+        });
+  }
+
+  private static void missingKey(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    fixture.share(object);
+    BpfProgram lookUp = object.program("look_up_missing");
+    CyclicBarrier barrier = new CyclicBarrier(fixture.threads());
+    Parallel.run(
+        fixture.threads(),
+        index -> {
+          key().set(1);
+          for (int i = 0; i < 3; i++) {
+            Check.equal(NO_KEY, lookUp.run(), "the look-up of a key that nobody made");
+          }
+          barrier.await();
+          TaskLocal.OfInt made = TaskLocal.of(ofWire(fixture, "missing"), JAVA_INT);
+          made.set(3000 + index);
+          Check.equal(3000 + index, lookUp.run(), "the value of the key once it is made");
+        });
+  }
+
+  private static void foreignEntry(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    Wire wire = fixture.wire();
+    Pages pages = new Pages();
+    KeyDirectory theirs = new KeyDirectory(pages.take(), pages.take());
+    Key key = theirs.define("looked_up", JAVA_INT);
+    MemorySegment page = pages.take();
+    DataPage.prepare(page);
+    page.set(JAVA_INT, key.offset(), 77);
+    try (KernelMap map = KernelMap.duplicate(fixture.dataMap(object).fd());
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
+      MapValue.write(value, wire, page.address(), theirs.metadata(wire));
+      Check.that(
+          TaskStorage.put(map, Libc.currentTid(), Thread.currentThread(), value),
+          "a running thread is taken for one that has ended");
+    }
+    key().set(5);
+    TaskLocalMap map = fixture.share(object);
+    Check.equal(1, map.failures(), "failed registrations");
+    Check.equal(
+        EntryExistsException.class,
+        map.lastFailure().map(Object::getClass).orElse(null),
+        "the failure that the map reports");
+    Check.equal(77, lookUp.run(), "the value in BPF, which is still theirs");
+    Check.equal(5, key().get(), "our value in Java");
+    map.close();
+    Check.equal(77, lookUp.run(), "the value in BPF after close, which is still theirs");
+  }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/** A process without any privilege, which has a pin's file mode to help it and nothing else. */
+final class NobodyTests {
+
+  private static final String ID = "65534";
+
+  private NobodyTests() {}
+
+  /** {@return the tests of this theme} */
+  static List<TestCase> tests() {
+    return TestCase.onWires(
+        List.of(Wire.values()),
+        "The user nobody shares values through a pin of mode 0666, not through one of 0600",
+        false,
+        Set.of(Need.ROOT, Need.UPTR, Need.BTF, Need.SETPRIV),
+        NobodyTests::nobody);
+  }
+
+  private static void nobody(Fixture fixture) throws Exception {
+    BpfObject object = fixture.open("answer");
+    Syscalls.GETPPID.write(object.global("ask_syscall"));
+    object.load();
+    object.program("answer_question").attach();
+    Path open = fixture.pin("open");
+    Path shut = fixture.pin("shut");
+    fixture.dataMap(object).pin(open);
+    fixture.dataMap(object).pin(shut);
+    Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rw-rw-rw-"));
+    Files.setPosixFilePermissions(shut, PosixFilePermissions.fromString("rw-------"));
+
+    ClassPath readable = fixture.closing(new ClassPath());
+    long question = fixture.random().nextLong();
+    List<String> command =
+        new ArrayList<>(
+            List.of("setpriv", "--reuid=" + ID, "--regid=" + ID, "--clear-groups", "--"));
+    command.addAll(
+        Jvm.command(
+            Jvm.join(readable.paths),
+            NobodyTests.class,
+            open.toString(),
+            shut.toString(),
+            fixture.wire().name(),
+            Long.toString(question)));
+    String output = Jvm.finish(Jvm.start(command));
+    Check.contains("answer " + -question, output, "the process of nobody");
+    Check.equalBits(
+        question, object.global("asked").get(JAVA_LONG, 0), "the value that root's program read");
+  }
+
+  /** A copy of the class path where anybody may read it; gone at the JVM's end at the latest. */
+  static final class ClassPath implements AutoCloseable {
+
+    final List<Path> paths = new ArrayList<>();
+    private final List<Path> files = new ArrayList<>();
+
+    ClassPath() throws IOException {
+      Path folder = Files.createTempDirectory("tasklocal-selftest-jar-");
+      share(folder);
+      for (Path path : Jvm.classPath()) {
+        Path copy = folder.resolve(Integer.toString(paths.size()));
+        paths.add(copy);
+        try (Stream<Path> originals = Files.walk(path)) {
+          for (Path each : originals.toList()) {
+            share(Files.copy(each, copy.resolve(path.relativize(each).toString())));
+          }
+        }
+      }
+    }
+
+    private void share(Path file) throws IOException {
+      files.add(file);
+      file.toFile().deleteOnExit();
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    @Override
+    public void close() throws IOException {
+      for (Path file : files.reversed()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /**
+   * The process of nobody.
+   *
+   * @param args two pins, the wire and the question
+   */
+  public static void main(String[] args) throws Exception {
+    String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
+    Check.that(Arrays.stream(ids).allMatch(ID::equals), "still user " + Arrays.toString(ids));
+    Path open = Path.of(args[0]);
+    Path shut = Path.of(args[1]);
+    Wire wire = Wire.valueOf(args[2]);
+
+    NotPermittedException refused =
+        Check.refused(
+            NotPermittedException.class,
+            "a pin of mode 0600",
+            () -> TaskLocalMap.open(shut, wire).close());
+    Check.contains(shut.toString(), refused.getMessage(), "the refusal");
+    if (wire == Wire.A) {
+      refused =
+          Check.refused(
+              NotPermittedException.class,
+              "a map of wire A whose BTF nobody may read",
+              () -> TaskLocalMap.open(open).close());
+      Check.contains("Wire.A", refused.cure(), "the cure");
+    }
+
+    TaskLocal.OfLong question = TaskLocal.of("question", JAVA_LONG);
+    TaskLocal.OfLong answer = TaskLocal.of("answer", JAVA_LONG);
+    question.set(Long.parseLong(args[3]));
+    try (TaskLocalMap map =
+        wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
+      Check.equal(wire, map.wire(), "the wire of the map");
+      Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
+      Syscalls.GETPPID.call();
+      System.out.println("answer " + answer.get());
+    }
+  }
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/** Threads whose failures are the test's. */
+final class Parallel {
+
+  private Parallel() {}
+
+  /** What each thread does. */
+  @FunctionalInterface
+  interface Work {
+    /**
+     * Works.
+     *
+     * @param index of the thread, from 0
+     */
+    void run(int index) throws Exception;
+  }
+
+  /** Runs the same in several new platform threads, and throws what the first failure threw. */
+  static void run(int threads, Work work) throws Exception {
+    ConcurrentLinkedQueue<Throwable> failures = new ConcurrentLinkedQueue<>();
+    List<Thread> running = new ArrayList<>();
+    for (int i = 0; i < threads; i++) {
+      int index = i;
+      running.add(
+          Thread.ofPlatform()
+              .name("selftest-" + i)
+              .daemon()
+              .start(
+                  () -> {
+                    try {
+                      work.run(index);
+                    } catch (Throwable e) {
+                      failures.add(e);
+                      // The others may wait for this one at a barrier.
+                      running.forEach(Thread::interrupt);
+                    }
+                  }));
+    }
+    for (Thread thread : running) {
+      thread.join();
+    }
+    Throwable first = failures.poll();
+    if (first == null) {
+      return;
+    }
+    failures.forEach(first::addSuppressed);
+    switch (first) {
+      case Exception exception -> throw exception;
+      case Error error -> throw error;
+      default -> throw new AssertionError(first);
+    }
+  }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import io.github.tasklocal.Wire;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The command. */
+@Command(
+    name = "java -jar tasklocal-selftest.jar",
+    mixinStandardHelpOptions = true,
+    versionProvider = Selftest.Version.class,
+    description = {
+      "Shows on this machine's kernel that Java threads and BPF programs exchange values.",
+      ""
+    },
+    footer = {
+      "",
+      "BPF needs root, kernel 6.13 or newer and its BTF. What cannot run without them is skipped,"
+          + " and the end says why.",
+      "Exit status: 0 if nothing failed, 1 if something did, 2 for a bad option."
+    })
+final class Selftest implements Callable<Integer> {
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--list", description = "Print the names of the tests and run none.")
+  private boolean list;
+
+  @Option(
+      names = "--filter",
+      paramLabel = "GLOB",
+      description = "Run the tests whose name matches, such as '*string*'; * and ? as in a shell.")
+  private @Nullable String filter;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "32",
+      description = "How many threads a test of many threads uses (default: ${DEFAULT-VALUE}).")
+  private int threads;
+
+  @Option(
+      names = "--wire",
+      paramLabel = "a|b|c",
+      description = "Run the tests of this wire; may be given several times.")
+  private List<Wire> wires = new ArrayList<>();
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "What random numbers begin with; a report names the one it used.")
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also write the results into a file, as JSON.")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--verbose",
+      description = "Print stack traces, and what libbpf and the verifier say.")
+  private boolean verbose;
+
+  private Selftest() {}
+
+  /**
+   * Runs the command and exits.
+   *
+   * @param args the options
+   */
+  public static void main(String[] args) {
+    System.exit(
+        new CommandLine(new Selftest())
+            .setCaseInsensitiveEnumValuesAllowed(true)
+            .setParameterExceptionHandler(Selftest::refuse)
+            .execute(args));
+  }
+
+  /** One clear line: the whole help would hide it. */
+  private static int refuse(ParameterException e, String[] args) {
+    e.getCommandLine().getErr().println(e.getMessage() + " (--help lists the options)");
+    return 2;
+  }
+
+  /** The version of the jar. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      String version = Selftest.class.getPackage().getImplementationVersion();
+      return new String[] {
+        "tasklocal-selftest " + (version == null ? "(not from a jar)" : version)
+      };
+    }
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (threads < 1 || threads > 1024) {
+      throw bad("--threads is " + threads + ": use 1 to 1024");
+    }
+    List<TestCase> tests = chosen();
+    if (list) {
+      tests.forEach(test -> System.out.println(test.title()));
+      return 0;
+    }
+    if (json != null && !Files.isWritable(json) && !canBeMade(json)) {
+      throw bad("--json: " + json + " cannot be written");
+    }
+    return run(tests) ? 0 : 1;
+  }
+
+  private static boolean canBeMade(Path file) {
+    Path folder = file.toAbsolutePath().getParent();
+    return !Files.exists(file) && folder != null && Files.isWritable(folder);
+  }
+
+  private List<TestCase> chosen() {
+    Pattern names =
+        Pattern.compile(filter == null ? ".*" : regex(filter), Pattern.CASE_INSENSITIVE);
+    List<TestCase> chosen =
+        Suite.all().stream()
+            .filter(test -> wires.isEmpty() || (test.wire() != null && wires.contains(test.wire())))
+            .filter(test -> names.matcher(test.title()).matches())
+            .toList();
+    if (chosen.isEmpty()) {
+      throw bad("no test is called " + filter + ": see --list, and use * for any text");
+    }
+    return chosen;
+  }
+
+  private static String regex(String glob) {
+    StringBuilder regex = new StringBuilder();
+    glob.codePoints()
+        .forEach(
+            c -> {
+              switch (c) {
+                case '*' -> regex.append(".*");
+                case '?' -> regex.append('.');
+                default -> regex.append(Pattern.quote(Character.toString(c)));
+              }
+            });
+    return regex.toString();
+  }
+
+  private ParameterException bad(String message) {
+    if (spec == null) {
+      throw new IllegalStateException(message);
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  private boolean run(List<TestCase> tests) throws IOException, InterruptedException {
+    var settings = new Fixture.Settings(threads, seed == null ? new Random().nextInt() : seed);
+    Map<String, String> machine = Machine.description();
+    Report report = new Report(System.out, System.err, verbose);
+    report.start(tests.size(), machine, settings);
+    LibraryLog log = LibraryLog.install(verbose, report::log);
+    try (Bpffs bpffs = new Bpffs()) {
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> cleanUp(bpffs)));
+      Runner runner = new Runner(settings, bpffs, log, Need.unmet());
+      for (TestCase test : tests) {
+        report.begin(test, tests.size());
+        report.end(runner.run(test));
+      }
+    }
+    if (json != null) {
+      report.write(json, machine, settings);
+    }
+    return report.finish();
+  }
+
+  /** Also when the process is told to end: no JVM and no mount outlives it. */
+  private static void cleanUp(Bpffs bpffs) {
+    ProcessHandle.current().children().forEach(ProcessHandle::destroyForcibly);
+    try {
+      bpffs.close();
+    } catch (IOException e) {
+      System.err.println("cannot clean up: " + e);
+    }
+  }
+}

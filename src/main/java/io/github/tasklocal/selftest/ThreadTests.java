@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static io.github.tasklocal.selftest.MapTests.NO_ENTRY;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.VirtualThreadException;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.BpfProgram;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ForkJoinPool;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Whose the values are: pools, virtual threads, and values bound to another thread. */
+final class ThreadTests {
+
+  private ThreadTests() {}
+
+  /** {@return the tests of this theme} */
+  static List<TestCase> tests() {
+    return Suite.of(
+        TestCase.withoutWire(
+            "Without a map, values are plain memory of their thread", ThreadTests::plainMemory),
+        TestCase.withoutWire(
+            "A thread starts at zero, also where others have ended", ThreadTests::startsAtZero),
+        TestCase.withoutWire(
+            "A virtual thread is refused with an explanation", ThreadTests::virtualThread),
+        TestCase.onEachWire(
+            "A thread of the common pool keeps its values from task to task",
+            ThreadTests::commonPool),
+        TestCase.onEachWire(
+            "A bound value that another thread sets is seen in its own thread and in BPF",
+            ThreadTests::boundValue),
+        TestCase.onEachWire("A bound struct is the thread's own", ThreadTests::boundStruct));
+  }
+
+  private static void plainMemory(Fixture fixture) throws Exception {
+    TaskLocal.OfInt key = MapTests.key();
+    key.set(-1);
+    Parallel.run(
+        fixture.threads(),
+        index -> {
+          Check.equal(0, key.get(), "the value of a new thread");
+          for (int i = 0; i < 1000; i++) {
+            key.set(index);
+            Check.equal(index, key.get(), "the value that this thread has set");
+          }
+        });
+    Check.equal(-1, key.get(), "the value of the first thread");
+  }
+
+  private static void startsAtZero(Fixture fixture) throws Exception {
+    TaskLocal.OfInt key = MapTests.key();
+    for (int round = 0; round < 10; round++) {
+      Parallel.run(
+          fixture.threads(),
+          index -> {
+            Check.equal(0, key.get(), "the value of a new thread");
+            key.set(-1);
+          });
+      System.gc(); // that is what lets pages be used again
+    }
+  }
+
+  private static void virtualThread(Fixture fixture) throws Exception {
+    TaskLocal.OfInt key = MapTests.key();
+    key.set(3);
+    CompletableFuture<VirtualThreadException> refused = new CompletableFuture<>();
+    Thread.ofVirtual()
+        .name("virtual-one")
+        .start(
+            () -> {
+              try {
+                refused.complete(
+                    Check.refused(
+                        VirtualThreadException.class, "a virtual thread", () -> key.set(4)));
+              } catch (Throwable e) {
+                refused.completeExceptionally(e);
+              }
+            });
+    String message = refused.get(10, TimeUnit.SECONDS).getMessage();
+    Check.contains("virtual-one", message, "the refusal");
+    Check.contains("platform thread", message, "the refusal");
+    Check.equal(3, key.get(), "the value of the platform thread");
+  }
+
+  /** The pool takes its threads' ThreadLocals away after a task. */
+  private static void commonPool(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    TaskLocalMap map = fixture.share(object);
+    TaskLocal.OfInt key = MapTests.key();
+    Map<Thread, Integer> values = new ConcurrentHashMap<>();
+    AtomicInteger again = new AtomicInteger();
+    for (int i = 1; i <= 200 && again.get() < 20; i++) {
+      int next = i * 10;
+      CompletableFuture<Integer> done = new CompletableFuture<>();
+      ForkJoinPool.commonPool()
+          .execute(
+              () -> {
+                try {
+                  Thread thread = Thread.currentThread();
+                  Integer before = values.put(thread, next);
+                  if (before != null) {
+                    Check.equal(before, key.get(), "the value that the last task here has set");
+                    Check.equal(before, lookUp.run(), "the same in BPF");
+                    again.incrementAndGet();
+                  }
+                  key.set(next);
+                  done.complete(lookUp.run());
+                } catch (Throwable e) {
+                  done.completeExceptionally(e);
+                }
+              });
+      Check.equal(next, done.get(10, TimeUnit.SECONDS), "the value in BPF in a pool's thread");
+      Thread.sleep(1); // so that the thread comes to the end of its work
+    }
+    Check.that(again.get() > 0, "no thread of the pool ran two tasks");
+    Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
+  }
+
+  private static void boundValue(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
+    fixture.share(object);
+    TaskLocal.OfInt key = MapTests.key();
+    key.set(1);
+    TaskLocal.OfInt.Bound mine = key.bind();
+    Check.equal(1, mine.get(), "the bound value");
+    Check.equal(1, lookUp.run(), "the value in BPF");
+    Parallel.run(
+        1,
+        index -> {
+          Check.equal(NO_ENTRY, lookUp.run(), "the look-up in a thread that has used no key");
+          mine.set(2);
+          Check.equal(1, mine.getAndAdd(40) - 1, "the value before an atomic addition");
+          Check.equal(0, key.get(), "the value of the other thread itself");
+          Check.equal(0, lookUp.run(), "the same in BPF");
+        });
+    Check.equal(42, key.get(), "what the other thread has set");
+    Check.equal(42, lookUp.run(), "the same in BPF");
+  }
+
+  private static void boundStruct(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("checked");
+    fixture.share(object);
+    TaskLocal.OfSegment span = ValueTests.span();
+    TaskLocal.OfSegment.Bound mine = span.bind();
+    mine.update(
+        segment -> {
+          segment.set(JAVA_LONG, 8, 6);
+          segment.set(JAVA_LONG, 16, ~6L);
+        });
+    Check.equal(0, object.program("read_own").run(), "reading the span in BPF");
+    Check.equal(6L, object.global("seen").get(JAVA_LONG, 8), "its id in BPF");
+    Check.equal(6L, span.segment().get(JAVA_LONG, 8), "its id by the key");
+    Parallel.run(
+        1,
+        index -> {
+          WrongThreadException ignored =
+              Check.refused(
+                  WrongThreadException.class,
+                  "another thread's struct",
+                  () -> mine.segment().set(JAVA_LONG, 8, 7));
+        });
+    Check.equal(6L, mine.segment().get(JAVA_LONG, 8), "the id after another thread tried");
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.BpfProgram;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.util.List;
+import java.util.concurrent.CyclicBarrier;
+
+/** The way of working that the RFC shows, with many threads at once. */
+final class WorkflowTests {
+
+  private static final int ROUNDS = 3;
+
+  private WorkflowTests() {}
+
+  /** {@return the tests of this theme} */
+  static List<TestCase> tests() {
+    return TestCase.onEachWire(
+        "Many threads share ints and structs with programs on two system calls",
+        WorkflowTests::workflow);
+  }
+
+  /** Keys are made by the first test that uses them, not by listing the tests. */
+  private static final class Keys {
+    static final StructLayout JOB =
+        MemoryLayout.structLayout(
+            JAVA_INT.withName("thread_id"),
+            JAVA_SHORT.withName("round"),
+            MemoryLayout.paddingLayout(2),
+            JAVA_LONG.withName("deadline"));
+
+    static final TaskLocal.OfInt ID = TaskLocal.of("thread_id", JAVA_INT);
+    static final TaskLocal.OfSegment JOBS = TaskLocal.of("job", JOB);
+    static final TaskLocal.OfInt ECHO_ID = TaskLocal.of("echo_id", JAVA_INT);
+    static final TaskLocal.OfSegment ECHO_JOBS = TaskLocal.of("echo_job", JOB);
+  }
+
+  private static void workflow(Fixture fixture) throws Exception {
+    BpfProgram threadId = fixture.loadWithoutWire("thread_id").program("thread_id");
+    BpfObject object = fixture.open("workflow");
+    Syscalls.GETPPID.write(object.global("find_syscall"));
+    Syscalls.GETPGID.write(object.global("check_syscall"));
+    object.load();
+    fixture.share(object);
+    object.program("find_keys").attach();
+    object.program("check_values").attach();
+
+    CyclicBarrier together = new CyclicBarrier(fixture.threads());
+    Parallel.run(
+        fixture.threads(),
+        index -> {
+          int id = threadId.run();
+          Keys.ID.set(id);
+          together.await();
+          Syscalls.GETPPID.call();
+          for (short round = 0; round < ROUNDS; round++) {
+            together.await();
+            round(id, round);
+          }
+        });
+
+    long threads = fixture.threads();
+    Check.equal(threads, object.global("finds").get(JAVA_LONG, 0), "threads whose keys were found");
+    Check.equal(
+        threads * ROUNDS, object.global("checks").get(JAVA_LONG, 0), "checks made by the program");
+    Check.equal(
+        0L, object.global("mismatches").get(JAVA_LONG, 0), "checks in which a value was wrong");
+    Check.equal(
+        0L,
+        object.global("not_cached").get(JAVA_LONG, 0),
+        "checks that did not have the offsets of the first program");
+  }
+
+  private static void round(int id, short round) {
+    long deadline = id * 1000003L + round;
+    MemorySegment job = Keys.JOBS.segment();
+    job.set(JAVA_INT, 0, id);
+    job.set(JAVA_SHORT, 4, round);
+    job.set(JAVA_LONG, 8, deadline);
+
+    Syscalls.GETPGID.call();
+
+    Check.equal(id, Keys.ECHO_ID.get(), "the int that BPF read and wrote back");
+    MemorySegment echo = Keys.ECHO_JOBS.segment();
+    Check.equal(id, echo.get(JAVA_INT, 0), "the int of the struct that BPF wrote back");
+    Check.equal((short) (round + 1), echo.get(JAVA_SHORT, 4), "its short");
+    Check.equal(-deadline, echo.get(JAVA_LONG, 8), "its long");
+  }
+}
