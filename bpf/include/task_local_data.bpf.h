@@ -136,9 +136,9 @@ typedef struct tld_key_page {
 struct TLD_MAP_VALUE {
 	tld_data_page_t __uptr *data;
 	tld_data_page_t __uptr *more_data; /* addresses of 4096 and up, or null */
-	tld_key_page_t __uptr *keys;	/* one for all threads of the process */
-	__s16 cnt;				/* how many keys to look at */
-	__s16 start;				/* where the thread's values start in data */
+	tld_key_page_t __uptr *keys;	   /* one for all threads of the process */
+	__s16 cnt;			   /* how many keys to look at */
+	__s16 start;			   /* where the thread's values start in data */
 };
 
 _Static_assert(sizeof(struct TLD_MAP_VALUE) == 32, "wire A: map value");
@@ -178,7 +178,7 @@ struct TLD_MAP_VALUE {
 	tld_data_page_t __uptr *data;
 	tld_key_page_t __uptr *keys; /* one for all threads of the process */
 #if TLD_WIRE == TLD_WIRE_C
-	__u16 start; /* where the thread's values start in data */
+	__u16 start;		     /* where the thread's values start in data */
 #endif
 };
 
@@ -261,8 +261,8 @@ static __always_inline void tld_barrier(void)
  * Has the process made a key after the first "seen" ones? One load of its page.
  * On wire A the count may cover keys to come: the first empty name ends them.
  */
-static __always_inline int
-tld_has_key(struct TLD_MAP_VALUE *value, struct tld_key_page *keys, __u64 seen)
+static __always_inline int tld_has_key(struct TLD_MAP_VALUE *value, struct tld_key_page *keys,
+				       __u64 seen)
 {
 	if (seen >= TLD_MAX_KEYS)
 		return 0;
@@ -328,8 +328,8 @@ static long tld_search_step(__u64 i, struct tld_search *search)
  * Looks for the key and leaves what it learned in *cached. "used", as the map's
  * uptrs need the types of its parameter even in an object without a lookup.
  */
-static __noinline __attribute__((used)) int
-tld_find(struct bpf_task_local_data *tld, short *cached, const char *name)
+static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data *tld, short *cached,
+						     const char *name)
 {
 	struct TLD_MAP_VALUE *value = tld->data_map;
 	struct tld_data_page *data = value->data;
@@ -357,9 +357,8 @@ tld_find(struct bpf_task_local_data *tld, short *cached, const char *name)
  * also what keeps a program within the thread's own page: the last two steps
  * use the very register that is added to the page.
  */
-static __always_inline void *
-tld_lookup(struct bpf_task_local_data *tld, short *cached, const char *name, __u64 size,
-	   __u64 align)
+static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *cached,
+					const char *name, __u64 size, __u64 align)
 {
 	struct TLD_MAP_VALUE *value = tld->data_map;
 	short known = TLD_READ_ONCE(*cached);
@@ -399,8 +398,7 @@ tld_lookup(struct bpf_task_local_data *tld, short *cached, const char *name, __u
 typedef __u32 __attribute__((may_alias)) tld_word_t;
 
 /* In words, since the copy on the stack need not be aligned to more than that. */
-static __always_inline int
-tld_read_checked(const volatile __u32 *src, tld_word_t *dst, __u64 words)
+static __always_inline int tld_read_checked(const volatile __u32 *src, tld_word_t *dst, __u64 words)
 {
 	__u64 try, i;
 

@@ -9,8 +9,8 @@ import java.lang.ref.Reference;
 /**
  * The accesses to a value of type {@code char}: those of the VarHandle of {@link
  * ValueLayout#JAVA_CHAR}, by the same names and in the same memory order, but that {@code get} and
- * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls
- * anything, but for a thread's first use of a key, which makes its page.
+ * {@code set} are opaque where a VarHandle's are plain. None allocates, locks or calls anything,
+ * but for a thread's first use of a key, which makes its page.
  */
 abstract sealed class CharAccess permits TaskLocal.OfChar, TaskLocal.OfChar.Bound {
 

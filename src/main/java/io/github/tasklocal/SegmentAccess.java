@@ -81,8 +81,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * It is written as it is or not at all: nothing overflows, and no character is cut.
    *
    * @param text of at least one byte less than the value has, without NUL
-   * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text would
-   *     overwrite
+   * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text
+   *     would overwrite
    * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a
    *     surrogate pair
    */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
-import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.kernel.NativeAccess;
+import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.GroupLayout;

@@ -68,8 +68,8 @@ public final class BpfMap {
   /**
    * Says where loading the object shall pin the map. A map that is pinned there already, left by a
    * process that was killed for instance, is taken over with its entries if it has the same type,
-   * sizes and {@code max_entries}, and its pin then stays when the object is closed; otherwise it is
-   * replaced, as {@link #pin} would.
+   * sizes and {@code max_entries}, and its pin then stays when the object is closed; otherwise it
+   * is replaced, as {@link #pin} would.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist

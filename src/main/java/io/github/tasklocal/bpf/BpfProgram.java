@@ -62,8 +62,8 @@ public final class BpfProgram {
    * Runs the program once, in the calling thread, with a context.
    *
    * @param context what the program gets as its argument, in a form that its type knows; a {@code
-   *     SEC("syscall")} program may write to it, and this segment then has what it wrote, unless it is
-   *     read-only
+   *     SEC("syscall")} program may write to it, and this segment then has what it wrote, unless it
+   *     is read-only
    * @return what the program returned
    * @throws NotSupportedException if the kernel cannot run programs of this type so
    * @throws NotPermittedException if this process may not

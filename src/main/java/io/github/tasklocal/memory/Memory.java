@@ -14,9 +14,7 @@ public final class Memory {
    * compiler knows all of it but the address.
    */
   public static final MemorySegment ALL =
-      NativeAccess.allowed()
-          ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE)
-          : MemorySegment.NULL;
+      NativeAccess.allowed() ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE) : MemorySegment.NULL;
 
   private Memory() {}
 }

@@ -30,6 +30,7 @@ public final class OpenMap {
   private final long metadata;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment value;
+
   /** By the kernel's id of the thread. */
   private final Map<Integer, Slot> registered = new HashMap<>();
 
@@ -188,7 +189,9 @@ public final class OpenMap {
     }
   }
 
-  /** Logs the first failure, once. Not to be called under the lock: a log's handler is anybody's. */
+  /**
+   * Logs the first failure, once. Not to be called under the lock: a log's handler is anybody's.
+   */
   void log() {
     KernelException e = unlogged.getAndSet(null);
     if (e != null) {

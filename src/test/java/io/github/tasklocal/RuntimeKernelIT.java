@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The ways to start Java: as a module, without native access, without libbpf, without rights. */
+class RuntimeKernelIT {
+
+  @TempDir private Path folder;
+
+  /** As a module the library is a jar; the tests' own class path may have its folder. */
+  private Path jar;
+
+  @BeforeEach
+  void openTheFolder() throws IOException {
+    Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+    jar = Path.of(System.getProperty("tasklocal.jar"));
+  }
+
+  private static final String CONSUMER =
+      """
+      package consumer;
+
+      import io.github.tasklocal.TaskLocal;
+      import io.github.tasklocal.TaskLocalException;
+      import java.lang.foreign.ValueLayout;
+
+      public class Main {
+        public static void main(String[] args) {
+          try {
+            TaskLocal.OfInt key = TaskLocal.of("priority", ValueLayout.JAVA_INT);
+            key.set(7);
+            System.out.println(Main.class.getModule() + " reads " + key.get());
+          } catch (TaskLocalException e) {
+            System.out.println(e.getClass().getSimpleName() + ": " + e.getMessage());
+          }
+        }
+      }
+      """;
+
+  /** Compiles a user's module against the library's jar alone. */
+  private Path consumer() throws IOException {
+    Path source = Files.createDirectories(folder.resolve("source/consumer"));
+    Path module = folder.resolve("source/module-info.java");
+    Files.writeString(module, "module consumer { requires io.github.tasklocal; }\n");
+    Path main = Files.writeString(source.resolve("Main.java"), CONSUMER);
+    Path classes = folder.resolve("consumer");
+    Jvm.Result compiled =
+        Jvm.command(
+            List.of(
+                Jvm.tool("javac"),
+                "-Xlint:all",
+                "-Werror",
+                "-d",
+                classes.toString(),
+                "-p",
+                jar.toString(),
+                module.toString(),
+                main.toString()));
+    assertThat(compiled.exit()).as(compiled.output()).isZero();
+    return classes;
+  }
+
+  private Jvm.Result runConsumer(String... options) throws IOException {
+    List<String> command = new ArrayList<>(List.of(Jvm.java()));
+    command.addAll(List.of(options));
+    command.addAll(List.of("-p", jar + ":" + consumer(), "-m", "consumer/consumer.Main"));
+    return Jvm.command(command);
+  }
+
+  @Test
+  void aModuleUsesTheLibraryFromTheModulePath() throws IOException {
+    assertThat(runConsumer("--enable-native-access=io.github.tasklocal").output())
+        .isEqualTo("module consumer reads 7\n");
+  }
+
+  /** What denies native access to all that is not named; older runtimes have no word for it. */
+  private static final String DENIAL =
+      Runtime.version().feature() < 24
+          ? "--enable-native-access=java.base"
+          : "--illegal-native-access=deny";
+
+  @Test
+  void aModuleThatIsDeniedNativeAccessIsToldTheFlag() throws IOException {
+    assertThat(runConsumer(DENIAL).output())
+        .startsWith("NativeAccessException")
+        .contains("module io.github.tasklocal", "--enable-native-access=io.github.tasklocal");
+  }
+
+  @Test
+  void theClassPathThatIsDeniedNativeAccessIsToldTheFlag() {
+    Path object = Clang.compile(folder, "object");
+    for (String[] step : new String[][] {{"keys"}, {"load", object.toString()}}) {
+      List<String> command = Jvm.childCommand(Jvm.classPath(), step);
+      command.set(1, DENIAL);
+      assertThat(Jvm.command(command).output())
+          .startsWith("NativeAccessException")
+          .contains("--enable-native-access=ALL-UNNAMED");
+    }
+  }
+
+  @Test
+  void keysAndValuesWorkForNobodyWithoutAnyMap() throws IOException {
+    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
+    String classPath = Jvm.classPathForAll(folder);
+    assertThat(Jvm.childAsNobody(classPath, "keys").output()).isEqualTo("ok\n");
+  }
+
+  @Test
+  void nobodyMayNotLoadAnObjectAndIsNotToldThatItIsUnsupported() throws IOException {
+    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
+    String classPath = Jvm.classPathForAll(folder);
+    Path object = Clang.compile(folder, "values");
+    Files.setPosixFilePermissions(object, PosixFilePermissions.fromString("rw-r--r--"));
+    assertThat(Jvm.childAsNobody(classPath, "load", object.toString()).output())
+        .startsWith("NotPermittedException: load object values.bpf.o")
+        .contains("not allowed", "EPERM", "CAP_BPF")
+        .doesNotContainIgnoringCase("support");
+  }
+
+  @Test
+  void nobodyOpensAPinThatItsModeOpens() throws IOException {
+    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
+    String classPath = Jvm.classPathForAll(folder);
+    try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x")) {
+      for (Wire wire : Wire.values()) {
+        Path file = Clang.compile(folder, "values", "-DTLD_WIRE=TLD_WIRE_" + wire);
+        Path pin = bpffs.path("wire_" + wire);
+        try (BpfObject object = BpfObject.load(file)) {
+          object.map(wire.mapName()).pin(pin);
+          Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
+          assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), wire.name()).output())
+              .isEqualTo("1 registered, Optional.empty\nok\n");
+          String unnamed = Jvm.childAsNobody(classPath, "open", pin.toString()).output();
+          if (wire == Wire.A) {
+            assertThat(unnamed)
+                .startsWith("NotPermittedException")
+                .contains("values of 32 bytes", "CAP_SYS_ADMIN", "Wire.A");
+          } else {
+            assertThat(unnamed).isEqualTo("1 registered, Optional.empty\nok\n");
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void withoutLibbpfKeysWorkAndOpeningNamesThePackage() throws IOException {
+    Files.createFile(folder.resolve("libbpf.so.1"));
+    assertThat(openWithLibrariesOf(folder))
+        .startsWith("NotSupportedException")
+        .contains("libbpf.so.1", "install libbpf 1.1 or newer", "apt-get install libbpf1");
+  }
+
+  @Test
+  void aLibbpfThatLacksWhatIsNeededIsNoLinkageError() throws IOException {
+    assumeTrue(KernelTest.Condition.holds(), "needs root to pin a map");
+    Path other = Path.of(libraryFolder(), "libm.so.6");
+    assumeTrue(Files.exists(other), "no " + other + " to take for libbpf");
+    Files.copy(other, folder.resolve("libbpf.so.1"));
+    assertThat(openWithLibrariesOf(folder))
+        .startsWith("NotSupportedException")
+        .contains("libbpf", "install libbpf 1.1 or newer");
+  }
+
+  private static String libraryFolder() {
+    return "/lib/" + System.getProperty("os.arch").replace("amd64", "x86_64") + "-linux-gnu";
+  }
+
+  /** Opens a map that exists, where root can make one. */
+  private String openWithLibrariesOf(Path libraries) throws IOException {
+    assumeTrue(KernelTest.Condition.holds(), "needs root to pin a map");
+    try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x");
+        BpfObject object = BpfObject.load(Clang.compile(folder, "values"))) {
+      Path pin = bpffs.path("map");
+      object.map(Wire.A.mapName()).pin(pin);
+      return Jvm.command(
+              Jvm.childCommand(Jvm.classPath(), "open", pin.toString()),
+              Map.of("LD_LIBRARY_PATH", libraries.toString()))
+          .output();
+    }
+  }
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bpf;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.tasklocal.Bpffs;
+import io.github.tasklocal.Clang;
+import io.github.tasklocal.Jvm;
+import io.github.tasklocal.KernelTest;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.LibBpf;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Pins: who makes them, who takes them over, who removes them, and who may not reach them. */
+@KernelTest
+class PinKernelIT {
+
+  private static Path file;
+  private static Path forAll;
+
+  private Bpffs bpffs;
+
+  @BeforeAll
+  static void compile(@TempDir Path folder) {
+    file = Clang.compile(folder, "object");
+    forAll = folder;
+  }
+
+  @BeforeEach
+  void mount() throws IOException {
+    bpffs = Bpffs.mount("rwxrwxrwx");
+  }
+
+  @AfterEach
+  void unmount() throws IOException {
+    bpffs.close();
+  }
+
+  @Test
+  void loadPinsWhereItWasToldAndCloseRemovesThePin() throws IOException {
+    Path pin = bpffs.path("counts");
+    try (BpfObject object = BpfObject.open(file)) {
+      object.map("counts").pinPath(pin);
+      assertThat(pin).doesNotExist();
+      object.load();
+      assertThat(mapId(pin)).isEqualTo(mapId(object.map("counts")));
+      assertThatIllegalStateException()
+          .isThrownBy(() -> object.map("counts").pinPath(bpffs.path("other")));
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void loadTakesOverAMapThatIsPinnedThereAndLeavesThePin() throws IOException {
+    Path pin = bpffs.path("counts");
+    try (BpfObject first = BpfObject.load(file)) {
+      first.map("counts").pin(pin);
+      assertThat(first.program("multiply").run()).isEqualTo(5);
+      try (BpfObject second = BpfObject.open(file)) {
+        second.map("counts").pinPath(pin);
+        second.load();
+        assertThat(mapId(second.map("counts"))).isEqualTo(mapId(first.map("counts")));
+        assertThat(second.program("count_of").run()).isEqualTo(1);
+      }
+      assertThat(pin).exists();
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void loadReplacesAMapOfAnotherShapeThatIsPinnedThere() throws IOException {
+    Path pin = bpffs.path("counts");
+    try (BpfObject first = BpfObject.load(file)) {
+      first.map("counts").pin(pin);
+      try (BpfObject second = BpfObject.open(file)) {
+        second.map("counts").maxEntries(7);
+        second.map("counts").pinPath(pin);
+        second.load();
+        assertThat(mapId(pin)).isEqualTo(mapId(second.map("counts")));
+        assertThat(mapId(pin)).isNotEqualTo(mapId(first.map("counts")));
+      }
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void loadRefusesAPinPathWhereAProgramIsPinned() throws IOException {
+    Path pin = bpffs.path("program");
+    try (BpfObject first = BpfObject.load(file)) {
+      LibBpf.pin(first.program("multiply").fd(), pin);
+      try (BpfObject second = BpfObject.open(file)) {
+        second.map("counts").pinPath(pin);
+        assertThatThrownBy(second::load)
+            .isInstanceOf(WrongObjectException.class)
+            .hasMessageContainingAll(pin.toString(), "BPF program", "not a map");
+      }
+    } finally {
+      Files.delete(pin);
+    }
+  }
+
+  @Test
+  void aDeclaredPinIsNotMadeUnasked() throws IOException {
+    Path unasked = Path.of("/sys/fs/bpf/declared_pin");
+    assertThat(unasked).doesNotExist();
+    try (BpfObject object = BpfObject.load(file)) {
+      assertThat(unasked).doesNotExist();
+      assertThat(object.map("declared_pin").fd()).isNotNegative();
+    }
+    Path pin = bpffs.path("declared_pin");
+    try (BpfObject object = BpfObject.open(file)) {
+      object.map("declared_pin").pinPath(pin);
+      object.load();
+      assertThat(pin).exists();
+      assertThat(unasked).doesNotExist();
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aPinIsRemovedAloneOrWithTheObject() throws IOException {
+    try (BpfObject object = BpfObject.load(file)) {
+      BpfMap counts = object.map("counts");
+      counts.pin(bpffs.path("one"));
+      counts.pin(bpffs.path("two"));
+      counts.unpin(bpffs.path("one"));
+      assertThat(pins()).containsExactly(bpffs.path("two"));
+      assertThatThrownBy(() -> counts.unpin(bpffs.path("one")))
+          .isInstanceOf(NotFoundException.class)
+          .hasMessageContainingAll("counts", "it was not pinned there", bpffs.path("two") + "");
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aPinReplacesTheOneThatIsThereAndOutlivesTheReplacedObject() throws IOException {
+    Path pin = bpffs.path("counts");
+    BpfObject first = BpfObject.load(file);
+    try (BpfObject second = BpfObject.load(file)) {
+      first.map("counts").pin(pin);
+      second.map("counts").pin(pin);
+      assertThat(mapId(pin)).isEqualTo(mapId(second.map("counts")));
+      first.close();
+      assertThat(mapId(pin)).isEqualTo(mapId(second.map("counts")));
+    } finally {
+      first.close();
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void thePinOfAKilledProcessIsReplaced() throws Exception {
+    Path pin = bpffs.path("counts");
+    int left = pinnedByAKilledProcess(pin);
+    try (BpfObject object = BpfObject.load(file)) {
+      object.map("counts").pin(pin);
+      assertThat(mapId(pin)).isEqualTo(mapId(object.map("counts"))).isNotEqualTo(left);
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void thePinOfAKilledProcessIsTakenOver() throws Exception {
+    Path pin = bpffs.path("counts");
+    int left = pinnedByAKilledProcess(pin);
+    try (BpfObject object = BpfObject.open(file)) {
+      object.map("counts").pinPath(pin);
+      object.load();
+      assertThat(mapId(object.map("counts"))).isEqualTo(left);
+    }
+    assertThat(pins()).containsExactly(pin);
+    Files.delete(pin);
+  }
+
+  private static int pinnedByAKilledProcess(Path pin) throws Exception {
+    Process child =
+        new ProcessBuilder(
+                Jvm.childCommand(Jvm.classPath(), "pin", file.toString(), "counts", pin.toString()))
+            .redirectErrorStream(true)
+            .start();
+    try (BufferedReader output = child.inputReader(UTF_8)) {
+      assertThat(output.readLine()).isEqualTo("pinned");
+    } finally {
+      child.destroyForcibly().waitFor();
+    }
+    return mapId(pin);
+  }
+
+  @Test
+  void aLoadThatFailsLeavesNoPin(@TempDir Path folder) throws IOException {
+    Path refused = Clang.compile(folder, "refused");
+    try (BpfObject object = BpfObject.open(refused)) {
+      object.map("kept").pinPath(bpffs.path("kept"));
+      assertThatThrownBy(object::load).hasMessageContaining("verifier");
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aPlaceThatTakesNoPinIsRefusedInWords(@TempDir Path folder) throws IOException {
+    Path program = bpffs.path("program");
+    try (BpfObject object = BpfObject.load(file)) {
+      BpfMap counts = object.map("counts");
+      LibBpf.pin(object.program("multiply").fd(), program);
+      assertThatThrownBy(() -> counts.pin(bpffs.path("with.dot")))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContainingAll("with.dot", "no name with a dot");
+      assertThatThrownBy(() -> counts.pin(bpffs.root()))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContaining("it is a directory");
+      assertThatThrownBy(() -> counts.pin(folder.resolve("counts")))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContainingAll(folder.toString(), "not on a bpffs");
+      assertThatThrownBy(() -> counts.pin(bpffs.path("absent/counts")))
+          .isInstanceOf(NotFoundException.class)
+          .hasMessageContainingAll(bpffs.path("absent").toString(), "mkdir");
+      assertThatThrownBy(() -> counts.pin(program))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContainingAll("program", "BPF program", "not a map");
+      assertThat(pins()).containsExactly(program);
+    } finally {
+      Files.deleteIfExists(program);
+    }
+  }
+
+  @Test
+  void aFolderThatOthersMayNotEnterIsNamedWithItsMode() throws IOException {
+    Path pin = bpffs.path("counts");
+    String classPath = Jvm.classPathForAll(Files.createDirectory(forAll.resolve("nobody")));
+    Files.setPosixFilePermissions(forAll, PosixFilePermissions.fromString("rwxr-xr-x"));
+    try (BpfObject object = BpfObject.load(file)) {
+      object.map("counts").pin(pin);
+      Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
+      Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwx------"));
+      assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), "A").output())
+          .startsWith(NotPermittedException.class.getSimpleName())
+          .contains(pin.toString(), "may not enter " + bpffs.root(), "rwx------", "owner root")
+          .doesNotContainIgnoringCase("support");
+
+      Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwxr-xr-x"));
+      Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-------"));
+      assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), "A").output())
+          .startsWith(NotPermittedException.class.getSimpleName())
+          .contains(pin.toString(), "may not read and write the file", "rw-------", "chmod");
+    }
+  }
+
+  private List<Path> pins() throws IOException {
+    try (Stream<Path> files = Files.list(bpffs.root())) {
+      return files.filter(file -> !file.toString().endsWith(".debug")).toList();
+    }
+  }
+
+  private static int mapId(Path pin) {
+    try (KernelMap map = KernelMap.open(pin)) {
+      return map.id();
+    }
+  }
+
+  private static int mapId(BpfMap map) {
+    try (KernelMap duplicate = KernelMap.duplicate(map.fd())) {
+      return duplicate.id();
+    }
+  }
+}
