@@ -3,6 +3,8 @@ package io.github.tasklocal;
 
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kernel.Entries;
+import io.github.tasklocal.kernel.Libc;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 
@@ -17,8 +19,8 @@ public final class Child {
   /**
    * Runs the steps.
    *
-   * @param arguments {@code keys}, {@code open PIN [WIRE]}, {@code load OBJECT}, {@code pin OBJECT
-   *     MAP PIN}; the last one waits to be killed
+   * @param arguments {@code keys}; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
+   *     OBJECT}; {@code pin OBJECT MAP PIN}, which waits to be killed
    */
   public static void main(String... arguments) {
     try {
@@ -50,8 +52,32 @@ public final class Child {
         System.out.println("pinned");
         waitToBeKilled();
       }
+      case "end-main" -> endMain(BpfObject.load(Path.of(arguments[1])));
       default -> throw new IllegalArgumentException(arguments[0]);
     }
+  }
+
+  /** The task of main stays until the JVM ends, whatever becomes of the thread in Java. */
+  private static void endMain(BpfObject object) {
+    int fd = object.map(Wire.A.mapName()).fd();
+    TaskLocalMap map = TaskLocalMap.of(fd);
+    keys();
+    Thread main = Thread.currentThread();
+    int tid = Libc.currentTid();
+    Thread other =
+        new Thread(
+            () -> {
+              try {
+                main.join();
+              } catch (InterruptedException e) {
+                throw new AssertionError(e);
+              }
+              System.out.println("entry before close: " + Entries.has(fd, tid));
+              map.close();
+              System.out.println("entry after close: " + Entries.has(fd, tid));
+              object.close();
+            });
+    other.start();
   }
 
   private static void keys() {

@@ -42,9 +42,9 @@ final class BadInputRuntimeTests {
     Check.that(!answer.contains("support"), "\"not allowed\" is no lack of support: " + answer);
   }
 
-  /** A program that is refused, to a JVM that takes the kernel for an older one. */
+  /** A map that the kernel refuses to make, to a JVM that takes the kernel for an older one. */
   private static void oldKernel(Fixture fixture) throws Exception {
-    List<String> command = command("load", file(fixture, "bad_program"));
+    List<String> command = command("load", file(fixture, "bad_storage"));
     command.add(1, "-Dos.version=6.12.107+deb13-amd64");
     String answer = Jvm.finish(Jvm.start(command));
     Check.contains("NotSupportedException: load object", answer, "what it is told");

@@ -58,6 +58,27 @@ class BpfObjectKernelIT {
   }
 
   @Test
+  void aContextIsWrittenBackUnlessItIsReadOnlyAndIsNeverMemoryThatIsGone() {
+    try (BpfObject object = BpfObject.load(file);
+        Arena arena = Arena.ofConfined()) {
+      BpfProgram twice = object.program("twice");
+      MemorySegment context = arena.allocateFrom(JAVA_INT, 21, 0);
+      assertThat(twice.run(context.asReadOnly())).isZero();
+      assertThat(context.getAtIndex(JAVA_INT, 1)).isZero();
+      assertThat(twice.run(context)).isZero();
+      assertThat(context.getAtIndex(JAVA_INT, 1)).isEqualTo(42);
+      MemorySegment onHeap = MemorySegment.ofArray(new int[] {4, 0});
+      assertThat(twice.run(onHeap)).isZero();
+      assertThat(onHeap.getAtIndex(JAVA_INT, 1)).isEqualTo(8);
+      MemorySegment gone;
+      try (Arena closed = Arena.ofConfined()) {
+        gone = closed.allocateFrom(JAVA_INT, 1, 2);
+      }
+      assertThatIllegalStateException().isThrownBy(() -> twice.run(gone));
+    }
+  }
+
+  @Test
   void anObjectOpensFirstAndLoadsLater() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     try (BpfObject object = BpfObject.open(file)) {

@@ -7,22 +7,36 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Clang;
+import io.github.tasklocal.EntryExistsException;
+import io.github.tasklocal.Jvm;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kernel.Entries;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.MapValue;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -136,6 +150,125 @@ class PageLifeKernelIT {
           }
           return true;
         });
+  }
+
+  @Test
+  void closeTakesOutTheEntryOfAThreadThatEndedInJavaAlone(@TempDir Path folder) {
+    Jvm.Result result = Jvm.child("end-main", Clang.compile(folder, "values").toString());
+    assertThat(result.output()).contains("entry before close: true", "entry after close: false");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void anEntryOfSomebodyElseIsLeftAndReportedOnce() throws Exception {
+    withForeignEntry(
+        (foreign, tid) -> {
+          List<String> logged = new ArrayList<>();
+          Runnable silence = logTo(logged::add);
+          try (TaskLocalMap map = map()) {
+            assertThat(map.failures()).isEqualTo(1);
+            assertThat(map.lastFailure()).get().isInstanceOf(EntryExistsException.class);
+          } finally {
+            silence.run();
+          }
+          assertThat(logged).hasSize(1);
+          assertThat(logged.getFirst()).contains("\"page-life\"", "tid " + tid, "EEXIST");
+          assertThat(Entries.has(foreign.fd(), tid)).isTrue();
+        });
+  }
+
+  @Test
+  void aLogHandlerMayUseAKeyAndWaitForThreadsThatDo() throws Exception {
+    withForeignEntry(
+        (foreign, tid) -> {
+          List<Boolean> ended = new ArrayList<>();
+          int threads =
+              inNewThread(
+                  () -> {
+                    Runnable silence =
+                        logTo(
+                            message -> {
+                              NUMBER.set(1);
+                              ended.add(usesAKeyWithin(10));
+                            });
+                    try (TaskLocalMap map = map()) {
+                      return map.threads();
+                    } finally {
+                      silence.run();
+                    }
+                  });
+          assertThat(ended).containsExactly(true);
+          assertThat(threads).isGreaterThanOrEqualTo(2);
+        });
+  }
+
+  private static boolean usesAKeyWithin(int seconds) {
+    Thread thread = new Thread(() -> NUMBER.set(2));
+    thread.setDaemon(true);
+    thread.start();
+    try {
+      return thread.join(Duration.ofSeconds(seconds));
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private interface WithForeignEntry {
+    void run(KernelMap map, int tid) throws Exception;
+  }
+
+  /** Runs something while a thread with values has an entry that was not made for these. */
+  private static void withForeignEntry(WithForeignEntry test) throws Exception {
+    CountDownLatch done = new CountDownLatch(1);
+    CompletableFuture<Integer> tid = new CompletableFuture<>();
+    Thread thread =
+        new Thread(
+            () -> {
+              NUMBER.set(MARK);
+              tid.complete(Libc.currentTid());
+              try {
+                done.await();
+              } catch (InterruptedException e) {
+                throw new AssertionError(e);
+              }
+            },
+            "page-life");
+    thread.start();
+    try (KernelMap map = KernelMap.duplicate(object.map(Wire.A.mapName()).fd());
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(Wire.A.valueSize(), 8);
+      Pages pages = new Pages();
+      MapValue.write(value, Wire.A, pages.take().address(), pages.take().address());
+      assertThat(TaskStorage.put(map, tid.get(), thread, value)).isTrue();
+      test.run(map, tid.get());
+    } finally {
+      done.countDown();
+      thread.join();
+    }
+  }
+
+  /** Hands on what the library logs, in the thread that logs, until the result is run. */
+  private static Runnable logTo(Consumer<String> sink) {
+    Logger logger = Logger.getLogger("io.github.tasklocal");
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord message) {
+            sink.accept(message.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    logger.addHandler(handler);
+    logger.setUseParentHandlers(false);
+    return () -> {
+      logger.removeHandler(handler);
+      logger.setUseParentHandlers(true);
+    };
   }
 
   /**
