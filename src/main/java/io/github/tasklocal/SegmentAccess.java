@@ -78,9 +78,10 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /**
    * Sets the value to a text in UTF-8, filled up with NULs: a C string in an array of {@code char}.
-   * It is written as it is or not at all: nothing overflows, and no character is cut.
+   * It is taken as it is or not at all: nothing overflows, and no character is cut. A BPF program
+   * that runs in between can see it half-written.
    *
-   * @param text of at least one byte less than the value has, without NUL
+   * @param text at least one byte shorter than the value, in UTF-8, and without NUL
    * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text
    *     would overwrite
    * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a

@@ -210,7 +210,15 @@ public sealed interface TaskLocal
     return "TaskLocal[" + key.name() + ": " + key.layout() + "]";
   }
 
-  /** A key for a {@code boolean} in each thread. */
+  /**
+   * A key for a {@code boolean} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_BOOLEAN}, by the same
+   * names and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfBoolean extends BooleanAccess implements TaskLocal {
 
     private final Key key;
@@ -226,7 +234,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -277,7 +290,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code byte} in each thread. */
+  /**
+   * A key for a {@code byte} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_BYTE}, by the same names
+   * and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfByte extends ByteAccess implements TaskLocal {
 
     private final Key key;
@@ -293,7 +314,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -344,7 +370,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code short} in each thread. */
+  /**
+   * A key for a {@code short} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_SHORT}, by the same
+   * names and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfShort extends ShortAccess implements TaskLocal {
 
     private final Key key;
@@ -360,7 +394,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -411,7 +450,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code char} in each thread. */
+  /**
+   * A key for a {@code char} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_CHAR}, by the same names
+   * and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfChar extends CharAccess implements TaskLocal {
 
     private final Key key;
@@ -427,7 +474,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -478,7 +530,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for an {@code int} in each thread. */
+  /**
+   * A key for an {@code int} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_INT}, by the same names
+   * and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfInt extends IntAccess implements TaskLocal {
 
     private final Key key;
@@ -494,7 +554,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -545,7 +610,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code long} in each thread. */
+  /**
+   * A key for a {@code long} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_LONG}, by the same names
+   * and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfLong extends LongAccess implements TaskLocal {
 
     private final Key key;
@@ -561,7 +634,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -612,7 +690,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code float} in each thread. */
+  /**
+   * A key for a {@code float} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_FLOAT}, by the same
+   * names and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfFloat extends FloatAccess implements TaskLocal {
 
     private final Key key;
@@ -628,7 +714,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -679,7 +770,15 @@ public sealed interface TaskLocal
     }
   }
 
-  /** A key for a {@code double} in each thread. */
+  /**
+   * A key for a {@code double} in each thread.
+   *
+   * <p>The accessors are those of the VarHandle of {@link ValueLayout#JAVA_DOUBLE}, by the same
+   * names and in the same memory order, but that {@code get} and {@code set} are opaque where a
+   * VarHandle's are plain. They reach the calling thread's own value, whole. A thread's first use
+   * of any key makes its page, and throws {@link VirtualThreadException} on a virtual thread; from
+   * then on an access allocates nothing, takes no lock and makes no call.
+   */
   final class OfDouble extends DoubleAccess implements TaskLocal {
 
     private final Key key;
@@ -695,7 +794,12 @@ public sealed interface TaskLocal
       return ThreadPages.current().address + offset;
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to any thread, also after the calling one
+     * has ended; see {@link TaskLocal}.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), offset);
     }
@@ -758,14 +862,22 @@ public sealed interface TaskLocal
 
     /**
      * {@return this thread's bytes of the value} The segment has the size of the layout, is
-     * confined to the calling thread, and is of no use to anybody after the thread's end.
+     * confined to the calling thread, and is of no use to anybody after the thread's end. Access
+     * through it is plain unless a VarHandle says otherwise.
+     *
+     * @throws VirtualThreadException on a virtual thread
      */
     @Override
     public MemorySegment segment() {
       return ThreadPages.current().slice(key.offset(), key.size());
     }
 
-    /** {@return this thread's value, held; see {@link TaskLocal}} */
+    /**
+     * {@return the calling thread's value, held} Of use to the calling thread alone, to which its
+     * segment is confined.
+     *
+     * @throws VirtualThreadException on a virtual thread
+     */
     public Bound bind() {
       return new Bound(ThreadPages.current(), key);
     }
