@@ -80,8 +80,8 @@ public final class TaskLocalMap implements AutoCloseable {
    * @param fd the map's descriptor; it is duplicated and stays the caller's
    * @return the open map
    * @throws WrongObjectException if the descriptor is closed, or is no map of task local data
-   * @throws NotPermittedException if this process may not know the wire, which is then to be named:
-   *     {@link #of(int, Wire)}
+   * @throws NotPermittedException if the descriptor was opened for reading alone, or this process
+   *     may not know the wire, which is then to be named: {@link #of(int, Wire)}
    * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
@@ -98,6 +98,7 @@ public final class TaskLocalMap implements AutoCloseable {
    *     it can be read
    * @return the open map
    * @throws WrongObjectException if the descriptor is closed, or is no map of that wire
+   * @throws NotPermittedException if the descriptor was opened for reading alone
    * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
