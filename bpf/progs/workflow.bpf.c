@@ -33,12 +33,19 @@ __u64 not_cached;
 SEC("tp_btf/sys_enter")
 int find_keys(__u64 *ctx)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct bpf_task_local_data tld;
+	int *echo_id;
 
-	if (ctx[1] != find_syscall || bpf_tld_init(bpf_get_current_task_btf(), &tld))
+	if (ctx[1] != find_syscall || bpf_tld_init(task, &tld))
 		return 0;
-	if (!bpf_tld_init_var(&tld, thread_id) && !bpf_tld_init_var(&tld, job))
-		__sync_fetch_and_add(&finds, 1);
+	if (bpf_tld_init_var(&tld, thread_id) || bpf_tld_init_var(&tld, job))
+		return 0;
+	__sync_fetch_and_add(&finds, 1);
+
+	echo_id = bpf_tld_lookup(&tld, echo_id, sizeof(*echo_id));
+	if (echo_id)
+		*echo_id = -task->pid; /* tells the thread that its call was seen */
 	return 0;
 }
 

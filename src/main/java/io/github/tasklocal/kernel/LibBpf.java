@@ -156,14 +156,12 @@ public final class LibBpf {
       if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
         throw Errno.failure(operation, name, -error);
       }
-      if (!LibBpfLog.fromVerifier(log)
-          && !KernelVersion.RUNNING.atLeast(6, 13)
-          && usesTaskStorage(object)) {
+      if (!KernelVersion.RUNNING.atLeast(6, 13) && usesUserPointers(object)) {
         throw new NotSupportedException(
             operation,
             name,
             Errno.name(-error),
-            "its map of task storage holds pointers to user memory" + LibBpfLog.summary(log),
+            "its maps hold pointers to user memory (uptr)" + LibBpfLog.summary(log),
             "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
       }
       throw new ObjectLoadException(
@@ -181,9 +179,15 @@ public final class LibBpf {
     }
   }
 
-  private static boolean usesTaskStorage(MemorySegment object) {
-    return maps(object).stream()
-        .anyMatch(map -> libbpf_h.bpf_map__type(map) == KernelMap.TASK_STORAGE);
+  /** An older kernel takes such a pointer for a number, and refuses who follows it. */
+  private static boolean usesUserPointers(MemorySegment object) {
+    MemorySegment btf = libbpf_h.bpf_object__btf(object);
+    try (Arena arena = Arena.ofConfined()) {
+      return btf.address() != 0
+          && libbpf_h.btf__find_by_name_kind(
+                  btf, arena.allocateFrom("uptr"), libbpf_h.BTF_KIND_TYPE_TAG())
+              > 0;
+    }
   }
 
   /** Closes an object and all that belongs to it but its links. */

@@ -87,7 +87,9 @@ final class LibBpfLog {
             .toList();
     int end = lines.size();
     for (int i = 0; i < lines.size(); i++) {
-      if (lines.get(i).startsWith("processed ")
+      // Linux 7.3 explains itself between the last instruction and the statistics, at length.
+      if (lines.get(i).startsWith("Verification failed:")
+          || lines.get(i).startsWith("processed ")
           || lines.get(i).startsWith("-- END PROG LOAD LOG")) {
         end = i;
         break;

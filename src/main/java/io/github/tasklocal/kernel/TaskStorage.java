@@ -77,6 +77,28 @@ public final class TaskStorage {
   }
 
   /**
+   * {@return whether the map's values hold pointers to user memory, so far as can be tried} The
+   * kernel refuses a pointer to no whole page before it looks for an entry. Where the fields are
+   * mere numbers to it, because it is too old for such pointers or the map has none, it takes them.
+   *
+   * @param map descriptor of the map
+   * @param value as for {@link #put}, with addresses at which no page begins
+   */
+  public static boolean holdsUserPointers(KernelMap map, MemorySegment value) {
+    int tid = Libc.currentTid();
+    int error =
+        withPidfd(
+            tid,
+            () -> true,
+            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
+    if (error == 0) {
+      remove(map, tid, Thread.currentThread());
+    }
+    // EINVAL: the kernel knows no pidfd of a thread, and is still older.
+    return error != 0 && error != Errno.EEXIST && error != Errno.EINVAL;
+  }
+
+  /**
    * Takes a thread's entry out of a map; nothing happens if it has none, or if its task is gone.
    *
    * @param map descriptor of the map

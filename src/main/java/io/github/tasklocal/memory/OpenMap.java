@@ -7,6 +7,7 @@ import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
@@ -24,6 +25,9 @@ import org.jspecify.annotations.Nullable;
 public final class OpenMap {
 
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
+
+  /** An address at which no page begins. */
+  private static final long NO_PAGE = 8;
 
   private final KernelMap map;
   private final Wire wire;
@@ -64,6 +68,30 @@ public final class OpenMap {
     String subject = map.description();
     requirePageSize(subject, Libc.pageSize());
     return wireOf(subject, map.type(), map.valueSize(), map.name(), named, map.valueType());
+  }
+
+  /** Refuses a map into which addresses would be written as numbers. */
+  void requireUserPointers() {
+    MapValue.write(value, wire, NO_PAGE, NO_PAGE);
+    if (TaskStorage.holdsUserPointers(map, value)) {
+      return;
+    }
+    String problem = "the kernel sees no pointers to user memory (uptr) in its values";
+    if (!KernelVersion.RUNNING.atLeast(6, 13)) {
+      throw new NotSupportedException(
+          "open",
+          map.toString(),
+          null,
+          problem,
+          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+    }
+    throw new WrongObjectException(
+        "open",
+        map.toString(),
+        null,
+        problem,
+        "compile the program with task_local_data.bpf.h of this project, or with a newer clang:"
+            + " clang 14 drops the uptrs of other headers");
   }
 
   static void requirePageSize(String subject, int bytes) {

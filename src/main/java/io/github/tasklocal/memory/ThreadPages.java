@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.VirtualThreadException;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.layout.DataPage;
@@ -150,6 +153,8 @@ public final class ThreadPages {
    * @param map ours from here on, also if this fails
    * @param wire how the map's values look
    * @return the open map; the one that is open already if the process has this map open
+   * @throws WrongObjectException if the map's values hold no pointers to user memory
+   * @throws NotSupportedException if the kernel is too old for such pointers
    */
   public static OpenMap open(KernelMap map, Wire wire) {
     OpenMap open;
@@ -162,6 +167,12 @@ public final class ThreadPages {
         }
       }
       open = new OpenMap(map, wire, DIRECTORY.metadata(wire));
+      try {
+        open.requireUserPointers();
+      } catch (KernelException e) {
+        open.close();
+        throw e;
+      }
       takeBackEnded();
       for (Slot slot : SLOTS.values()) {
         Thread thread = slot.liveThread();

@@ -5,11 +5,13 @@ import static io.github.tasklocal.selftest.BadInputTests.objectRefused;
 import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.LibBpf;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -34,19 +36,25 @@ final class BadInputMapTests {
         onKernel("A map of another type is refused", BadInputMapTests::otherType),
         onKernel("Task storage of another value size is refused", BadInputMapTests::otherSize),
         onKernel("Task storage that only looks right is refused", BadInputMapTests::lookalikes),
-        onKernel("A map of another wire than named is refused", BadInputMapTests::otherWire),
+        withoutWire(
+            "A map of another wire than named is refused",
+            BadInputMapTests::otherWire,
+            Need.ROOT,
+            Need.UPTR,
+            Need.BTF),
+        onKernel(
+            "A map of the right shape without user pointers is refused",
+            BadInputMapTests::withoutPointers),
         withoutWire(
             "A pin that may not be read is refused, by its mode",
             BadInputMapTests::unreadablePin,
             Need.ROOT,
-            Need.UPTR,
             Need.BTF,
             Need.SETPRIV),
         withoutWire(
             "A lookalike is refused to a user who may not see its type",
             BadInputMapTests::unseenLookalikes,
             Need.ROOT,
-            Need.UPTR,
             Need.BTF,
             Need.SETPRIV),
         onKernel("A descriptor that is not open is refused", BadInputMapTests::closedDescriptor),
@@ -56,7 +64,7 @@ final class BadInputMapTests {
   }
 
   private static List<TestCase> onKernel(String name, TestCase.Body body) {
-    return withoutWire(name, body, Need.ROOT, Need.UPTR, Need.BTF);
+    return withoutWire(name, body, Need.ROOT, Need.BTF);
   }
 
   private static void absentPath(Fixture fixture) throws Exception {
@@ -187,10 +195,32 @@ final class BadInputMapTests {
         "wire A has 32");
   }
 
+  /** What a kernel before 6.13 makes of the right map. */
+  private static void withoutPointers(Fixture fixture) throws Exception {
+    BpfObject object = fixture.loadWithoutWire("bad_numbers");
+    int fd = object.map(Wire.A.mapName()).fd();
+    if (KernelVersion.RUNNING.atLeast(6, 13)) {
+      objectRefused(
+          WrongObjectException.class,
+          () -> TaskLocalMap.of(fd),
+          "fd " + fd,
+          "no pointers to user memory",
+          "task_local_data.bpf.h");
+    } else {
+      objectRefused(
+          NotSupportedException.class,
+          () -> TaskLocalMap.of(fd),
+          "fd " + fd,
+          "no pointers to user memory",
+          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+    }
+    Check.equal(0, object.program("entries").run(), "entries of this thread");
+  }
+
   private static void unreadablePin(Fixture fixture) throws Exception {
-    BpfObject object = fixture.load("answer", Wire.A);
+    BpfObject object = fixture.loadWithoutWire("bad_maps");
     Path pin = fixture.pin("private");
-    object.map(Wire.A.mapName()).pin(pin);
+    object.map("a_hash").pin(pin);
     Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-r-----"));
     String answer = BadInputChild.asNobody(fixture, "open", pin.toString());
     Check.contains("NotPermittedException: open map " + pin, answer, "what nobody is told");

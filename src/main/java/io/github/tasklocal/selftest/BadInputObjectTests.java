@@ -40,16 +40,19 @@ final class BadInputObjectTests {
         onKernel("A program without the licence is refused", BadInputObjectTests::withoutLicence),
         onKernel(
             "An object without the BTF that it needs is refused", BadInputObjectTests::withoutBtf),
-        onKernel(
+        withoutWire(
             "Unknown maps, programs and globals are answered with the known ones",
-            BadInputObjectTests::unknownNames),
+            BadInputObjectTests::unknownNames,
+            Need.ROOT,
+            Need.UPTR,
+            Need.BTF),
         onKernel(
             "A program that cannot be run or attached says why", BadInputObjectTests::cannotRun),
         onKernel("Nothing runs or attaches after close", BadInputObjectTests::afterClose));
   }
 
   private static List<TestCase> onKernel(String name, TestCase.Body body) {
-    return withoutWire(name, body, Need.ROOT, Need.UPTR, Need.BTF);
+    return withoutWire(name, body, Need.ROOT, Need.BTF);
   }
 
   private static void absent(Fixture fixture) throws Exception {

@@ -134,7 +134,9 @@ final class NobodyTests {
         wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
       Check.equal(wire, map.wire(), "the wire of the map");
       Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
-      Syscalls.GETPPID.call();
+      for (int calls = 0; answer.get() == 0 && calls < 1000; calls++) {
+        Syscalls.GETPPID.call(); // since Linux 7.3 a program may be left out on a call
+      }
       System.out.println("answer " + answer.get());
     }
   }

@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.util.List;
 import java.util.concurrent.CyclicBarrier;
+import java.util.function.BooleanSupplier;
 
 /** The way of working that the RFC shows, with many threads at once. */
 final class WorkflowTests {
@@ -60,7 +61,7 @@ final class WorkflowTests {
           int id = threadId.run();
           Keys.ID.set(id);
           together.await();
-          Syscalls.GETPPID.call();
+          callUntil(Syscalls.GETPPID, () -> Keys.ECHO_ID.get() == -id, "found the keys");
           for (short round = 0; round < ROUNDS; round++) {
             together.await();
             round(id, round);
@@ -68,15 +69,27 @@ final class WorkflowTests {
         });
 
     long threads = fixture.threads();
-    Check.equal(threads, object.global("finds").get(JAVA_LONG, 0), "threads whose keys were found");
-    Check.equal(
-        threads * ROUNDS, object.global("checks").get(JAVA_LONG, 0), "checks made by the program");
+    long finds = object.global("finds").get(JAVA_LONG, 0);
+    Check.that(finds >= threads, "keys were found " + finds + " times for " + threads + " threads");
+    long checks = object.global("checks").get(JAVA_LONG, 0);
+    Check.that(checks >= threads * ROUNDS, checks + " checks were made");
     Check.equal(
         0L, object.global("mismatches").get(JAVA_LONG, 0), "checks in which a value was wrong");
     Check.equal(
         0L,
         object.global("not_cached").get(JAVA_LONG, 0),
         "checks that did not have the offsets of the first program");
+  }
+
+  /**
+   * Since Linux 7.3 a program can be preempted, and is left out for those who come to its processor
+   * meanwhile: so a call is made again until it has had its effect.
+   */
+  private static void callUntil(Syscalls syscall, BooleanSupplier effect, String what) {
+    for (int calls = 0; !effect.getAsBoolean(); calls++) {
+      Check.that(calls < 1000, "no program has " + what + " in " + calls + " calls");
+      syscall.call();
+    }
   }
 
   private static void round(int id, short round) {
@@ -86,12 +99,12 @@ final class WorkflowTests {
     job.set(JAVA_SHORT, 4, round);
     job.set(JAVA_LONG, 8, deadline);
 
-    Syscalls.GETPGID.call();
+    MemorySegment echo = Keys.ECHO_JOBS.segment();
+    callUntil(
+        Syscalls.GETPGID, () -> echo.get(JAVA_SHORT, 4) == round + 1, "wrote back round " + round);
 
     Check.equal(id, Keys.ECHO_ID.get(), "the int that BPF read and wrote back");
-    MemorySegment echo = Keys.ECHO_JOBS.segment();
     Check.equal(id, echo.get(JAVA_INT, 0), "the int of the struct that BPF wrote back");
-    Check.equal((short) (round + 1), echo.get(JAVA_SHORT, 4), "its short");
     Check.equal(-deadline, echo.get(JAVA_LONG, 8), "its long");
   }
 }

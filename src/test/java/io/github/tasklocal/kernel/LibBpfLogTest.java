@@ -32,6 +32,21 @@ class LibBpfLogTest {
   }
 
   @Test
+  void whatNewerKernelsExplainStaysInTheLog() {
+    String explained =
+        REFUSED.replace(
+            "processed 8 insns",
+            """
+            Verification failed: Register Type Safety: Invalid dereference
+            Reason:
+              R0 may be NULL here
+            Suggestion:
+              Add a check
+            processed 8 insns""");
+    assertThat(LibBpfLog.summary(explained)).isEqualTo(LibBpfLog.summary(REFUSED));
+  }
+
+  @Test
   void theVerifiersLogNamesTheProgram() {
     assertThat(LibBpfLog.fromVerifier(REFUSED)).isTrue();
     assertThat(LibBpfLog.refusedProgram(REFUSED)).isEqualTo("the program careless");
