@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 /** Another JVM with the selftest's own class path. */
 final class Jvm {
 
-  private static final long LIMIT_SECONDS = 50;
+  private static final long LIMIT_SECONDS = 150;
 
   private Jvm() {}
 

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 /** Runs a test, in a thread of its own: its values start at zero, and it can be given up. */
 final class Runner {
 
-  private static final int LIMIT_MILLIS = 60_000;
+  private static final int LIMIT_MILLIS = 180_000;
 
   private final Fixture.Settings settings;
   private final Bpffs bpffs;

@@ -79,6 +79,37 @@ class BpfObjectKernelIT {
   }
 
   @Test
+  void structOpsAreAttachedUntilTheLinkOrTheObjectIsClosed(@TempDir Path folder) throws Exception {
+    Path ops = Clang.compile(folder, "struct_ops");
+    try (BpfObject object = BpfObject.load(ops)) {
+      BpfLink link = object.map("control").attach();
+      assertThat(congestionControls()).contains("tasklocal_it");
+      link.close();
+      link.close();
+      awaitDetached();
+    }
+    BpfLink left;
+    try (BpfObject object = BpfObject.load(ops)) {
+      left = object.map("control").attach();
+      assertThat(congestionControls()).contains("tasklocal_it");
+    }
+    assertThatIllegalStateException().isThrownBy(left::fd);
+    awaitDetached();
+  }
+
+  private static String congestionControls() throws IOException {
+    return Files.readString(Path.of("/proc/sys/net/ipv4/tcp_available_congestion_control"));
+  }
+
+  /** The kernel takes struct_ops out a moment after the last one who holds them has gone. */
+  private static void awaitDetached() throws Exception {
+    for (int i = 0; i < 100 && congestionControls().contains("tasklocal_it"); i++) {
+      Thread.sleep(20);
+    }
+    assertThat(congestionControls()).doesNotContain("tasklocal_it");
+  }
+
+  @Test
   void anObjectOpensFirstAndLoadsLater() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     try (BpfObject object = BpfObject.open(file)) {
