@@ -67,7 +67,7 @@ public final class Libc {
    */
   public static int currentTid() {
     if (linked) {
-      return libc_h.gettid();
+      return gettid();
     }
     try {
       Path self = Files.readSymbolicLink(THREAD_SELF); // PID/task/TID
@@ -75,10 +75,15 @@ public final class Libc {
       if (self.getNameCount() == 3 && self.getName(0).toString().equals(pid)) {
         return Integer.parseInt(self.getName(2).toString());
       }
-      return libc_h.gettid(); // a procfs of another pid namespace
+      return gettid(); // a procfs of another pid namespace
     } catch (IOException | NumberFormatException | UnsupportedOperationException e) {
       return 0;
     }
+  }
+
+  /** {@return the same on Linux, from the kernel itself} */
+  static int gettid() {
+    return libc_h.gettid();
   }
 
   /**

@@ -45,6 +45,14 @@ public final class TaskStorage {
     }
     String operation = "set the entry of thread \"" + thread.getName() + "\" (tid " + tid + ") in";
     String subject = map.toString();
+    if (error == Errno.EINVAL && !KernelVersion.RUNNING.atLeast(6, 13)) {
+      throw new NotSupportedException(
+          operation,
+          subject,
+          Errno.name(error),
+          "the kernel knows no pidfd of a thread, or no user memory in task storage",
+          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+    }
     return switch (error) {
       case Errno.ESRCH, Errno.ENOENT -> {
         if (!thread.isAlive()) {
@@ -65,13 +73,6 @@ public final class TaskStorage {
               "the thread has an entry that is not this library's",
               "find the native library, or the second copy of this one in another class loader,"
                   + " that registers threads too, and let one of them do it");
-      case Errno.EINVAL ->
-          throw new NotSupportedException(
-              operation,
-              subject,
-              Errno.name(error),
-              "the kernel knows no pidfd of a thread, or no user memory in task storage",
-              "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
       default -> throw Errno.failure(operation, subject, error);
     };
   }
@@ -85,7 +86,7 @@ public final class TaskStorage {
    * @param value as for {@link #put}, with addresses at which no page begins
    */
   public static boolean holdsUserPointers(KernelMap map, MemorySegment value) {
-    int tid = Libc.currentTid();
+    int tid = Libc.gettid();
     int error =
         withPidfd(
             tid,
