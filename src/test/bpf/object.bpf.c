@@ -59,6 +59,12 @@ int count_of(void *ctx)
 	return count ? (int)*count : -1;
 }
 
+SEC("raw_tp/sys_enter")
+int on_raw(void *ctx)
+{
+	return 7;
+}
+
 SEC("tp_btf/sys_enter")
 int on_enter(void *ctx)
 {

@@ -33,7 +33,7 @@ import java.lang.foreign.ValueLayout;
  * of the thread, and they work where there is no BPF at all.
  *
  * <p><b>Threads</b> get their page of values at their first use of any key, which takes a lock, and
- * a few microseconds for each open map. After that, access is a {@link ThreadLocal} look-up and one
+ * some microseconds for each open map. After that, access is a {@link ThreadLocal} look-up and one
  * load or store. A thread needs no call at its end. A virtual thread has no kernel task, and using
  * a key on one throws {@link VirtualThreadException}.
  *

@@ -2,7 +2,6 @@
 package io.github.tasklocal;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.bpf.BpfObject;
 import java.io.IOException;
@@ -113,15 +112,15 @@ class RuntimeKernelIT {
   }
 
   @Test
+  @KernelTest
   void keysAndValuesWorkForNobodyWithoutAnyMap() throws IOException {
-    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
     String classPath = Jvm.classPathForAll(folder);
     assertThat(Jvm.childAsNobody(classPath, "keys").output()).isEqualTo("ok\n");
   }
 
   @Test
+  @KernelTest
   void nobodyMayNotLoadAnObjectAndIsNotToldThatItIsUnsupported() throws IOException {
-    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
     String classPath = Jvm.classPathForAll(folder);
     Path object = Clang.compile(folder, "values");
     Files.setPosixFilePermissions(object, PosixFilePermissions.fromString("rw-r--r--"));
@@ -132,8 +131,8 @@ class RuntimeKernelIT {
   }
 
   @Test
+  @KernelTest
   void nobodyOpensAPinThatItsModeOpens() throws IOException {
-    assumeTrue(KernelTest.Condition.holds(), "needs root to become another user");
     String classPath = Jvm.classPathForAll(folder);
     try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x")) {
       for (Wire wire : Wire.values()) {
@@ -158,6 +157,7 @@ class RuntimeKernelIT {
   }
 
   @Test
+  @KernelTest
   void withoutLibbpfKeysWorkAndOpeningNamesThePackage() throws IOException {
     Files.createFile(folder.resolve("libbpf.so.1"));
     assertThat(openWithLibrariesOf(folder))
@@ -166,10 +166,9 @@ class RuntimeKernelIT {
   }
 
   @Test
+  @KernelTest
   void aLibbpfThatLacksWhatIsNeededIsNoLinkageError() throws IOException {
-    assumeTrue(KernelTest.Condition.holds(), "needs root to pin a map");
     Path other = Path.of(libraryFolder(), "libm.so.6");
-    assumeTrue(Files.exists(other), "no " + other + " to take for libbpf");
     Files.copy(other, folder.resolve("libbpf.so.1"));
     assertThat(openWithLibrariesOf(folder))
         .startsWith("NotSupportedException")
@@ -180,9 +179,8 @@ class RuntimeKernelIT {
     return "/lib/" + System.getProperty("os.arch").replace("amd64", "x86_64") + "-linux-gnu";
   }
 
-  /** Opens a map that exists, where root can make one. */
+  /** Opens a map that exists. */
   private String openWithLibrariesOf(Path libraries) throws IOException {
-    assumeTrue(KernelTest.Condition.holds(), "needs root to pin a map");
     try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x");
         BpfObject object = BpfObject.load(Clang.compile(folder, "values"))) {
       Path pin = bpffs.path("map");

@@ -35,8 +35,6 @@ public final class Errno {
   static final int EINVAL = 22;
   static final int ENFILE = 23;
   static final int EMFILE = 24;
-  static final int ENOSPC = 28;
-  static final int EROFS = 30;
   static final int ENOSYS = 38;
   static final int EOPNOTSUPP = 95;
   static final int ENOTSUPP = 524;

@@ -10,8 +10,8 @@ public final class Memory {
 
   /**
    * Every address; none where native access is denied, where no key can be made either. Going
-   * through one constant segment costs half of going through a segment for each thread, since the
-   * compiler knows all of it but the address.
+   * through one constant segment is cheaper than through a segment for each thread, since the
+   * compiler knows all of it but the address (docs/architecture.md has the figures).
    */
   public static final MemorySegment ALL =
       NativeAccess.allowed() ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE) : MemorySegment.NULL;

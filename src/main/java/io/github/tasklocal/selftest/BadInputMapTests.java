@@ -2,6 +2,7 @@
 package io.github.tasklocal.selftest;
 
 import static io.github.tasklocal.selftest.BadInputTests.objectRefused;
+import static io.github.tasklocal.selftest.BadInputTests.onKernel;
 import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.NotFoundException;
@@ -61,10 +62,6 @@ final class BadInputMapTests {
         onKernel("A descriptor of a file is refused", BadInputMapTests::fileDescriptor),
         onKernel(
             "A descriptor of a program or link is refused", BadInputMapTests::otherDescriptors));
-  }
-
-  private static List<TestCase> onKernel(String name, TestCase.Body body) {
-    return withoutWire(name, body, Need.ROOT, Need.BTF);
   }
 
   private static void absentPath(Fixture fixture) throws Exception {

@@ -2,6 +2,7 @@
 package io.github.tasklocal.selftest;
 
 import static io.github.tasklocal.selftest.BadInputTests.objectRefused;
+import static io.github.tasklocal.selftest.BadInputTests.onKernel;
 import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.KernelException;
@@ -49,10 +50,6 @@ final class BadInputObjectTests {
         onKernel(
             "A program that cannot be run or attached says why", BadInputObjectTests::cannotRun),
         onKernel("Nothing runs or attaches after close", BadInputObjectTests::afterClose));
-  }
-
-  private static List<TestCase> onKernel(String name, TestCase.Body body) {
-    return withoutWire(name, body, Need.ROOT, Need.BTF);
   }
 
   private static void absent(Fixture fixture) throws Exception {

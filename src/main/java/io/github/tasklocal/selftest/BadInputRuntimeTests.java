@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import static io.github.tasklocal.selftest.BadInputTests.onKernel;
 import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.bpf.BpfObject;
@@ -27,10 +28,6 @@ final class BadInputRuntimeTests {
         onKernel("A kernel that is too old is named", BadInputRuntimeTests::oldKernel),
         onKernel("A missing libbpf is named with its package", BadInputRuntimeTests::withoutLibbpf),
         onKernel("A libbpf that lacks what is needed is named", BadInputRuntimeTests::otherLibbpf));
-  }
-
-  private static List<TestCase> onKernel(String name, TestCase.Body body) {
-    return withoutWire(name, body, Need.ROOT, Need.BTF);
   }
 
   private static void notPermitted(Fixture fixture) throws Exception {

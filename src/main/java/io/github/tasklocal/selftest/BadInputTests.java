@@ -26,6 +26,11 @@ final class BadInputTests {
         BadInputRuntimeTests.tests());
   }
 
+  /** {@return a test that loads programs, none of which follows a pointer to user memory} */
+  static List<TestCase> onKernel(String name, TestCase.Body body) {
+    return TestCase.withoutWire(name, body, Need.ROOT, Need.BTF);
+  }
+
   /**
    * Checks that code is refused.
    *

@@ -110,6 +110,13 @@ class BpfObjectKernelIT {
   }
 
   @Test
+  void aRawTracepointProgramRunsInTheCallingThread() {
+    try (BpfObject object = BpfObject.load(file)) {
+      assertThat(object.program("on_raw").run()).isEqualTo(7);
+    }
+  }
+
+  @Test
   void anObjectOpensFirstAndLoadsLater() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     try (BpfObject object = BpfObject.open(file)) {
