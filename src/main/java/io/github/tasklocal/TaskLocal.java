@@ -41,6 +41,9 @@ import java.lang.foreign.ValueLayout;
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
  * serves no other thread; what is written there after the thread's end is seen by nobody for sure.
  *
+ * <p><b>Other threads</b> of the process, also those that no Java code runs on, are listed by
+ * {@link NativeThread#list}; {@code set}, {@code get} and {@code bind} take such a thread.
+ *
  * <p>The first use of any key on a machine that denies native access throws {@link
  * NativeAccessException}, which names the flag to start Java with.
  */
@@ -241,7 +244,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public boolean get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? false : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, boolean value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -321,7 +356,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public byte get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, byte value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -401,7 +468,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public short get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, short value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -481,7 +580,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public char get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, char value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -561,7 +692,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public int get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, int value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -641,7 +804,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public long get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, long value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -721,7 +916,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public float get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, float value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -801,7 +1028,39 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), offset);
+      return new Bound(ThreadPages.current().escaping(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process, held}
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      return new Bound(thread.page(), offset);
+    }
+
+    /**
+     * {@return the value of any thread of this process} Zero where nobody has set it.
+     *
+     * @param thread the thread
+     * @throws NotFoundException if the thread has ended
+     */
+    public double get(NativeThread thread) {
+      ThreadPage page = thread.pageIfAny();
+      return page == null ? 0 : new Bound(page, offset).get();
+    }
+
+    /**
+     * Sets the value of any thread of this process; see {@link NativeThread}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @param value the new value
+     * @throws NotFoundException if the thread has ended
+     */
+    public void set(NativeThread thread, double value) {
+      bind(thread).set(value);
     }
 
     @Override
@@ -879,7 +1138,32 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current(), key);
+      ThreadPage page = ThreadPages.current().escaping();
+      return new Bound(key, page, page.slice(key.offset(), key.size()));
+    }
+
+    /**
+     * {@return the bytes of the value of any thread of this process} Every thread may use the
+     * segment; as long as it is reachable, its page serves no other thread. Whether the thread
+     * itself writes there at the same time is for the caller to know.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public MemorySegment segment(NativeThread thread) {
+      return thread.page().sharedSlice(key.offset(), key.size());
+    }
+
+    /**
+     * {@return the value of any thread of this process, held} Of use to every thread, as {@link
+     * #segment(NativeThread)}.
+     *
+     * @param thread the thread; gets a page, and is registered with the open maps, if it has none
+     * @throws NotFoundException if the thread has ended
+     */
+    public Bound bind(NativeThread thread) {
+      ThreadPage page = thread.page();
+      return new Bound(key, page, page.sharedSlice(key.offset(), key.size()));
     }
 
     @Override
@@ -907,7 +1191,10 @@ public sealed interface TaskLocal
       return TaskLocal.describe(key);
     }
 
-    /** One thread's value of the key, for hot loops; to be used by that thread alone. */
+    /**
+     * One thread's value of the key, for hot loops; to be used by that thread alone, unless it is
+     * from {@link #bind(NativeThread)}.
+     */
     public static final class Bound extends SegmentAccess {
 
       /** Keeps the page from serving another thread. */
@@ -916,15 +1203,15 @@ public sealed interface TaskLocal
 
       private final MemorySegment segment;
 
-      private Bound(ThreadPage page, Key key) {
+      private Bound(Key key, ThreadPage page, MemorySegment segment) {
         super(key.layout());
         this.page = page;
-        this.segment = page.slice(key.offset(), key.size());
+        this.segment = segment;
       }
 
       /**
        * {@return the bytes of the value} Always the same segment, confined to the thread that
-       * called {@code bind()}.
+       * called {@code bind()}, or everybody's if it is from {@link #bind(NativeThread)}.
        */
       @Override
       public MemorySegment segment() {

@@ -2,12 +2,22 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;
+import io.github.tasklocal.memory.Watch;
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,26 +26,108 @@ import org.jspecify.annotations.Nullable;
  * <p>Opening a map registers every live thread that has used a key, and from then on each new
  * thread at its first use of one. Closing it takes the entries of this process out. A registration
  * costs a pidfd and a map update; it pins the thread's page and the page of keys until the entry is
- * gone.
+ * gone. Several maps can be open at once, of any wires; each thread's one page serves all.
  *
- * <p>A thread whose registration fails goes on with plain memory: see {@link #failures} and {@link
- * #lastFailure}. The first failure of a map is also logged, by {@code io.github.tasklocal} at level
- * warning. An entry that something else made for a thread is never replaced; that is such a
- * failure, an {@link EntryExistsException}.
+ * <p>{@link #watch} waits for a map and follows its pin, so that whoever reads the values may come
+ * later, end, and start again:
+ *
+ * {@snippet :
+ * TaskLocalMap map = TaskLocalMap.watch(Path.of("/sys/fs/bpf/task_local_data_map"));
+ * map.addListener(
+ *     state -> {
+ *       switch (state) {
+ *         case TaskLocalMap.Attached a -> log("shared through map " + a.id());
+ *         case TaskLocalMap.Waiting w -> log("nobody listens " + w.problem());
+ *         case TaskLocalMap.Closed c -> {}
+ *       }
+ *     });
+ * }
+ *
+ * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
+ * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
+ * failure of a map is also logged, by {@code io.github.tasklocal} at level warning.
+ *
+ * <p><b>Somebody else's entry.</b> A native library with the kernel's C header, or another copy of
+ * this library in another class loader, may register the same threads. By default its entry is left
+ * alone, and reported as such a failure, an {@link EntryExistsException}; {@link #foreignEntries}
+ * is the other choice. If it comes later and replaces or deletes entries of ours, that is seen too:
+ * some entries are looked at each second, all in turn. What was deleted is set again. On wire B,
+ * which has no room for a mark of ours, only deletion can be seen.
+ *
+ * <p>While any map is open or watched, a daemon thread called {@code tasklocal-keeper} does all
+ * this. It wakes once a second, and ten times a second if there is a pin to watch.
  *
  * <p>Opening the same map twice gives two objects for one registration, which ends with the second
  * {@link #close}.
  *
  * <p>Whoever can write the map can set any thread's entry, and what a BPF program writes to values
- * is as trusted as the program.
+ * is as trusted as the program. All methods may be called by any thread.
  */
 public final class TaskLocalMap implements AutoCloseable {
 
-  private final OpenMap map;
+  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
+
+  /** What is known of a map. */
+  public sealed interface State permits Waiting, Attached, Closed {}
+
+  /**
+   * No map is there that can be opened.
+   *
+   * @param problem why what lies at the pin cannot be opened; empty if nothing is there
+   */
+  public record Waiting(Optional<KernelException> problem) implements State {}
+
+  /**
+   * The map is open.
+   *
+   * @param id the kernel's id of the map
+   * @param wire how its values look
+   * @param threads how many live threads of this process have an entry
+   * @param unregistered how many should have one and have not
+   */
+  public record Attached(int id, Wire wire, int threads, int unregistered) implements State {}
+
+  /** This object was closed. */
+  public record Closed() implements State {}
+
+  /** What to do with an entry of a thread of this process that this library did not make. */
+  public enum ForeignEntries {
+    /** Leave it; the thread's values are not shared through this map, and that is reported. */
+    LEAVE,
+    /** Replace it; whoever made it is not told. */
+    TAKE_OVER
+  }
+
+  /**
+   * A thread that should have an entry and has none of ours.
+   *
+   * @param tid the kernel's id of the thread
+   * @param thread its name
+   * @param reason why it has none
+   */
+  public record Unregistered(int tid, String thread, KernelException reason) {}
+
+  /** The one map, or the pin behind which there is one from time to time; one of them is null. */
+  private final @Nullable OpenMap fixed;
+
+  private final @Nullable Watch watch;
+
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final List<Consumer<? super State>> listeners = new CopyOnWriteArrayList<>();
+
+  /** Calls of listeners that wait for their turn, so that each sees the changes in their order. */
+  private final Queue<Runnable> calls = new ConcurrentLinkedQueue<>();
+
+  private final AtomicInteger pendingCalls = new AtomicInteger();
 
   private TaskLocalMap(OpenMap map) {
-    this.map = map;
+    this.fixed = map;
+    this.watch = null;
+  }
+
+  private TaskLocalMap(Path pin, @Nullable Wire wire) {
+    this.fixed = null;
+    this.watch = new Watch(pin, wire, this::changed);
   }
 
   /**
@@ -107,6 +199,46 @@ public final class TaskLocalMap implements AutoCloseable {
     return openFd(fd, Objects.requireNonNull(wire, "wire is null: name Wire.A, B or C"));
   }
 
+  /**
+   * Opens the map that is pinned at a path, waits for it if it is not there, and follows the pin.
+   * When the pin is removed, the map is closed; when another map is pinned there, that one is
+   * opened instead, and every live thread registered with it within a second. No value is lost on
+   * the way: values lie in the threads' own pages. What cannot be opened is reported ({@link
+   * #state}) and tried again.
+   *
+   * @param pin the map's file in a bpffs, now or later
+   * @return the map, attached if it could be opened at once
+   * @throws NotSupportedException if this is no Linux, or there is no libbpf
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  public static TaskLocalMap watch(Path pin) {
+    return watchPin(pin, null);
+  }
+
+  /**
+   * Watches for a map whose wire the caller knows: see {@link #watch(Path)} and {@link #open(Path,
+   * Wire)}.
+   *
+   * @param pin the map's file in a bpffs, now or later
+   * @param wire how the map's values look
+   * @return the map, attached if it could be opened at once
+   * @throws NotSupportedException if this is no Linux, or there is no libbpf
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  public static TaskLocalMap watch(Path pin, Wire wire) {
+    return watchPin(pin, Objects.requireNonNull(wire, "wire is null: name Wire.A, B or C"));
+  }
+
+  private static TaskLocalMap watchPin(Path pin, @Nullable Wire wire) {
+    Objects.requireNonNull(pin, "pin is null: name the map's file in a bpffs");
+    LibBpf.require("watch", pin.toString());
+    TaskLocalMap map = new TaskLocalMap(pin, wire);
+    if (map.watch != null) {
+      map.watch.start();
+    }
+    return map;
+  }
+
   private static TaskLocalMap openPin(Path pin, @Nullable Wire wire) {
     Objects.requireNonNull(pin, "pin is null: name the map's file in a bpffs");
     return open(KernelMap.open(pin), wire);
@@ -124,47 +256,180 @@ public final class TaskLocalMap implements AutoCloseable {
       map.close();
       throw e;
     }
-    return new TaskLocalMap(ThreadPages.open(map, wire));
+    return new TaskLocalMap(ThreadPages.open(map, wire, false));
   }
 
-  /** {@return the wire on which this map is served} */
-  public Wire wire() {
-    return map.wire();
+  /** {@return the map that is open, or the last one if this is closed; null while waiting} */
+  private @Nullable OpenMap attached() {
+    return watch == null ? fixed : watch.map();
   }
 
-  /** {@return the kernel's id of the map} */
-  public int id() {
-    return map.id();
-  }
-
-  /** {@return how many threads are registered} Ended ones count until their page is taken back. */
-  public int threads() {
-    return map.threads();
-  }
-
-  /** {@return how many registrations have failed since the map was opened} */
-  public int failures() {
-    return map.failures();
-  }
-
-  /** {@return why the last failed registration did} */
-  public Optional<KernelException> lastFailure() {
-    return Optional.ofNullable(map.lastFailure());
+  private OpenMap requireAttached() {
+    OpenMap map = attached();
+    if (map == null) {
+      throw new IllegalStateException(
+          watch + ": no map is attached; ask state() first, or add a listener");
+    }
+    return map;
   }
 
   /**
-   * Takes the entries of this process's threads out of the map. Values stay, and keep working as
-   * plain memory. A second call does nothing.
+   * {@return the wire on which this map is served}
+   *
+   * @throws IllegalStateException if a watched map is not there
+   */
+  public Wire wire() {
+    return requireAttached().wire();
+  }
+
+  /**
+   * {@return the kernel's id of the map}
+   *
+   * @throws IllegalStateException if a watched map is not there
+   */
+  public int id() {
+    return requireAttached().id();
+  }
+
+  /** {@return how many live threads have an entry in the map; 0 while there is none} */
+  public int threads() {
+    OpenMap map = attached();
+    return map == null ? 0 : ThreadPages.threads(map);
+  }
+
+  /**
+   * {@return the live threads that should have an entry in the map and have none of ours} They are
+   * tried again every second.
+   */
+  public List<Unregistered> unregistered() {
+    OpenMap map = attached();
+    return map == null
+        ? List.of()
+        : ThreadPages.unregistered(map).entrySet().stream()
+            .map(
+                each ->
+                    new Unregistered(each.getKey().tid(), each.getKey().name(), each.getValue()))
+            .toList();
+  }
+
+  /**
+   * {@return how many registrations have failed, and how many entries were found changed, since the
+   * map was opened} One that fails again when it is tried again is not counted again.
+   */
+  public int failures() {
+    OpenMap map = attached();
+    return map == null ? 0 : map.failures();
+  }
+
+  /**
+   * {@return why the last failed registration did, or why a watched map cannot be opened} Empty if
+   * nothing has failed since the map was opened.
+   */
+  public Optional<KernelException> lastFailure() {
+    OpenMap map = attached();
+    if (map != null) {
+      return Optional.ofNullable(map.lastFailure());
+    }
+    return watch == null ? Optional.empty() : Optional.ofNullable(watch.problem());
+  }
+
+  /** {@return what is known of the map now} */
+  public State state() {
+    if (closed.get()) {
+      return new Closed();
+    }
+    OpenMap map = attached();
+    return map == null
+        ? new Waiting(lastFailure())
+        : new Attached(map.id(), map.wire(), threads(), ThreadPages.unregistered(map).size());
+  }
+
+  /**
+   * Calls a listener with the present state, and again after each change: a map was attached, lost,
+   * cannot be opened, or this was closed. Threads that come and go are no change. Calls come one at
+   * a time, in the order of the changes, from the thread that sees the change, which is most often
+   * the library's own: be short. What a listener throws is logged and does no harm.
+   *
+   * @param listener what to call
+   */
+  public void addListener(Consumer<? super State> listener) {
+    Objects.requireNonNull(listener, "listener is null: pass what to call with the state");
+    listeners.add(listener);
+    inTurn(() -> call(listener, state()));
+  }
+
+  /**
+   * Calls a listener no more.
+   *
+   * @param listener one that was added; nothing happens if it was not
+   */
+  public void removeListener(Consumer<? super State> listener) {
+    listeners.remove(listener);
+  }
+
+  private void changed() {
+    inTurn(
+        () -> {
+          State now = state();
+          listeners.forEach(listener -> call(listener, now));
+        });
+  }
+
+  private void inTurn(Runnable call) {
+    calls.add(call);
+    if (pendingCalls.getAndIncrement() > 0) {
+      return; // who is at it makes this call too
+    }
+    do {
+      Runnable next = calls.poll();
+      if (next != null) {
+        next.run();
+      }
+    } while (pendingCalls.decrementAndGet() > 0);
+  }
+
+  private static void call(Consumer<? super State> listener, State state) {
+    try {
+      listener.accept(state);
+    } catch (RuntimeException e) {
+      LOGGER.log(Level.WARNING, "A listener failed at " + state + ".", e);
+    }
+  }
+
+  /**
+   * Says what to do with entries of this process's threads that this library did not make: those
+   * that are there, and those that are met from now on. A watch keeps to it with each map that it
+   * attaches. Said for the map in this process, whichever object says it.
+   *
+   * @param choice {@link ForeignEntries#LEAVE} unless told
+   */
+  public void foreignEntries(ForeignEntries choice) {
+    boolean takeOver = choice == ForeignEntries.TAKE_OVER;
+    if (watch != null) {
+      watch.takeOver(takeOver);
+    } else if (fixed != null) {
+      ThreadPages.takeOver(fixed, takeOver);
+    }
+  }
+
+  /**
+   * Takes the entries of this process's threads out of the map, and stops watching. Values stay,
+   * and keep working as plain memory. A second call does nothing.
    */
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      ThreadPages.close(map);
+      if (watch != null) {
+        watch.close();
+      } else if (fixed != null) {
+        ThreadPages.close(fixed);
+      }
+      changed();
     }
   }
 
   @Override
   public String toString() {
-    return "TaskLocalMap[wire " + map.wire() + ", " + map + ", " + map.threads() + " threads]";
+    return "TaskLocalMap[" + (watch == null ? fixed : watch) + ", " + state() + "]";
   }
 }

@@ -406,7 +406,7 @@ class TaskLocalTest {
                   })
               .get();
       pool.submit(TaskLocalTest::clearThreadLocals).get();
-      assertThat(pool.submit(INT::get).get()).isEqualTo(9);
+      assertThat(pool.submit(() -> INT.get()).get()).isEqualTo(9);
       assertThat(pool.submit(() -> SPAN.segment().address()).get()).isEqualTo(address);
     }
   }

@@ -5,14 +5,12 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.EntryExistsException;
 import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.function.BooleanSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Entries of a task-storage map. The kernel finds the task by a pidfd, and pins the pages that the
@@ -23,27 +21,28 @@ public final class TaskStorage {
   private TaskStorage() {}
 
   /**
-   * Registers a thread of this process with a map, if it has no entry there.
+   * Registers a thread of this process with a map.
    *
-   * @param map descriptor of the map
-   * @param tid the kernel's id of the thread
-   * @param thread the same thread in Java: that it still runs after the pidfd is open proves that
-   *     the tid is still its own
+   * @param map the map
+   * @param task the thread: that it still runs after the pidfd is open proves that the tid is still
+   *     its own
    * @param value what to store, as long as the map's values
+   * @param replace whether to replace an entry that the thread has
    * @return false if the thread has ended
-   * @throws EntryExistsException if the thread has an entry
+   * @throws EntryExistsException if the thread has an entry that is not to be replaced
    * @throws KernelException if the kernel refuses for another reason
    */
-  public static boolean put(KernelMap map, int tid, Thread thread, MemorySegment value) {
+  public static boolean put(KernelMap map, Task task, MemorySegment value, boolean replace) {
+    int flags = replace ? libbpf_h.BPF_ANY() : libbpf_h.BPF_NOEXIST();
     int error =
         withPidfd(
-            tid,
-            thread::isAlive,
-            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
+            task.tid(),
+            task::isAlive,
+            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, flags));
     if (error == 0) {
       return true;
     }
-    String operation = "set the entry of thread \"" + thread.getName() + "\" (tid " + tid + ") in";
+    String operation = "set the entry of " + task + " in";
     String subject = map.toString();
     if (error == Errno.EINVAL && !KernelVersion.RUNNING.atLeast(6, 13)) {
       throw new NotSupportedException(
@@ -55,7 +54,7 @@ public final class TaskStorage {
     }
     return switch (error) {
       case Errno.ESRCH, Errno.ENOENT -> {
-        if (!thread.isAlive()) {
+        if (!task.isAlive()) {
           yield false;
         }
         throw new KernelException(
@@ -65,16 +64,58 @@ public final class TaskStorage {
             "the kernel knows no such thread",
             "mount the procfs of this process's own pid namespace: mount -t proc proc /proc");
       }
-      case Errno.EEXIST ->
-          throw new EntryExistsException(
-              operation,
-              subject,
-              Errno.name(error),
-              "the thread has an entry that is not this library's",
-              "find the native library, or the second copy of this one in another class loader,"
-                  + " that registers threads too, and let one of them do it");
+      case Errno.EEXIST -> throw foreign(operation, map, error);
       default -> throw Errno.failure(operation, subject, error);
     };
+  }
+
+  private static EntryExistsException foreign(String operation, KernelMap map, int error) {
+    return new EntryExistsException(
+        operation,
+        map.toString(),
+        error == 0 ? null : Errno.name(error),
+        "the thread has an entry that is not this library's",
+        "find the native library, or the second copy of this one in another class loader, that"
+            + " registers threads too, and let one of them do it; or take the entries over:"
+            + " TaskLocalMap.foreignEntries(TAKE_OVER)");
+  }
+
+  /**
+   * Looks at a thread's entry, as far as user space can see it: the kernel shows no pointers.
+   *
+   * @param map the map
+   * @param task the thread, which may have ended in Java; its task may be alive
+   * @param value receives the entry
+   * @return false if the thread has none, or its task is gone
+   * @throws KernelException if the kernel refuses
+   */
+  public static boolean get(KernelMap map, Task task, MemorySegment value) {
+    int error =
+        withPidfd(
+            task.tid(),
+            () -> task.isAlive() || task.isOurs(),
+            key -> libbpf_h.bpf_map_lookup_elem(map.fd(), key, value));
+    return switch (error) {
+      case 0 -> true;
+      case Errno.ESRCH, Errno.ENOENT -> false;
+      default -> throw Errno.failure("read the entry of " + task + " in", map.toString(), error);
+    };
+  }
+
+  /** {@return what to say of an entry that was found to be somebody else's} */
+  public static EntryExistsException replaced(KernelMap map, Task task) {
+    return foreign("keep the entry of " + task + " in", map, 0);
+  }
+
+  /** {@return what to say of an entry that is gone although its thread lives} */
+  public static NotFoundException vanished(KernelMap map, Task task) {
+    return new NotFoundException(
+        "keep the entry of " + task + " in",
+        map.toString(),
+        null,
+        "somebody has deleted it; it was set again",
+        "find who deletes entries of this map: a BPF program with bpf_task_storage_delete, or"
+            + " another process that may write the map");
   }
 
   /**
@@ -93,7 +134,7 @@ public final class TaskStorage {
             () -> true,
             key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
     if (error == 0) {
-      remove(map, tid, Thread.currentThread());
+      remove(map, Task.of(tid, Thread.currentThread()));
     }
     // EINVAL: the kernel knows no pidfd of a thread, and is still older.
     return error != 0 && error != Errno.EEXIST && error != Errno.EINVAL;
@@ -102,25 +143,19 @@ public final class TaskStorage {
   /**
    * Takes a thread's entry out of a map; nothing happens if it has none, or if its task is gone.
    *
-   * @param map descriptor of the map
-   * @param tid the kernel's id of the thread
-   * @param thread the same thread in Java, or null if it has ended there; its task may be alive
+   * @param map the map
+   * @param task the thread, which may have ended in Java; its task may be alive
    * @throws KernelException if the kernel refuses
    */
-  public static void remove(KernelMap map, int tid, @Nullable Thread thread) {
+  public static void remove(KernelMap map, Task task) {
     int error =
         withPidfd(
-            tid,
-            () -> (thread != null && thread.isAlive()) || isOurs(tid),
+            task.tid(),
+            () -> task.isAlive() || task.isOurs(),
             key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
     if (error != 0 && error != Errno.ESRCH && error != Errno.ENOENT) {
-      throw Errno.failure("take the entry of thread " + tid + " out of", map.toString(), error);
+      throw Errno.failure("take the entry of " + task + " out of", map.toString(), error);
     }
-  }
-
-  /** Whether the kernel's id is, by now, that of a thread of this process. */
-  private static boolean isOurs(int tid) {
-    return Files.exists(Path.of("/proc/self/task/" + tid));
   }
 
   @FunctionalInterface

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.layout;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -13,20 +14,28 @@ import java.lang.foreign.MemorySegment;
  * <pre>
  *   wire A   0        8        16       24    26      28      32
  *            +--------+--------+--------+-----+-------+-------+
- *            | page 0 | page 1 | meta   | cnt | start |       |    s16 each
+ *            | page 0 | page 1 | meta   | cnt | start | stamp |    s16, s16, u32
  *            +--------+--------+--------+-----+-------+-------+
  *
- *   wire B   0        8        16        wire C  0        8        16      18   24
- *            +--------+--------+                 +--------+--------+-------+----+
- *            | data   | meta   |                 | data   | meta   | start |    |   u16
- *            +--------+--------+                 +--------+--------+-------+----+
+ *   wire B   0        8        16        wire C  0        8        16      18  20      24
+ *            +--------+--------+                 +--------+--------+-------+---+-------+
+ *            | data   | meta   |                 | data   | meta   | start |   | stamp |
+ *            +--------+--------+                 +--------+--------+-------+---+-------+
+ *                                                                     u16         u32
  * </pre>
  *
  * <p>On wire A the count is 64 from the start: an empty entry matches no key, so that a key made
  * later is found without touching the map. There {@code start} is 0, since the offsets of its
  * metadata count from the page's beginning; {@code page 1} is not used.
+ *
+ * <p>The stamp lies in what the wires' structs leave as padding, which BPF programs do not look at.
+ * The kernel gives it back to user space, unlike the pointers: so whoever registered a thread can
+ * tell whether the entry is still the one it made. Wire B has no room for one.
  */
 public final class MapValue {
+
+  private static final long STAMP_A = 28;
+  private static final long STAMP_C = 20;
 
   private MapValue() {}
 
@@ -37,20 +46,39 @@ public final class MapValue {
    * @param wire the map's wire
    * @param page address of the thread's page
    * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
+   * @param stamp tells who registers the thread
    */
-  public static void write(MemorySegment value, Wire wire, long page, long metadata) {
+  public static void write(MemorySegment value, Wire wire, long page, long metadata, int stamp) {
     value.asSlice(0, wire.valueSize()).fill((byte) 0);
     value.set(JAVA_LONG, 0, page);
     switch (wire) {
       case A -> {
         value.set(JAVA_LONG, 16, metadata);
         value.set(JAVA_SHORT, 24, (short) MetadataA.ENTRIES);
+        value.set(JAVA_INT, STAMP_A, stamp);
       }
       case B -> value.set(JAVA_LONG, 8, metadata);
       case C -> {
         value.set(JAVA_LONG, 8, metadata);
         value.set(JAVA_SHORT, 16, (short) DataPage.START);
+        value.set(JAVA_INT, STAMP_C, stamp);
       }
     }
+  }
+
+  /**
+   * {@return whether an entry can be the one that was written with a stamp} On wire B, which has
+   * none, each can.
+   *
+   * @param value the entry as the kernel shows it
+   * @param wire the map's wire
+   * @param stamp what it was written with
+   */
+  public static boolean hasStamp(MemorySegment value, Wire wire, int stamp) {
+    return switch (wire) {
+      case A -> value.get(JAVA_INT, STAMP_A) == stamp;
+      case B -> true;
+      case C -> value.get(JAVA_INT, STAMP_C) == stamp;
+    };
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.EntryExistsException;
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
@@ -9,6 +10,7 @@ import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
@@ -16,8 +18,12 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +35,12 @@ public final class OpenMap {
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
+  /**
+   * What this copy of the library writes into entries: another copy, in another class loader, has
+   * another, and what does not know of stamps leaves 0.
+   */
+  private static final int STAMP = ThreadLocalRandom.current().nextInt() | 1;
+
   private final KernelMap map;
   private final Wire wire;
   private final long metadata;
@@ -38,9 +50,16 @@ public final class OpenMap {
   /** By the kernel's id of the thread. */
   private final Map<Integer, Slot> registered = new HashMap<>();
 
+  /** Threads that should have an entry and have none, in the order in which they failed. */
+  private final Map<Slot, KernelException> unregistered = new LinkedHashMap<>();
+
+  /** What {@link #audit} has still to look at in this round. */
+  private final ArrayDeque<Slot> unaudited = new ArrayDeque<>();
+
   private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
 
-  private volatile int threads;
+  private boolean takesOver;
+
   private volatile int failures;
   private volatile @Nullable KernelException lastFailure;
 
@@ -72,7 +91,7 @@ public final class OpenMap {
 
   /** Refuses a map into which addresses would be written as numbers. */
   void requireUserPointers() {
-    MapValue.write(value, wire, NO_PAGE, NO_PAGE);
+    MapValue.write(value, wire, NO_PAGE, NO_PAGE, STAMP);
     if (TaskStorage.holdsUserPointers(map, value)) {
       return;
     }
@@ -159,31 +178,53 @@ public final class OpenMap {
             + " data");
   }
 
-  void register(Slot slot, Thread thread) {
+  void register(Slot slot) {
     takeOutEarlier(slot);
-    MapValue.write(value, wire, slot.page.address(), metadata);
     try {
-      if (slot.tid == 0) {
-        throw new NotSupportedException(
-            "set the entry of thread \"" + thread.getName() + "\" in",
-            map.toString(),
-            null,
-            "its kernel task is not known, /proc could not be read when it first used a key",
-            "mount procfs at /proc");
+      if (put(slot)) {
+        registered.put(slot.task.tid(), slot);
       }
-      slot.shared = true;
-      if (TaskStorage.put(map, slot.tid, thread, value)) {
-        registered.put(slot.tid, slot);
-        threads = registered.size();
-      }
+      unregistered.remove(slot);
     } catch (KernelException e) {
-      failed(e);
+      if (unregistered.put(slot, e) == null) {
+        failed(e);
+      } else {
+        lastFailure = e;
+      }
     }
+  }
+
+  private boolean put(Slot slot) {
+    Task task = slot.task;
+    if (task.tid() == 0) {
+      throw new NotSupportedException(
+          "set the entry of " + task + " in",
+          map.toString(),
+          null,
+          "its kernel task is not known, /proc could not be read when it first used a key",
+          "mount procfs at /proc");
+    }
+    slot.shared = true;
+    MapValue.write(value, wire, slot.page.address(), metadata, STAMP);
+    try {
+      return TaskStorage.put(map, task, value, takesOver);
+    } catch (EntryExistsException e) {
+      if (wire == Wire.B || !TaskStorage.get(map, task, value) || !isOurs()) {
+        throw e;
+      }
+      // It could not be taken out when its thread ended in Java, and the task lives on.
+      MapValue.write(value, wire, slot.page.address(), metadata, STAMP);
+      return TaskStorage.put(map, task, value, true);
+    }
+  }
+
+  private boolean isOurs() {
+    return MapValue.hasStamp(value, wire, STAMP);
   }
 
   /** A native thread that attaches to the JVM again is a new Thread on the same kernel task. */
   private void takeOutEarlier(Slot slot) {
-    Slot earlier = registered.get(slot.tid);
+    Slot earlier = registered.get(slot.task.tid());
     if (earlier != null && earlier != slot) {
       forget(earlier);
     }
@@ -194,17 +235,79 @@ public final class OpenMap {
    * outlive its Java thread: that of main waits for the JVM to end, and native code detaches.
    */
   void forget(Slot slot) {
-    if (registered.remove(slot.tid, slot)) {
-      threads = registered.size();
+    unregistered.remove(slot);
+    if (registered.remove(slot.task.tid(), slot)) {
       takeOut(slot);
     }
   }
 
   private void takeOut(Slot slot) {
     try {
-      TaskStorage.remove(map, slot.tid, slot.liveThread());
+      if (wire == Wire.B || (TaskStorage.get(map, slot.task, value) && isOurs())) {
+        TaskStorage.remove(map, slot.task);
+      }
     } catch (KernelException e) {
       failed(e);
+    }
+  }
+
+  /** Tries again what failed, if its thread still lives. */
+  void retry() {
+    for (Slot slot : List.copyOf(unregistered.keySet())) {
+      if (slot.task.isAlive()) {
+        register(slot);
+      } else {
+        unregistered.remove(slot);
+      }
+    }
+  }
+
+  /**
+   * Looks whether entries are still there and ours, some at each call and all in turn. What was
+   * deleted is set again; what is somebody else's by now is reported.
+   *
+   * @param most how many to look at
+   */
+  void audit(int most) {
+    if (unaudited.isEmpty()) {
+      unaudited.addAll(registered.values());
+    }
+    for (int i = 0; i < most && !unaudited.isEmpty(); i++) {
+      Slot slot = unaudited.remove();
+      if (registered.get(slot.task.tid()) == slot) {
+        try {
+          audit(slot);
+        } catch (KernelException e) {
+          failed(e);
+        }
+      }
+    }
+  }
+
+  private void audit(Slot slot) {
+    boolean there = TaskStorage.get(map, slot.task, value);
+    if (there && isOurs()) {
+      return;
+    }
+    if (!slot.task.isAlive()) {
+      return;
+    }
+    registered.remove(slot.task.tid());
+    if (there) {
+      KernelException replaced = TaskStorage.replaced(map, slot.task);
+      unregistered.put(slot, replaced);
+      failed(replaced);
+    } else {
+      failed(TaskStorage.vanished(map, slot.task));
+      register(slot);
+    }
+  }
+
+  /** Says what to do with an entry that somebody else made. */
+  void takeOver(boolean takeOver) {
+    takesOver = takeOver;
+    if (takeOver) {
+      retry();
     }
   }
 
@@ -226,15 +329,16 @@ public final class OpenMap {
       LOGGER.log(
           Level.WARNING,
           e.getMessage()
-              + ". The thread goes on with plain memory; further failures of this map are counted,"
-              + " not logged.");
+              + ". The thread goes on with plain memory, and registration is tried again; further"
+              + " failures of this map are counted, not logged.");
     }
   }
 
   void close() {
     registered.values().forEach(this::takeOut);
     registered.clear();
-    threads = 0;
+    unregistered.clear();
+    unaudited.clear();
     arena.close();
     map.close();
   }
@@ -250,8 +354,15 @@ public final class OpenMap {
   }
 
   /** {@return how many threads have an entry} */
-  public int threads() {
-    return threads;
+  int threads() {
+    return registered.size();
+  }
+
+  /** {@return the threads that should have an entry and have none, with the reason} */
+  Map<Task, KernelException> unregistered() {
+    Map<Task, KernelException> copy = new LinkedHashMap<>();
+    unregistered.forEach((slot, reason) -> copy.put(slot.task, reason));
+    return copy;
   }
 
   /** {@return how many registrations have failed} */

@@ -21,14 +21,36 @@ public final class Pages {
       MemoryLayout.sequenceLayout(DataPage.SIZE, ValueLayout.JAVA_BYTE);
 
   private final ArrayDeque<MemorySegment> free = new ArrayDeque<>();
+  private int count;
 
-  /** {@return a zeroed, page-aligned page that nobody else has} */
+  /**
+   * {@return a zeroed, page-aligned page that nobody else has}
+   *
+   * @throws OutOfMemoryError if the system gives this process no more memory; a later call may work
+   */
   public synchronized MemorySegment take() {
-    if (free.isEmpty()) {
-      MemorySegment block = Arena.global().allocate((long) BLOCK * DataPage.SIZE, DataPage.SIZE);
-      block.elements(PAGE).forEach(free::add);
+    if (free.isEmpty() && !allocate(BLOCK) && !allocate(1)) {
+      throw new OutOfMemoryError(
+          "the system gives this process no memory for another page of task local data ("
+              + DataPage.SIZE
+              + " bytes for each thread that uses a key, "
+              + count
+              + " pages so far); raise its limit (ulimit -v, the container's memory), the thread's"
+              + " next use of a key tries again");
     }
     return free.remove();
+  }
+
+  private boolean allocate(int pages) {
+    MemorySegment block;
+    try {
+      block = Arena.global().allocate((long) pages * DataPage.SIZE, DataPage.SIZE);
+    } catch (OutOfMemoryError e) {
+      return false;
+    }
+    block.elements(PAGE).forEach(free::add);
+    count += pages;
+    return true;
   }
 
   /**
@@ -38,5 +60,15 @@ public final class Pages {
    */
   synchronized void giveBack(MemorySegment page) {
     free.push(page);
+  }
+
+  /** {@return whether the next {@link #take} needs no new memory} */
+  synchronized boolean haveFree() {
+    return !free.isEmpty();
+  }
+
+  /** {@return how many pages were taken from the system, in use or free} */
+  synchronized int count() {
+    return count;
   }
 }

@@ -4,6 +4,7 @@ package io.github.tasklocal.memory;
 import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,11 +17,20 @@ public final class ThreadPage {
   /** Where the page begins. */
   public final long address;
 
+  private final Slot slot;
+
   /** Confined to the page's thread; made at its first use, by that thread. */
   private @Nullable MemorySegment segment;
 
-  ThreadPage(long address) {
-    this.address = address;
+  ThreadPage(Slot slot) {
+    this.address = slot.page.address();
+    this.slot = slot;
+  }
+
+  /** {@return this, which from now on may be reachable after the end of the calling thread} */
+  public ThreadPage escaping() {
+    slot.escaped = true;
+    return this;
   }
 
   /** {@return a slice of the page, confined to the calling thread, whose page this is} */
@@ -31,5 +41,11 @@ public final class ThreadPage {
           MemorySegment.ofAddress(address).reinterpret(DataPage.SIZE, Arena.ofConfined(), null);
     }
     return segment.asSlice(offset, size);
+  }
+
+  /** {@return a slice of the page for every thread, which holds the page while it is reachable} */
+  public MemorySegment sharedSlice(long offset, long size) {
+    return MemorySegment.ofAddress(address + offset)
+        .reinterpret(size, Arena.ofAuto(), ignored -> Reference.reachabilityFence(this));
   }
 }

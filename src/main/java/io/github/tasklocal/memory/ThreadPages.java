@@ -2,12 +2,14 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.KernelException;
+import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.VirtualThreadException;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.MemorySegment;
@@ -15,21 +17,25 @@ import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The process's threads that have a page, and the maps that are open.
  *
  * <p>A thread gets its page at its first use of a key, under the one lock that opening and closing
- * maps take too, so that each live thread is registered with each open map exactly once.
+ * maps take too, so that each live thread is registered with each open map exactly once. A thread
+ * that Java does not know gets one when somebody sets a value for it.
  *
  * <p>A page is taken back when its thread has ended and nothing holds it ({@link ThreadPage}) any
- * more. Both are learnt from the garbage collector, by whoever makes a page next. If the kernel
- * knows the page, its frame is dropped first: what BPF still holds of the ended thread is then an
- * orphan.
+ * more. If nothing but the thread itself ever held it, that is seen from the thread's end alone, by
+ * whoever finds no free page or by the {@link Keeper}; otherwise the garbage collector tells. If
+ * the kernel knows the page, its frame is dropped first: what BPF still holds of the ended thread
+ * is then an orphan.
  */
 public final class ThreadPages {
 
@@ -41,8 +47,13 @@ public final class ThreadPages {
 
   private static final Object LOCK = new Object();
 
-  /** By {@link Thread#threadId}, which is never given twice. */
-  private static final Map<Long, Slot> SLOTS = new HashMap<>();
+  private static final Set<Slot> SLOTS = new LinkedHashSet<>();
+
+  /** The threads that Java knows, by {@link Thread#threadId}, which is never given twice. */
+  private static final Map<Long, Slot> BY_THREAD = new HashMap<>();
+
+  /** The latest of each kernel task. */
+  private static final Map<Integer, Slot> BY_TID = new HashMap<>();
 
   /** Changed under the lock alone. */
   private static final List<OpenMap> MAPS = new CopyOnWriteArrayList<>();
@@ -51,6 +62,9 @@ public final class ThreadPages {
   private static final Set<PhantomReference<?>> ENDINGS = new HashSet<>();
 
   private static final ReferenceQueue<Object> ENDED = new ReferenceQueue<>();
+
+  /** How many threads there have to be before it is worth looking for ended ones again. */
+  private static int lookAt;
 
   static final ThreadLocal<ThreadPage> CURRENT =
       new ThreadLocal<>() {
@@ -96,47 +110,172 @@ public final class ThreadPages {
     int tid = Libc.currentTid();
     ThreadPage page;
     synchronized (LOCK) {
-      takeBackEnded();
+      takeBackUnreachable();
       // A pool may clear its thread's ThreadLocals between tasks (the common pool does): the page
       // and its registrations are still there.
-      Slot slot = SLOTS.get(thread.threadId());
+      Slot slot = BY_THREAD.get(thread.threadId());
       if (slot == null) {
-        slot = new Slot(PAGES.take(), thread, tid);
-        DataPage.prepare(slot.page);
-        SLOTS.put(slot.threadId, slot);
-        for (OpenMap map : MAPS) {
-          map.register(slot, thread);
+        Slot known = BY_TID.get(tid);
+        if (known != null && known.keep != null && known.task.isNow(tid)) {
+          slot = known; // somebody set a value for it before it did so itself
+          slot.task = Task.of(tid, thread);
+          slot.keep = null;
+        } else {
+          slot = register(Task.of(tid, thread));
         }
+        slot.threadId = thread.threadId();
+        BY_THREAD.put(slot.threadId, slot);
       }
-      page = new ThreadPage(slot.page.address());
-      slot.holds++;
-      Ending ignored = new Ending(page, slot);
+      page = hold(slot);
     }
     MAPS.forEach(OpenMap::log);
     return page;
   }
 
-  private static void takeBackEnded() {
+  /**
+   * {@return a hold on the page of a thread of this process, made if the thread has none}
+   *
+   * @param task from {@link Task#all}
+   * @throws NotFoundException if the thread has ended
+   */
+  public static ThreadPage of(Task task) {
+    ThreadPage page;
+    synchronized (LOCK) {
+      takeBackUnreachable();
+      Slot slot = find(task);
+      if (slot == null) {
+        requireAlive(task);
+        slot = register(task);
+        slot.keep = hold(slot);
+      }
+      page = hold(slot).escaping();
+    }
+    MAPS.forEach(OpenMap::log);
+    return page;
+  }
+
+  /**
+   * {@return a hold on the page of a thread of this process, or null if it has none}
+   *
+   * @param task from {@link Task#all}
+   * @throws NotFoundException if the thread has ended
+   */
+  public static @Nullable ThreadPage ofExisting(Task task) {
+    synchronized (LOCK) {
+      Slot slot = find(task);
+      if (slot == null) {
+        requireAlive(task);
+        return null;
+      }
+      return hold(slot).escaping();
+    }
+  }
+
+  private static void requireAlive(Task task) {
+    if (!task.isAlive()) {
+      throw new NotFoundException(
+          "find",
+          task.toString(),
+          null,
+          "the thread has ended",
+          "list the threads again: NativeThread.list()");
+    }
+  }
+
+  /**
+   * {@return the thread of a kernel task in Java, if it has used a key and has not ended}
+   *
+   * @param task from {@link Task#all}
+   */
+  public static @Nullable Thread threadOf(Task task) {
+    synchronized (LOCK) {
+      Slot slot = find(task);
+      return slot == null ? null : slot.task.liveThread();
+    }
+  }
+
+  private static @Nullable Slot find(Task task) {
+    Slot slot = BY_TID.get(task.tid());
+    if (slot == null) {
+      return null;
+    }
+    if (slot.keep != null) {
+      return slot.task.same(task) ? slot : null;
+    }
+    // The tid is the thread's as long as that lives: look at the thread last.
+    return task.isAlive() && slot.task.isAlive() ? slot : null;
+  }
+
+  private static Slot register(Task task) {
+    if (!PAGES.haveFree() && SLOTS.size() >= lookAt) {
+      takeBackEnded();
+      lookAt = SLOTS.size() + SLOTS.size() / 4;
+    }
+    Slot slot = new Slot(PAGES.take(), task);
+    DataPage.prepare(slot.page);
+    SLOTS.add(slot);
+    BY_TID.put(task.tid(), slot);
+    for (OpenMap map : MAPS) {
+      map.register(slot);
+    }
+    return slot;
+  }
+
+  private static ThreadPage hold(Slot slot) {
+    ThreadPage page = slot.hold();
+    if (page == null) {
+      page = new ThreadPage(slot);
+      slot.hold(page);
+      Ending ignored = new Ending(page, slot);
+    }
+    return page;
+  }
+
+  /** Takes back the pages of which the collector says that nothing can reach them any more. */
+  private static void takeBackUnreachable() {
     for (var reference = ENDED.poll(); reference != null; reference = ENDED.poll()) {
       ENDINGS.remove(reference);
       Slot slot = ((Ending) reference).slot;
       slot.holds--;
-      if (slot.holds > 0) {
+      if (slot.holds > 0 || slot.takenBack) {
         continue;
       }
-      Thread thread = slot.liveThread();
+      Thread thread = slot.task.liveThread();
       if (thread != null) {
         slot.holds++;
         Ending ignored = new Ending(thread, slot);
-        continue;
+      } else {
+        forget(slot);
+        takeBack(slot);
       }
-      SLOTS.remove(slot.threadId);
-      MAPS.forEach(map -> map.forget(slot));
-      takeBack(slot);
     }
   }
 
+  /**
+   * Takes the entries of ended threads out, and takes back those of their pages that nothing else
+   * has ever held.
+   */
+  private static void takeBackEnded() {
+    for (Slot slot : List.copyOf(SLOTS)) {
+      if (!slot.task.isAlive()) {
+        slot.keep = null;
+        forget(slot);
+        if (!slot.escaped) {
+          takeBack(slot);
+        }
+      }
+    }
+  }
+
+  private static void forget(Slot slot) {
+    SLOTS.remove(slot);
+    BY_THREAD.remove(slot.threadId, slot);
+    BY_TID.remove(slot.task.tid(), slot);
+    MAPS.forEach(map -> map.forget(slot));
+  }
+
   private static void takeBack(Slot slot) {
+    slot.takenBack = true;
     if (slot.shared) {
       if (!Libc.dropFrame(slot.page.address(), DataPage.SIZE)) {
         return; // a page whose old frame stays may never serve another thread
@@ -152,11 +291,12 @@ public final class ThreadPages {
    *
    * @param map ours from here on, also if this fails
    * @param wire how the map's values look
+   * @param takeOver whether entries that somebody else made are replaced
    * @return the open map; the one that is open already if the process has this map open
    * @throws WrongObjectException if the map's values hold no pointers to user memory
    * @throws NotSupportedException if the kernel is too old for such pointers
    */
-  public static OpenMap open(KernelMap map, Wire wire) {
+  public static OpenMap open(KernelMap map, Wire wire, boolean takeOver) {
     OpenMap open;
     synchronized (LOCK) {
       for (OpenMap each : MAPS) {
@@ -173,16 +313,14 @@ public final class ThreadPages {
         open.close();
         throw e;
       }
+      open.takeOver(takeOver);
+      takeBackUnreachable();
       takeBackEnded();
-      for (Slot slot : SLOTS.values()) {
-        Thread thread = slot.liveThread();
-        if (thread != null) {
-          open.register(slot, thread);
-        }
-      }
+      SLOTS.forEach(open::register);
       MAPS.add(open);
     }
     open.log();
+    Keeper.start();
     return open;
   }
 
@@ -195,5 +333,59 @@ public final class ThreadPages {
       }
     }
     map.log();
+  }
+
+  /** Says whether to replace entries of a map that somebody else made; now, and from now on. */
+  public static void takeOver(OpenMap map, boolean takeOver) {
+    synchronized (LOCK) {
+      map.takeOver(takeOver);
+    }
+    map.log();
+  }
+
+  /** {@return how many live threads have an entry in a map} */
+  public static int threads(OpenMap map) {
+    synchronized (LOCK) {
+      takeBackEnded();
+      return map.threads();
+    }
+  }
+
+  /**
+   * {@return the live threads that should have an entry in a map and have none, with the reason}
+   */
+  public static Map<Task, KernelException> unregistered(OpenMap map) {
+    synchronized (LOCK) {
+      takeBackEnded();
+      return map.unregistered();
+    }
+  }
+
+  /** {@return how many pages of values were taken from the system, in use or free} */
+  public static int pages() {
+    return PAGES.count() - 2; // the pages of keys
+  }
+
+  /** {@return whether a map is open} */
+  static boolean haveMaps() {
+    return !MAPS.isEmpty();
+  }
+
+  /**
+   * Forgets the threads that have ended, tries again what failed, and looks after some entries of
+   * each map.
+   *
+   * @param entries how many of a map's
+   */
+  static void tend(int entries) {
+    synchronized (LOCK) {
+      takeBackUnreachable();
+      takeBackEnded();
+      for (OpenMap map : MAPS) {
+        map.audit(entries);
+        map.retry();
+      }
+    }
+    MAPS.forEach(OpenMap::log);
   }
 }

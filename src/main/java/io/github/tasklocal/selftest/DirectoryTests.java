@@ -10,6 +10,7 @@ import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
@@ -132,9 +133,9 @@ final class DirectoryTests {
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
-      MapValue.write(value, wire, page.address(), directory.metadata(wire));
+      MapValue.write(value, wire, page.address(), directory.metadata(wire), 0);
       Check.that(
-          TaskStorage.put(map, Libc.currentTid(), Thread.currentThread(), value),
+          TaskStorage.put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
     Check.equal(keys.size(), object.program("read_all").run(), "keys that BPF found");

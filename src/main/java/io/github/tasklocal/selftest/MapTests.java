@@ -12,6 +12,7 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
@@ -267,9 +268,9 @@ final class MapTests {
     try (KernelMap map = KernelMap.duplicate(fixture.dataMap(object).fd());
         Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
-      MapValue.write(value, wire, page.address(), theirs.metadata(wire));
+      MapValue.write(value, wire, page.address(), theirs.metadata(wire), 0);
       Check.that(
-          TaskStorage.put(map, Libc.currentTid(), Thread.currentThread(), value),
+          TaskStorage.put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
     key().set(5);

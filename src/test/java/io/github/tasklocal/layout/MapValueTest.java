@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.layout;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -14,15 +15,16 @@ class MapValueTest {
 
   private static final long PAGE = 0x7000_1000L;
   private static final long METADATA = 0x7000_2000L;
+  private static final int STAMP = 0x5ca1ab1e;
 
   private static MemorySegment written(Wire wire) {
     MemorySegment value = Arena.ofAuto().allocate(wire.valueSize(), 8).fill((byte) -1);
-    MapValue.write(value, wire, PAGE, METADATA);
+    MapValue.write(value, wire, PAGE, METADATA, STAMP);
     return value;
   }
 
   @Test
-  void wireAHasThePageNoSecondOneTheMetadataACountOf64AndStart0() {
+  void wireAHasThePageNoSecondOneTheMetadataACountOf64Start0AndAStamp() {
     MemorySegment value = written(Wire.A);
     assertThat(value.byteSize()).isEqualTo(32);
     assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
@@ -30,7 +32,7 @@ class MapValueTest {
     assertThat(value.get(JAVA_LONG, 16)).isEqualTo(METADATA);
     assertThat(value.get(JAVA_SHORT, 24)).isEqualTo((short) 64);
     assertThat(value.get(JAVA_SHORT, 26)).isZero();
-    assertThat(value.get(java.lang.foreign.ValueLayout.JAVA_INT, 28)).isZero();
+    assertThat(value.get(JAVA_INT, 28)).isEqualTo(STAMP);
   }
 
   @Test
@@ -42,12 +44,21 @@ class MapValueTest {
   }
 
   @Test
-  void wireCHasTwoPointersAndTheStart() {
+  void wireCHasTwoPointersTheStartAndAStamp() {
     MemorySegment value = written(Wire.C);
     assertThat(value.byteSize()).isEqualTo(24);
     assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
     assertThat(value.get(JAVA_LONG, 8)).isEqualTo(METADATA);
-    assertThat(value.get(JAVA_LONG, 16)).isEqualTo(8);
+    assertThat(value.get(JAVA_INT, 16)).isEqualTo(8);
+    assertThat(value.get(JAVA_INT, 20)).isEqualTo(STAMP);
+  }
+
+  @Test
+  void anEntryIsKnownByItsStampWhereTheWireHasRoomForOne() {
+    for (Wire wire : Wire.values()) {
+      assertThat(MapValue.hasStamp(written(wire), wire, STAMP)).isTrue();
+      assertThat(MapValue.hasStamp(written(wire), wire, STAMP + 1)).isEqualTo(wire == Wire.B);
+    }
   }
 
   @Test

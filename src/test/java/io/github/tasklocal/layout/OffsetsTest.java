@@ -55,7 +55,7 @@ class OffsetsTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(wire.valueSize(), 8);
       value.fill((byte) -1); // nothing may be left as it was
-      MapValue.write(value, wire, PAGE, METADATA);
+      MapValue.write(value, wire, PAGE, METADATA, 0);
       for (long at = 0; at < wire.valueSize(); at += 8) {
         long word = value.get(JAVA_LONG, at);
         if (word == PAGE) {

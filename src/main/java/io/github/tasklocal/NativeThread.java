@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import io.github.tasklocal.kernel.NativeAccess;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.memory.ThreadPage;
+import io.github.tasklocal.memory.ThreadPages;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread of this process as the kernel knows it: also one that no Java code runs on, such as the
+ * collector's and the JIT compiler's. A key can be set for it, so that a scheduler can tell them
+ * from those that serve requests:
+ *
+ * {@snippet :
+ * for (NativeThread thread : NativeThread.list()) {
+ *   if (thread.kind() == NativeThread.Kind.GC) {
+ *     PRIORITY.set(thread, 3);
+ *   }
+ * }
+ * }
+ *
+ * <p>Setting a key for a thread gives it a page, which is registered with every map that is open or
+ * will be, and costs as much as a thread's own first use of a key; setting it again takes a lock
+ * and looks into procfs, some ten microseconds. If a Java thread uses a key itself later on, it
+ * finds what was set for it. When the thread has ended its page is taken back, within about a
+ * second as long as a map is open.
+ *
+ * <p>A tid that the kernel has given to another thread since is never mistaken: the thread is told
+ * by its tid and by the time at which it was started, which the kernel counts in ticks of 10 ms.
+ *
+ * <p>Threads come and go, also those of the collector and of the compiler, which the JVM starts as
+ * it needs them: who wants to reach new ones lists again from time to time. A list costs some ten
+ * microseconds for each thread.
+ */
+public final class NativeThread {
+
+  /** What a thread does, as far as its name tells. */
+  public enum Kind {
+    /**
+     * A platform thread of Java: one that has used a key, or has the name of a platform thread that
+     * is alive. Those of the JDK itself are among them ({@code Finalizer}).
+     */
+    JAVA(""),
+    /**
+     * Of the garbage collector, in HotSpot: {@code GC Thread#0}, {@code G1 Conc#0}, {@code
+     * ZWorkerYoung#0}, {@code Shenandoah GC T} and the like.
+     */
+    GC(
+        "GC Thread.*|G1 .*|Z(Worker|Driver|Director|Stat|Uncommitter|Unmapper).*|Shenandoah.*"
+            + "|XWorker.*|StringDedup.*"),
+    /** A compiler of HotSpot or Graal: {@code C1 CompilerThre}, {@code C2 CompilerThre}. */
+    JIT("C[12] .*|.*JVMCI.*|Sweeper thread"),
+    /** Another of the virtual machine's own: {@code VM Thread}, {@code VM Periodic Tas}. */
+    VM(
+        "VM (Thread|Periodic|Op).*|Service Thread|Monitor Deflati.*|Notification T.*"
+            + "|Signal Dispatch.*|Attach Listener|RuntimeWorker.*|JFR .*|.*Watcher Thread"),
+    /** Any other: of native libraries, or the process's first thread, which waits for the JVM. */
+    OTHER("");
+
+    private final Pattern names;
+
+    Kind(String names) {
+      this.names = Pattern.compile(names);
+    }
+  }
+
+  /** As many bytes of a name as the kernel keeps. */
+  private static final int NAME_BYTES = 15;
+
+  private final Task task;
+  private final Kind kind;
+  private final @Nullable Thread thread;
+
+  private NativeThread(Task task, Kind kind, @Nullable Thread thread) {
+    this.task = task;
+    this.kind = kind;
+    this.thread = thread;
+  }
+
+  /**
+   * {@return every thread of this process, by tid} Threads that start or end meanwhile may be in it
+   * or not.
+   *
+   * @throws NotSupportedException if this is no Linux, or procfs is missing or another pid
+   *     namespace's
+   * @throws NativeAccessException if the runtime denies this module native access
+   */
+  public static List<NativeThread> list() {
+    NativeAccess.require();
+    List<Task> tasks = Task.all().stream().sorted(Comparator.comparingInt(Task::tid)).toList();
+    Set<String> names = javaNames();
+    int main = names.contains("main") ? main(tasks) : 0;
+    return tasks.stream()
+        .map(
+            task -> {
+              Thread thread = ThreadPages.threadOf(task);
+              boolean java = thread != null || task.tid() == main;
+              return new NativeThread(task, java ? Kind.JAVA : kind(task, names), thread);
+            })
+        .toList();
+  }
+
+  private static Kind kind(Task task, Set<String> names) {
+    for (Kind kind : List.of(Kind.GC, Kind.JIT, Kind.VM)) {
+      if (kind.names.matcher(task.name()).matches()) {
+        return kind;
+      }
+    }
+    return names.contains(task.name()) ? Kind.JAVA : Kind.OTHER;
+  }
+
+  /**
+   * The launcher runs Java's main in its second thread, which keeps the name of the process, as the
+   * first does.
+   */
+  private static int main(List<Task> tasks) {
+    int first = Math.toIntExact(ProcessHandle.current().pid());
+    String process =
+        tasks.stream().filter(each -> each.tid() == first).map(Task::name).findFirst().orElse("");
+    return tasks.stream()
+        .filter(each -> each.tid() != first && each.name().equals(process))
+        .mapToInt(Task::tid)
+        .findFirst()
+        .orElse(0);
+  }
+
+  /** {@return the names of the live platform threads as the kernel shows them} */
+  private static Set<String> javaNames() {
+    ThreadGroup root = Thread.currentThread().getThreadGroup();
+    for (ThreadGroup up = root; up != null; up = up.getParent()) {
+      root = up;
+    }
+    Set<String> names = new HashSet<>();
+    if (root != null) {
+      Thread[] threads = new Thread[root.activeCount() * 2 + 64];
+      int count = root.enumerate(threads);
+      for (Thread each : Arrays.copyOf(threads, count)) {
+        names.add(cut(each.getName()));
+      }
+    }
+    return names;
+  }
+
+  private static String cut(String name) {
+    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
+    return new String(bytes, 0, Math.min(bytes.length, NAME_BYTES), StandardCharsets.UTF_8);
+  }
+
+  /** {@return the kernel's id of the thread} */
+  public int tid() {
+    return task.tid();
+  }
+
+  /** {@return its name when it was listed; the kernel keeps the first 15 bytes} */
+  public String name() {
+    return task.name();
+  }
+
+  /** {@return what the thread does, as far as its name tells} */
+  public Kind kind() {
+    return kind;
+  }
+
+  /** {@return the thread in Java, if it had used a key itself when it was listed} */
+  public Optional<Thread> thread() {
+    return Optional.ofNullable(thread);
+  }
+
+  /** {@return whether the thread has not ended} */
+  public boolean isAlive() {
+    return task.isAlive();
+  }
+
+  /** A hold on the thread's page, made if need be. */
+  ThreadPage page() {
+    return ThreadPages.of(task);
+  }
+
+  @Nullable ThreadPage pageIfAny() {
+    return ThreadPages.ofExisting(task);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof NativeThread that && task.same(that.task);
+  }
+
+  @Override
+  public int hashCode() {
+    return task.tid();
+  }
+
+  @Override
+  public String toString() {
+    return "NativeThread[" + task.tid() + ", \"" + task.name() + "\", " + kind + "]";
+  }
+}

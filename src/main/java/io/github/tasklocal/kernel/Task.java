@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import io.github.tasklocal.NotSupportedException;
+import java.io.IOException;
+import java.lang.ref.WeakReference;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread of this process as the kernel knows it, and how to tell that its tid is still its own:
+ * the kernel gives the tid of an ended thread to another one.
+ */
+public final class Task {
+
+  private static final Path ALL = Path.of("/proc/self/task");
+
+  /** Of {@code /proc/PID/stat}, counted from the state, which follows the name. */
+  private static final int START_TIME = 19;
+
+  private final int tid;
+  private final @Nullable WeakReference<Thread> thread;
+  private final long startTime;
+  private final String name;
+
+  private Task(int tid, @Nullable Thread thread, long startTime, String name) {
+    this.tid = tid;
+    this.thread = thread == null ? null : new WeakReference<>(thread);
+    this.startTime = startTime;
+    this.name = name;
+  }
+
+  /**
+   * {@return a thread that Java knows} It is its own as long as it is alive in Java.
+   *
+   * @param tid the kernel's id of it, or 0 if that is not known
+   */
+  public static Task of(int tid, Thread thread) {
+    return new Task(tid, thread, 0, thread.getName());
+  }
+
+  /**
+   * {@return every thread of this process} Told from another with the same tid by the time at which
+   * it was started, in the kernel's ticks of 10 ms.
+   *
+   * @throws NotSupportedException if procfs is missing or another pid namespace's
+   */
+  public static List<Task> all() {
+    List<Task> tasks = new ArrayList<>();
+    try {
+      String self = Files.readSymbolicLink(Path.of("/proc/self")).toString();
+      if (!self.equals(String.valueOf(ProcessHandle.current().pid()))) {
+        throw noProcfs("it is that of another pid namespace");
+      }
+      try (DirectoryStream<Path> folders = Files.newDirectoryStream(ALL)) {
+        for (Path folder : folders) {
+          Task task = read(Integer.parseInt(folder.getFileName().toString()));
+          if (task != null) {
+            tasks.add(task);
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw noProcfs("it cannot be read: " + e);
+    }
+    return tasks;
+  }
+
+  private static NotSupportedException noProcfs(String problem) {
+    return new NotSupportedException(
+        "list the threads of this process in",
+        ALL.toString(),
+        null,
+        problem,
+        "run on Linux, with procfs mounted: mount -t proc proc /proc");
+  }
+
+  /** {@return the thread that has a tid now, or null if none of this process has} */
+  private static @Nullable Task read(int tid) {
+    String stat;
+    try {
+      // The name may hold any byte.
+      stat = Files.readString(ALL.resolve(tid + "/stat"), StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return null; // it has ended
+    }
+    int end = stat.lastIndexOf(')');
+    String[] fields = stat.substring(end + 2).split(" ", -1);
+    String name = stat.substring(stat.indexOf('(') + 1, end);
+    return new Task(
+        tid,
+        null,
+        Long.parseLong(fields[START_TIME]),
+        new String(name.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
+  }
+
+  /** {@return the kernel's id of the thread, or 0 where it is not known} */
+  public int tid() {
+    return tid;
+  }
+
+  /** {@return its name when this was made; the kernel cuts names after 15 bytes} */
+  public String name() {
+    return name;
+  }
+
+  /** {@return the thread in Java, if that is how it is known and it has not ended there} */
+  public @Nullable Thread liveThread() {
+    Thread t = thread == null ? null : thread.get();
+    return t != null && t.isAlive() ? t : null;
+  }
+
+  /** {@return whether it has not ended, and so whether its tid is its own} */
+  public boolean isAlive() {
+    return thread == null ? isNow(tid) : liveThread() != null;
+  }
+
+  /** {@return whether a thread from {@link #all} is the one that has this tid now} */
+  public boolean isNow(int other) {
+    if (other != tid) {
+      return false;
+    }
+    Task now = read(tid);
+    return now != null && now.startTime == startTime;
+  }
+
+  /** {@return whether some thread of this process has its tid by now} */
+  boolean isOurs() {
+    return Files.exists(ALL.resolve(String.valueOf(tid)));
+  }
+
+  /** {@return whether two from {@link #all} are the same thread} */
+  public boolean same(Task other) {
+    return tid == other.tid && startTime == other.startTime;
+  }
+
+  /** {@return the start time in ticks of 10 ms since the system's start, 0 if Java knows it} */
+  public long startTime() {
+    return startTime;
+  }
+
+  @Override
+  public String toString() {
+    Thread t = liveThread();
+    return "thread \"" + (t == null ? name : t.getName()) + "\" (tid " + tid + ")";
+  }
+}

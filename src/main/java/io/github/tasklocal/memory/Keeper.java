@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A daemon thread that does what nobody calls for: follows pins, tries registrations again, and
+ * forgets ended threads. It runs as long as a map is open or watched.
+ */
+final class Keeper {
+
+  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
+
+  /** How often watched pins are looked at: a stat(2) each. */
+  private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+  private static final long TEND_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  /** How many entries of a map are looked at each time: some hundred microseconds of a second. */
+  private static final int ENTRIES = 64;
+
+  private static final List<Watch> WATCHES = new CopyOnWriteArrayList<>();
+
+  private static final Object LOCK = new Object();
+
+  private static @Nullable Thread thread;
+
+  private Keeper() {}
+
+  /** Follows a pin from now on. */
+  static void follow(Watch watch) {
+    WATCHES.add(watch);
+    start();
+  }
+
+  static void unfollow(Watch watch) {
+    WATCHES.remove(watch);
+  }
+
+  /** Starts the thread if there is none, and wakes it if there is. */
+  static void start() {
+    synchronized (LOCK) {
+      if (thread == null) {
+        Thread keeper =
+            Thread.ofPlatform()
+                .daemon()
+                .name("tasklocal-keeper")
+                .inheritInheritableThreadLocals(false)
+                .unstarted(Keeper::run);
+        keeper.setContextClassLoader(null); // it may outlive the application that opened a map
+        keeper.start();
+        thread = keeper;
+      } else {
+        LockSupport.unpark(thread);
+      }
+    }
+  }
+
+  private static void run() {
+    long tended = System.nanoTime();
+    boolean failed = false;
+    while (isNeeded()) {
+      LockSupport.parkNanos(WATCHES.isEmpty() ? TEND_NANOS : LOOK_NANOS);
+      try {
+        WATCHES.forEach(Watch::look);
+        if (System.nanoTime() - tended >= TEND_NANOS) {
+          ThreadPages.tend(ENTRIES);
+          tended = System.nanoTime();
+        }
+      } catch (RuntimeException | Error e) {
+        if (!failed) {
+          LOGGER.log(Level.ERROR, "Pins and threads could not be looked after; trying again.", e);
+        }
+        failed = true;
+      }
+    }
+  }
+
+  private static boolean isNeeded() {
+    synchronized (LOCK) {
+      if (WATCHES.isEmpty() && !ThreadPages.haveMaps()) {
+        thread = null;
+        return false;
+      }
+      return true;
+    }
+  }
+}
