@@ -7,8 +7,8 @@ import java.lang.ref.WeakReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread with a page, as the registry knows it. It keeps neither the thread nor the page held,
- * but for a thread that Java does not know. Under the registry's lock, but for {@link #escaped}.
+ * A thread with a page, as the registry knows it. It keeps neither the thread nor the hold on its
+ * page reachable, but for a thread that Java does not know. Under the registry's lock.
  */
 final class Slot {
 
@@ -20,40 +20,32 @@ final class Slot {
   /** Of the thread in Java, or 0. */
   long threadId;
 
-  /** Keeps the page of a thread that has no {@code ThreadLocal} to do so. */
+  /** Stands in for the {@code ThreadLocal} of a thread that has none. */
   @Nullable ThreadPage keep;
 
-  /** How many {@link ThreadPage}s of this slot may be reachable. */
-  int holds;
+  /** How many holds may be reachable from elsewhere than the thread itself. */
+  int escapedHolds;
 
-  /** The one that was made last. */
-  private WeakReference<ThreadPage> hold = new WeakReference<>(null);
+  /** Whether the thread has ended, and the registry forgotten it. */
+  boolean ended;
 
   /** Whether the kernel was ever given this page for the thread. */
   boolean shared;
 
-  /** Whether the page has been taken back, while references of it wait to be enqueued. */
-  boolean takenBack;
-
-  /**
-   * Whether a {@link ThreadPage} went to anything but its own thread, so that the collector has to
-   * say when the last is gone. Written by the thread itself or under the lock, and read once the
-   * thread has ended.
-   */
-  boolean escaped;
+  private WeakReference<ThreadPage> hold = new WeakReference<>(null);
 
   Slot(MemorySegment page, Task task) {
     this.page = page;
     this.task = task;
   }
 
-  /** {@return the hold that was made last, if it is reachable} */
-  @Nullable ThreadPage hold() {
-    return hold.get();
-  }
-
-  void hold(ThreadPage made) {
-    hold = new WeakReference<>(made);
-    holds++;
+  /** {@return a hold on the page, the same as before if that is still reachable} */
+  ThreadPage hold() {
+    ThreadPage page = hold.get();
+    if (page == null) {
+      page = new ThreadPage(this);
+      hold = new WeakReference<>(page);
+    }
+    return page;
   }
 }

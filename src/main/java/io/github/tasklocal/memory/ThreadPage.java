@@ -17,7 +17,10 @@ public final class ThreadPage {
   /** Where the page begins. */
   public final long address;
 
-  private final Slot slot;
+  final Slot slot;
+
+  /** Set under the registry's lock; its own thread may look without it. */
+  boolean escaped;
 
   /** Confined to the page's thread; made at its first use, by that thread. */
   private @Nullable MemorySegment segment;
@@ -27,9 +30,11 @@ public final class ThreadPage {
     this.slot = slot;
   }
 
-  /** {@return this, which from now on may be reachable after the end of the calling thread} */
+  /** {@return this, of use from now on to others than the calling thread, whose page this is} */
   public ThreadPage escaping() {
-    slot.escaped = true;
+    if (!escaped) {
+      ThreadPages.escape(this);
+    }
     return this;
   }
 

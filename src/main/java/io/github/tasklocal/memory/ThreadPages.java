@@ -32,10 +32,9 @@ import org.jspecify.annotations.Nullable;
  * that Java does not know gets one when somebody sets a value for it.
  *
  * <p>A page is taken back when its thread has ended and nothing holds it ({@link ThreadPage}) any
- * more. If nothing but the thread itself ever held it, that is seen from the thread's end alone, by
- * whoever finds no free page or by the {@link Keeper}; otherwise the garbage collector tells. If
- * the kernel knows the page, its frame is dropped first: what BPF still holds of the ended thread
- * is then an orphan.
+ * more. The first is seen by whoever finds no free page, and by the {@link Keeper}; of holds that
+ * have escaped from their thread the garbage collector tells. If the kernel knows the page, its
+ * frame is dropped first: what BPF still holds of the ended thread is then an orphan.
  */
 public final class ThreadPages {
 
@@ -59,9 +58,9 @@ public final class ThreadPages {
   private static final List<OpenMap> MAPS = new CopyOnWriteArrayList<>();
 
   /** Keeps the references below reachable until they are enqueued. */
-  private static final Set<PhantomReference<?>> ENDINGS = new HashSet<>();
+  private static final Set<Ending> ENDINGS = new HashSet<>();
 
-  private static final ReferenceQueue<Object> ENDED = new ReferenceQueue<>();
+  private static final ReferenceQueue<ThreadPage> UNREACHABLE = new ReferenceQueue<>();
 
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private static int lookAt;
@@ -85,14 +84,13 @@ public final class ThreadPages {
     return CURRENT.get();
   }
 
-  /** Enqueued when a hold on a slot's page, or the slot's thread, is unreachable. */
-  private static final class Ending extends PhantomReference<Object> {
+  /** Enqueued when a hold that has escaped from its thread is unreachable. */
+  private static final class Ending extends PhantomReference<ThreadPage> {
     final Slot slot;
 
-    Ending(Object watched, Slot slot) {
-      super(watched, ENDED);
+    Ending(ThreadPage hold, Slot slot) {
+      super(hold, UNREACHABLE);
       this.slot = slot;
-      ENDINGS.add(this);
     }
   }
 
@@ -110,7 +108,6 @@ public final class ThreadPages {
     int tid = Libc.currentTid();
     ThreadPage page;
     synchronized (LOCK) {
-      takeBackUnreachable();
       // A pool may clear its thread's ThreadLocals between tasks (the common pool does): the page
       // and its registrations are still there.
       Slot slot = BY_THREAD.get(thread.threadId());
@@ -126,7 +123,7 @@ public final class ThreadPages {
         slot.threadId = thread.threadId();
         BY_THREAD.put(slot.threadId, slot);
       }
-      page = hold(slot);
+      page = slot.hold();
     }
     MAPS.forEach(OpenMap::log);
     return page;
@@ -141,14 +138,14 @@ public final class ThreadPages {
   public static ThreadPage of(Task task) {
     ThreadPage page;
     synchronized (LOCK) {
-      takeBackUnreachable();
       Slot slot = find(task);
       if (slot == null) {
         requireAlive(task);
         slot = register(task);
-        slot.keep = hold(slot);
+        slot.keep = slot.hold();
       }
-      page = hold(slot).escaping();
+      page = slot.hold();
+      escape(page);
     }
     MAPS.forEach(OpenMap::log);
     return page;
@@ -167,7 +164,20 @@ public final class ThreadPages {
         requireAlive(task);
         return null;
       }
-      return hold(slot).escaping();
+      ThreadPage page = slot.hold();
+      escape(page);
+      return page;
+    }
+  }
+
+  /** From now on, the end of the page's thread alone does not say that nobody uses the page. */
+  static void escape(ThreadPage page) {
+    synchronized (LOCK) {
+      if (!page.escaped) {
+        page.escaped = true;
+        page.slot.escapedHolds++;
+        ENDINGS.add(new Ending(page, page.slot));
+      }
     }
   }
 
@@ -208,6 +218,7 @@ public final class ThreadPages {
 
   private static Slot register(Task task) {
     if (!PAGES.haveFree() && SLOTS.size() >= lookAt) {
+      takeBackUnreachable();
       takeBackEnded();
       lookAt = SLOTS.size() + SLOTS.size() / 4;
     }
@@ -221,48 +232,24 @@ public final class ThreadPages {
     return slot;
   }
 
-  private static ThreadPage hold(Slot slot) {
-    ThreadPage page = slot.hold();
-    if (page == null) {
-      page = new ThreadPage(slot);
-      slot.hold(page);
-      Ending ignored = new Ending(page, slot);
-    }
-    return page;
-  }
-
-  /** Takes back the pages of which the collector says that nothing can reach them any more. */
+  /** Takes back the pages of ended threads of which the last escaped hold is gone. */
   private static void takeBackUnreachable() {
-    for (var reference = ENDED.poll(); reference != null; reference = ENDED.poll()) {
-      ENDINGS.remove(reference);
-      Slot slot = ((Ending) reference).slot;
-      slot.holds--;
-      if (slot.holds > 0 || slot.takenBack) {
-        continue;
-      }
-      Thread thread = slot.task.liveThread();
-      if (thread != null) {
-        slot.holds++;
-        Ending ignored = new Ending(thread, slot);
-      } else {
-        forget(slot);
-        takeBack(slot);
-      }
+    for (var ending = UNREACHABLE.poll(); ending != null; ending = UNREACHABLE.poll()) {
+      Slot slot = ((Ending) ending).slot;
+      ENDINGS.remove(ending);
+      slot.escapedHolds--;
+      takeBackIfUnused(slot);
     }
   }
 
-  /**
-   * Takes the entries of ended threads out, and takes back those of their pages that nothing else
-   * has ever held.
-   */
+  /** Takes the entries of ended threads out, and takes their pages back if nothing holds them. */
   private static void takeBackEnded() {
     for (Slot slot : List.copyOf(SLOTS)) {
       if (!slot.task.isAlive()) {
+        slot.ended = true;
         slot.keep = null;
         forget(slot);
-        if (!slot.escaped) {
-          takeBack(slot);
-        }
+        takeBackIfUnused(slot);
       }
     }
   }
@@ -274,8 +261,10 @@ public final class ThreadPages {
     MAPS.forEach(map -> map.forget(slot));
   }
 
-  private static void takeBack(Slot slot) {
-    slot.takenBack = true;
+  private static void takeBackIfUnused(Slot slot) {
+    if (!slot.ended || slot.escapedHolds > 0) {
+      return;
+    }
     if (slot.shared) {
       if (!Libc.dropFrame(slot.page.address(), DataPage.SIZE)) {
         return; // a page whose old frame stays may never serve another thread
@@ -314,7 +303,6 @@ public final class ThreadPages {
         throw e;
       }
       open.takeOver(takeOver);
-      takeBackUnreachable();
       takeBackEnded();
       SLOTS.forEach(open::register);
       MAPS.add(open);
