@@ -3,10 +3,13 @@ package io.github.tasklocal;
 
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.HeldObject;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kernel.Libc;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
 
 /**
  * What tests do in a virtual machine of its own, in the order of the arguments; each step prints
@@ -20,9 +23,11 @@ public final class Child {
    * Runs the steps.
    *
    * @param arguments {@code keys}; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
-   *     OBJECT}; {@code pin OBJECT MAP PIN}, which waits to be killed
+   *     OBJECT}; {@code pin OBJECT MAP PIN END}, where the end is to {@code wait} for a signal, to
+   *     {@code exit}, to exit while the object is {@code held}, to {@code throw}, or to {@code
+   *     return}; {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}
    */
-  public static void main(String... arguments) {
+  public static void main(String... arguments) throws InterruptedException {
     try {
       step(arguments);
       System.out.println("ok");
@@ -31,7 +36,7 @@ public final class Child {
     }
   }
 
-  private static void step(String... arguments) {
+  private static void step(String... arguments) throws InterruptedException {
     switch (arguments[0]) {
       case "keys" -> keys();
       case "open" -> {
@@ -49,9 +54,15 @@ public final class Child {
         BpfObject object = BpfObject.load(Path.of(arguments[1]));
         BpfMap map = object.map(arguments[2]);
         map.pin(Path.of(arguments[3]));
-        System.out.println("pinned");
-        waitToBeKilled();
+        System.out.println(Files.exists(Path.of(arguments[3])) ? "pinned" : "no pin");
+        end(arguments[4], object);
       }
+      case "take-over" -> {
+        BpfObject object = BpfObject.open(Path.of(arguments[1]));
+        object.map(arguments[2]).pinPath(Path.of(arguments[3]));
+        object.load();
+      }
+      case "pin-and-exit" -> pinAndExit(arguments);
       case "end-main" -> endMain(BpfObject.load(Path.of(arguments[1])));
       default -> throw new IllegalArgumentException(arguments[0]);
     }
@@ -88,9 +99,63 @@ public final class Child {
     }
   }
 
-  private static void waitToBeKilled() {
+  private static void end(String end, BpfObject object) throws InterruptedException {
+    switch (end) {
+      case "wait" -> Thread.sleep(60_000);
+      case "exit" -> System.exit(3);
+      case "held" -> {
+        HeldObject.hold(object);
+        startDaemon(
+            () -> {
+              sleep(30_000);
+              Runtime.getRuntime().halt(4); // the hook waits for the object
+            });
+        System.exit(3);
+      }
+      case "throw" -> {
+        startDaemon(() -> sleep(60_000));
+        throw new IllegalStateException("the uncaught one");
+      }
+      case "return" -> {}
+      default -> throw new IllegalArgumentException(end);
+    }
+  }
+
+  /** Exits while threads make and remove pins, at places that they share. */
+  private static void pinAndExit(String... arguments) throws InterruptedException {
+    CountDownLatch pinned = new CountDownLatch(1000);
+    for (int i = 0; i < 4; i++) {
+      BpfMap map = BpfObject.load(Path.of(arguments[1])).map(arguments[2]);
+      Path first = Path.of(arguments[3 + i % 2]);
+      Path second = Path.of(arguments[4 - i % 2]);
+      startDaemon(
+          () -> {
+            try {
+              while (true) {
+                map.pin(first);
+                map.pin(second);
+                map.unpin(first);
+                map.unpin(second);
+                pinned.countDown();
+              }
+            } catch (IllegalStateException e) {
+              System.out.println(e.getMessage());
+            }
+          });
+    }
+    pinned.await();
+    System.exit(3);
+  }
+
+  private static void startDaemon(Runnable work) {
+    Thread thread = new Thread(work);
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private static void sleep(int milliseconds) {
     try {
-      Thread.sleep(60_000);
+      Thread.sleep(milliseconds);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

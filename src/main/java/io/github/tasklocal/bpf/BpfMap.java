@@ -11,9 +11,9 @@ import io.github.tasklocal.kernel.Pin;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashSet;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Objects;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A map of a {@link BpfObject}. */
@@ -24,7 +24,7 @@ public final class BpfMap {
   private final String name;
 
   /** Under the object's lock, or this. */
-  private final Set<Path> pins = new HashSet<>();
+  private final Map<Path, Pin> pins = new HashMap<>();
 
   private @Nullable Path pinAtLoad;
 
@@ -115,8 +115,10 @@ public final class BpfMap {
   }
 
   private synchronized void replacePin(Path path) {
-    Pin.replace("pin map " + name + " at", LibBpf.mapFd(map), path);
-    pins.add(path);
+    Pin replaced = pins.put(path, Pin.replace("pin map " + name + " at", LibBpf.mapFd(map), path));
+    if (replaced != null) {
+      replaced.remove();
+    }
   }
 
   /**
@@ -131,14 +133,16 @@ public final class BpfMap {
   /**
    * Pins the map. A map that is pinned there already, left by a process that was killed for
    * instance, is replaced in one step: there is no moment without a pin. The pin is removed by
-   * {@link #unpin} or when the object is closed.
+   * {@link #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine
+   * ends}.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
    * @throws NotPermittedException if this process may not write there
    * @throws WrongObjectException if no bpffs is there, the name has a dot, or what is pinned there
    *     is no map
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or the virtual machine is
+   *     ending
    * @throws KernelException if the kernel refuses
    */
   public void pin(Path path) {
@@ -152,7 +156,7 @@ public final class BpfMap {
   }
 
   /**
-   * Removes a pin that {@link #pin} or loading made, unless another map has replaced it.
+   * Removes a pin that {@link #pin} or loading made, unless another pin has replaced it.
    *
    * @param path where it was pinned
    * @throws NotFoundException if this map was not pinned there
@@ -164,24 +168,23 @@ public final class BpfMap {
         object.whileLoaded(
             () -> {
               synchronized (this) {
-                if (!pins.remove(path)) {
+                Pin pin = pins.remove(path);
+                if (pin == null) {
                   throw new NotFoundException(
                       "unpin map " + name + " from",
                       path.toString(),
                       null,
                       "it was not pinned there",
-                      pins.isEmpty() ? "it has no pins" : "its pins are " + pins);
+                      pins.isEmpty() ? "it has no pins" : "its pins are " + pins.keySet());
                 }
-                Pin.remove(LibBpf.mapFd(map), path);
+                pin.remove();
               }
               return this;
             });
   }
 
   void removePins() {
-    for (Path pin : pins) {
-      Pin.remove(LibBpf.mapFd(map), pin);
-    }
+    pins.values().forEach(Pin::remove);
     pins.clear();
   }
 

@@ -44,7 +44,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Pins.</b> Nothing is pinned that the caller did not ask for: a map that is declared with
  * {@code LIBBPF_PIN_BY_NAME} is not, unless {@link BpfMap#pinPath} names its place. Pins that were
- * made through this object are removed when it is closed, unless another map lies there by then.
+ * made through this object are removed when it is closed, and by a shutdown hook where it is not,
+ * unless another pin lies there by then. So they go at {@code System.exit}, at the end of {@code
+ * main}, at SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and
+ * signals under {@code java -Xrs}; the next start replaces what stayed.
  *
  * <p><b>Close</b> detaches the links, removes the pins, unmaps the globals and then frees programs
  * and maps, as far as nobody else holds them. It waits for runs that are under way.
@@ -262,7 +265,8 @@ public final class BpfObject implements AutoCloseable {
    * @throws NotSupportedException if the kernel lacks what it takes
    * @throws WrongObjectException if something else than a map lies at a map's pin path
    * @throws KernelException if a map cannot be pinned
-   * @throws IllegalStateException if it is loaded or closed
+   * @throws IllegalStateException if it is loaded or closed, or a map is to be pinned while the
+   *     virtual machine is ending
    */
   public void load() {
     alone(

@@ -4,6 +4,7 @@ package io.github.tasklocal.bpf;
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.LibBpf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -83,6 +84,43 @@ public final class BpfProgram {
             }
             return result;
           }
+        });
+  }
+
+  /**
+   * Runs an iterator, such as one of {@code SEC("iter/task")}, once for each thing of its kind, and
+   * gives what it wrote with {@code bpf_seq_write}, in the order in which it was written.
+   *
+   * <p>The walk is no snapshot: a thing that comes or goes meanwhile is in it or not. Each thing's
+   * record is whole or absent; how far its values belong to one moment is up to the program. What
+   * one run writes fits into 8 pages. A run that finds the kernel's buffer full is undone and made
+   * again, so that a count in a map or a global may count a thing twice, where the records do not.
+   * A run that returns 1 is undone, and made again for the same thing.
+   *
+   * <p>This costs a link, a descriptor for each of link and walk, all closed at the end, and the
+   * program's runs; {@link BpfObject#close} waits for it. An iterator over the elements of a map
+   * (such as {@code SEC("iter/bpf_map_elem")}) cannot be attached so.
+   *
+   * @return what it wrote, on the heap and aligned to 8 bytes; empty if that is nothing
+   * @throws WrongObjectException if the program is no iterator
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses, a run wrote too much, or returned 1 again and
+   *     again
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public MemorySegment iterate() {
+    return object.whileLoaded(
+        () -> {
+          if (!section.startsWith("iter/") && !section.startsWith("iter.s/")) {
+            throw new WrongObjectException(
+                "iterate program",
+                name,
+                null,
+                "it is no iterator, its section is " + section,
+                "put it into SEC(\"iter/task\") or another iterator's; run() and attach() are for"
+                    + " other programs");
+          }
+          return LibBpf.iterate(program);
         });
   }
 

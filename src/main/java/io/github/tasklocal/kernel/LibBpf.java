@@ -376,6 +376,33 @@ public final class LibBpf {
   }
 
   /**
+   * Runs an iterator over all that it goes over.
+   *
+   * @param program a loaded program of a section {@code iter/...}
+   * @return what it wrote
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses
+   */
+  public static MemorySegment iterate(MemorySegment program) {
+    String operation = "iterate program";
+    String subject = programName(program) + " (" + sectionName(program) + ")";
+    MemorySegment link = attachProgram(program);
+    try {
+      int fd = libbpf_h.bpf_iter_create(linkFd(link));
+      if (fd < 0) {
+        throw Errno.failure(operation, subject, -fd);
+      }
+      try {
+        return Libc.readAll(fd, operation, subject);
+      } finally {
+        Libc.close(fd);
+      }
+    } finally {
+      destroy(link);
+    }
+  }
+
+  /**
    * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
    */
   public static MemorySegment attachStructOps(MemorySegment map) {

@@ -14,6 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 
 /** The few calls of the C library. */
 @SuppressWarnings("restricted")
@@ -28,6 +29,9 @@ public final class Libc {
   private static final int F_GETFL = 3;
 
   private static final int O_ACCMODE = 3;
+
+  /** What the kernel buffers for the reader of an iterator, in pages. */
+  private static final int ITERATOR_PAGES = 8;
 
   private static volatile boolean linked;
 
@@ -58,6 +62,11 @@ public final class Libc {
   private static final class Mmap {
     static final MethodHandle HANDLE =
         Errno.capturing(libc_h.mmap$address(), libc_h.mmap$descriptor());
+  }
+
+  private static final class Read {
+    static final MethodHandle HANDLE =
+        Errno.capturing(libc_h.read$address(), libc_h.read$descriptor());
   }
 
   /**
@@ -130,6 +139,60 @@ public final class Libc {
   /** Closes a descriptor. */
   public static void close(int fd) {
     int ignored = libc_h.close(fd);
+  }
+
+  /**
+   * Reads an iterator to its end.
+   *
+   * @return what was read, on the heap and aligned to 8 bytes
+   * @throws KernelException if the kernel refuses
+   */
+  static MemorySegment readAll(int fd, String operation, String subject) {
+    long[] all = new long[ITERATOR_PAGES * pageSize() / Long.BYTES];
+    long used = 0;
+    int again = 0;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      MemorySegment buffer = arena.allocate((long) all.length * Long.BYTES);
+      while (true) {
+        long count = (long) Read.HANDLE.invokeExact(errno, fd, buffer, buffer.byteSize());
+        if (count == 0) {
+          return MemorySegment.ofArray(all).asSlice(0, used);
+        }
+        if (count > 0) {
+          again = 0;
+          if (used + count > (long) all.length * Long.BYTES) {
+            all = Arrays.copyOf(all, Math.multiplyExact(all.length, 2));
+          }
+          MemorySegment.copy(buffer, 0, MemorySegment.ofArray(all), used, count);
+          used += count;
+          continue;
+        }
+        switch (Errno.of(errno)) {
+          case Errno.EINTR -> {}
+          case Errno.EAGAIN -> { // a run returned 1, or a million runs wrote nothing
+            if (++again == 1000) {
+              throw new KernelException(
+                  operation,
+                  subject,
+                  "EAGAIN",
+                  "it asks for the same thing again and again",
+                  "return 0 from the program; 1 means: run me once more for this one");
+            }
+          }
+          case Errno.E2BIG ->
+              throw new KernelException(
+                  operation,
+                  subject,
+                  "E2BIG",
+                  "one run wrote more than the " + buffer.byteSize() + " bytes that fit",
+                  "write less for each thing, or divide it among several programs");
+          default -> throw Errno.failure(operation, subject, Errno.of(errno));
+        }
+      }
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
   }
 
   /** {@return the size of a page of this machine in bytes} */

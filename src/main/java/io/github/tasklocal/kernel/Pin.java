@@ -13,12 +13,18 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Paths on a bpffs, looked at before the kernel is asked: its errnos mislead (a folder gives
+ * A pin that this process made, to be removed at the end of the virtual machine at the latest.
+ *
+ * <p>Paths on a bpffs are looked at before the kernel is asked: its errnos mislead (a folder gives
  * EACCES, a dot in a name gives EPERM to root, a folder of mode 0700 hides what lies in it).
  */
 public final class Pin {
@@ -27,7 +33,26 @@ public final class Pin {
 
   private static final String MOUNT = "mount a bpffs: mount -t bpf bpf /sys/fs/bpf";
 
-  private Pin() {}
+  /**
+   * What the hook removes, and the lock for all that makes or removes pins: the hook must not wait
+   * for the lock of an object, which may be held for as long as a program runs.
+   */
+  private static final Set<Pin> MADE = new HashSet<>();
+
+  private static boolean hooked;
+  private static boolean ending;
+
+  private final Path path;
+
+  /**
+   * The file's device and inode: another pin at the same path, even of the same map, has others.
+   */
+  private final Object file;
+
+  private Pin(Path path, Object file) {
+    this.path = path;
+    this.file = file;
+  }
 
   /**
    * Checks that a path is a pin that this process may open.
@@ -115,46 +140,86 @@ public final class Pin {
    * @param operation what is tried
    * @param fd descriptor of the map
    * @param path where
+   * @return the pin
    * @throws NotFoundException if the folder does not exist
    * @throws NotPermittedException if a mode forbids it
    * @throws WrongObjectException if what is there is no map, or no pin can be there
+   * @throws IllegalStateException if the virtual machine is ending
    */
-  public static void replace(String operation, int fd, Path path) {
+  public static Pin replace(String operation, int fd, Path path) {
     requireNewPin(operation, path);
-    if (!Files.exists(path)) {
-      LibBpf.pin(fd, path);
-      return;
-    }
-    KernelMap.open(path).close();
-    Path next =
-        path.resolveSibling(
-            "%s_%d_%d"
-                .formatted(path.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
-    LibBpf.pin(fd, next);
-    try {
-      Files.move(next, path, StandardCopyOption.ATOMIC_MOVE);
-    } catch (IOException e) {
-      boolean ignored = next.toFile().delete();
-      throw new KernelException(
-          operation, path.toString(), null, "the pin cannot be replaced: " + e, "remove it first");
+    synchronized (MADE) {
+      removeAtExit();
+      Pin pin = new Pin(path, make(operation, fd, path));
+      MADE.add(pin);
+      return pin;
     }
   }
 
-  /**
-   * Removes a pin, if it is still this map's.
-   *
-   * @param fd descriptor of the map
-   * @param path where it was pinned
-   */
-  public static void remove(int fd, Path path) {
-    try (KernelMap pinned = KernelMap.open(path);
-        KernelMap ours = KernelMap.duplicate(fd)) {
-      if (pinned.id() == ours.id()) {
-        Files.deleteIfExists(path);
-      }
-    } catch (KernelException | IOException e) {
-      LOGGER.log(Level.DEBUG, "the pin " + path + " is left alone: " + e.getMessage());
+  private static void removeAtExit() {
+    if (ending) {
+      throw new IllegalStateException("the virtual machine is ending: nothing would remove a pin");
     }
+    if (!hooked) {
+      Thread hook = new Thread(null, Pin::removeAll, "tasklocal-pins", 0, false);
+      hook.setContextClassLoader(null); // the caller's would be held until the end
+      Runtime.getRuntime().addShutdownHook(hook);
+      hooked = true;
+    }
+  }
+
+  private static void removeAll() {
+    List<Pin> pins;
+    synchronized (MADE) {
+      ending = true;
+      pins = List.copyOf(MADE);
+    }
+    pins.forEach(Pin::remove);
+  }
+
+  /** {@return the device and inode of the new pin} */
+  private static Object make(String operation, int fd, Path path) {
+    boolean taken = Files.exists(path);
+    if (taken) {
+      KernelMap.open(path).close();
+    }
+    Path place =
+        taken
+            ? path.resolveSibling(
+                "%s_%d_%d"
+                    .formatted(
+                        path.getFileName(), ProcessHandle.current().pid(), System.nanoTime()))
+            : path;
+    LibBpf.pin(fd, place);
+    try {
+      Object file = file(place);
+      if (taken) {
+        Files.move(place, path, StandardCopyOption.ATOMIC_MOVE);
+      }
+      return file;
+    } catch (IOException e) {
+      boolean ignored = place.toFile().delete();
+      throw new KernelException(
+          operation, path.toString(), null, "the pin cannot be put there: " + e, "remove it first");
+    }
+  }
+
+  /** Removes the pin, if no other lies there by now. A second call does nothing. */
+  public void remove() {
+    try {
+      synchronized (MADE) {
+        if (MADE.remove(this) && file.equals(file(path))) {
+          Files.delete(path);
+        }
+      }
+    } catch (IOException e) {
+      LOGGER.log(Level.DEBUG, "the pin " + path + " is left alone: " + e);
+    }
+  }
+
+  private static Object file(Path path) throws IOException {
+    return Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+        .fileKey();
   }
 
   private static void requireReach(String operation, Path path) {

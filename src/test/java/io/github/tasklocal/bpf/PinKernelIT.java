@@ -15,18 +15,21 @@ import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
-import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** Pins: who makes them, who takes them over, who removes them, and who may not reach them. */
 @KernelTest
@@ -190,17 +193,95 @@ class PinKernelIT {
   }
 
   private static int pinnedByAKilledProcess(Path pin) throws Exception {
-    Process child =
-        new ProcessBuilder(
-                Jvm.childCommand(Jvm.classPath(), "pin", file.toString(), "counts", pin.toString()))
-            .redirectErrorStream(true)
-            .start();
-    try (BufferedReader output = child.inputReader(UTF_8)) {
-      assertThat(output.readLine()).isEqualTo("pinned");
-    } finally {
-      child.destroyForcibly().waitFor();
+    try (Waiting child = new Waiting(pin)) {
+      child.end("KILL", 137);
     }
     return mapId(pin);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"exit, 3", "held, 3", "throw, 1", "return, 0"})
+  void aJvmThatEndsByItselfLeavesNoPin(String end, int exit) throws IOException {
+    Jvm.Result child =
+        Jvm.child("pin", file.toString(), "counts", bpffs.path("counts").toString(), end);
+    assertThat(child.output()).startsWith("pinned\n");
+    assertThat(child.exit()).isEqualTo(exit);
+    assertThat(pins()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"TERM, 143", "INT, 130", "HUP, 129"})
+  void aJvmThatIsToldToEndLeavesNoPin(String signal, int exit) throws Exception {
+    try (Waiting child = new Waiting(bpffs.path("counts"))) {
+      assertThat(pins()).containsExactly(bpffs.path("counts"));
+      child.end(signal, exit);
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aJvmThatEndsWhileThreadsPinLeavesNoPin() throws IOException {
+    Jvm.Result child =
+        Jvm.child(
+            "pin-and-exit",
+            file.toString(),
+            "counts",
+            bpffs.path("one").toString(),
+            bpffs.path("two").toString());
+    assertThat(child.exit()).as(child.output()).isEqualTo(3);
+    assertThat(child.output().lines()).allMatch(line -> line.contains("is ending"));
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aJvmThatEndsLeavesThePinThatReplacedItsOwn() throws Exception {
+    Path pin = bpffs.path("counts");
+    try (Waiting child = new Waiting(pin);
+        BpfObject object = BpfObject.load(file)) {
+      object.map("counts").pin(pin);
+      child.end("TERM", 143);
+      assertThat(mapId(pin)).isEqualTo(mapId(object.map("counts")));
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void aJvmThatEndsLeavesThePinThatItTookOver() throws IOException {
+    Path pin = bpffs.path("counts");
+    try (BpfObject object = BpfObject.load(file)) {
+      object.map("counts").pin(pin);
+      assertThat(Jvm.child("take-over", file.toString(), "counts", pin.toString()).output())
+          .isEqualTo("ok\n");
+      assertThat(mapId(pin)).isEqualTo(mapId(object.map("counts")));
+    }
+  }
+
+  /** A process that has pinned and waits for a signal. */
+  private static final class Waiting implements AutoCloseable {
+
+    private final Process process;
+
+    Waiting(Path pin) throws IOException {
+      // Whoever runs the tests in the background may have told them to ignore signals.
+      List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP"));
+      command.addAll(
+          Jvm.childCommand(
+              Jvm.classPath(), "pin", file.toString(), "counts", pin.toString(), "wait"));
+      process = new ProcessBuilder(command).redirectErrorStream(true).start();
+      assertThat(process.inputReader(UTF_8).readLine()).isEqualTo("pinned");
+    }
+
+    void end(String signal, int exit) throws InterruptedException {
+      Jvm.Result kill = Jvm.command(List.of("kill", "-" + signal, process.pid() + ""));
+      assertThat(kill.exit()).as(kill.output()).isZero();
+      assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+      assertThat(process.exitValue()).isEqualTo(exit);
+    }
+
+    @Override
+    public void close() {
+      process.destroyForcibly();
+    }
   }
 
   @Test
