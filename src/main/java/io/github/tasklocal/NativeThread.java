@@ -62,7 +62,7 @@ public final class NativeThread {
     /** Another of the virtual machine's own: {@code VM Thread}, {@code VM Periodic Tas}. */
     VM(
         "VM (Thread|Periodic|Op).*|Service Thread|Monitor Deflati.*|Notification T.*"
-            + "|Signal Dispatch.*|Attach Listener|RuntimeWorker.*|JFR .*|.*Watcher Thread"),
+            + "|Signal Dispatch.*|Safepoint Clean.*|Attach Listener|RuntimeWorker.*|JFR .*|.*Watcher Thread"),
     /** Any other: of native libraries, or the process's first thread, which waits for the JVM. */
     OTHER("");
 
