@@ -9,7 +9,9 @@ import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,18 +59,33 @@ public final class Task {
       if (!self.equals(String.valueOf(ProcessHandle.current().pid()))) {
         throw noProcfs("it is that of another pid namespace");
       }
-      try (DirectoryStream<Path> folders = Files.newDirectoryStream(ALL)) {
-        for (Path folder : folders) {
-          Task task = read(Integer.parseInt(folder.getFileName().toString()));
-          if (task != null) {
-            tasks.add(task);
-          }
+      // A walk ends early where a thread ends under it (next_tid in fs/proc/base.c): walk again
+      // until nothing new is found, or new threads start faster than one can walk.
+      Set<Integer> tids = new HashSet<>();
+      for (int walks = 0; addTids(tids) && walks < 10; ) {
+        walks++;
+      }
+      for (int tid : tids) {
+        Task task = read(tid);
+        if (task != null) {
+          tasks.add(task);
         }
       }
     } catch (IOException e) {
       throw noProcfs("it cannot be read: " + e);
     }
     return tasks;
+  }
+
+  /** {@return whether there were any that are not in the set yet} */
+  private static boolean addTids(Set<Integer> tids) throws IOException {
+    boolean added = false;
+    try (DirectoryStream<Path> folders = Files.newDirectoryStream(ALL)) {
+      for (Path folder : folders) {
+        added |= tids.add(Integer.parseInt(folder.getFileName().toString()));
+      }
+    }
+    return added;
   }
 
   private static NotSupportedException noProcfs(String problem) {
