@@ -94,6 +94,15 @@ public final class Jvm {
     return command;
   }
 
+  /** {@return the command that runs another class of the tests, with options of its own} */
+  public static List<String> mainCommand(Class<?> main, List<String> options, String... arguments) {
+    List<String> command = new ArrayList<>(List.of(java(), "--enable-native-access=ALL-UNNAMED"));
+    command.addAll(options);
+    command.addAll(List.of("-cp", classPath(), main.getName()));
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
   /** Runs a command to its end. */
   public static Result command(List<String> command) {
     return command(command, Map.of());

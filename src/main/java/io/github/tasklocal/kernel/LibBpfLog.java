@@ -30,12 +30,8 @@ final class LibBpfLog {
 
   /** The callback, which is expensive to link and of use for objects alone. */
   private static final class Callback {
-    static {
-      MemorySegment print = libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
-      MemorySegment ignored = libbpf_h.libbpf_set_print(print);
-    }
-
-    static void install() {}
+    static final MemorySegment PRINT =
+        libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
   }
 
   /** Keeps libbpf from printing to stderr until objects are used. */
@@ -45,7 +41,8 @@ final class LibBpfLog {
 
   /** Begins to collect what the calling thread makes libbpf say. */
   static void begin() {
-    Callback.install();
+    // Each time: another copy of this library in the process has a callback of its own.
+    MemorySegment ignored = libbpf_h.libbpf_set_print(Callback.PRINT);
     COLLECTED.set(new StringBuilder());
   }
 

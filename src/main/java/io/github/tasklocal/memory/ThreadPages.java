@@ -210,7 +210,7 @@ public final class ThreadPages {
       return null;
     }
     if (slot.keep != null) {
-      return slot.task.same(task) ? slot : null;
+      return slot.task.same(task) && task.isAlive() ? slot : null;
     }
     // The tid is the thread's as long as that lives: look at the thread last.
     return task.isAlive() && slot.task.isAlive() ? slot : null;

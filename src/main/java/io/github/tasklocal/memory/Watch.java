@@ -103,8 +103,9 @@ public final class Watch {
       problem = null;
       return !waited;
     } catch (KernelException e) {
+      boolean isNew = isNew(e); // said before the map goes, or for a moment nothing would seem wrong
       leave(before);
-      return isNew(e);
+      return isNew;
     }
   }
 

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.tasklocal.TaskLocalMap.ForeignEntries;
+import io.github.tasklocal.TaskLocalMap.Unregistered;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.memory.Pages;
+import io.github.tasklocal.memory.ThreadPages;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Entries of this process's threads that this library did not make, and those that are deleted. */
+@KernelTest
+class ForeignEntryKernelIT {
+
+  /** An audit each second, of some entries each time. */
+  private static final Duration SOON = Duration.ofSeconds(10);
+
+  private static final int FOREIGN = 999;
+  private static final int FOREIGN_STAMP = 0x0f0e0d0c;
+
+  private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
+  private static final long OFFSET = ThreadPages.DIRECTORY.define("life.00", JAVA_INT).offset();
+
+  private static final Map<Wire, BpfView> VIEWS = new EnumMap<>(Wire.class);
+
+  /** Keys and a page of somebody else's, whose "life.00" lies where ours does. */
+  private static final KeyDirectory KEYS;
+
+  private static final MemorySegment PAGE;
+
+  static {
+    Pages pages = new Pages();
+    KEYS = new KeyDirectory(pages.take(), pages.take());
+    if (OFFSET > DataPage.START) {
+      Key ignored =
+          KEYS.define("padding", MemoryLayout.sequenceLayout(OFFSET - DataPage.START, JAVA_BYTE));
+    }
+    PAGE = pages.take();
+    DataPage.prepare(PAGE);
+    PAGE.set(JAVA_INT, KEYS.define("life.00", JAVA_INT).offset(), FOREIGN);
+  }
+
+  private final List<String> logged = new CopyOnWriteArrayList<>();
+  private final Logger logger = Logger.getLogger("io.github.tasklocal");
+  private final Handler handler =
+      new Handler() {
+        @Override
+        public void publish(LogRecord message) {
+          logged.add(message.getMessage());
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void close() {}
+      };
+
+  @BeforeAll
+  static void load(@TempDir Path folder) throws Exception {
+    for (Wire wire : Wire.values()) {
+      Path each = Files.createDirectory(folder.resolve(wire.name()));
+      VIEWS.put(wire, BpfView.load(BpfView.compile(each, wire), wire));
+    }
+  }
+
+  @AfterAll
+  static void close() {
+    VIEWS.values().forEach(BpfView::close);
+  }
+
+  @BeforeEach
+  void listen() {
+    logger.addHandler(handler);
+    logger.setUseParentHandlers(false);
+  }
+
+  @AfterEach
+  void listenNoMore() {
+    logger.removeHandler(handler);
+    logger.setUseParentHandlers(true);
+  }
+
+  private static TaskLocalMap open(BpfView view) {
+    return TaskLocalMap.of(view.map().fd());
+  }
+
+  /** What somebody else does who has the map, too. */
+  private static void foreign(BpfView view, Worker worker, boolean replace) {
+    try (KernelMap map = KernelMap.duplicate(view.map().fd());
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment value = arena.allocate(view.wire().valueSize(), 8);
+      MapValue.write(value, view.wire(), PAGE.address(), KEYS.metadata(view.wire()), FOREIGN_STAMP);
+      Task task = Task.of(worker.tid(), worker.thread());
+      assertThat(TaskStorage.put(map, task, value, replace)).isTrue();
+    }
+    assertThat(view.of(worker.tid())).isEqualTo(FOREIGN);
+  }
+
+  private static void delete(BpfView view, Worker worker) {
+    try (KernelMap map = KernelMap.duplicate(view.map().fd())) {
+      TaskStorage.remove(map, Task.of(worker.tid(), worker.thread()));
+    }
+  }
+
+  private static List<Integer> unregistered(TaskLocalMap map) {
+    return map.unregistered().stream().map(Unregistered::tid).toList();
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anEntryOfSomebodyElseIsLeftUnlessTold(Wire wire) {
+    BpfView view = VIEWS.get(wire);
+    try (Worker before = new Worker("before");
+        Worker after = new Worker("after");
+        Worker own = new Worker("own")) {
+      own.run(() -> VALUE.set(1));
+      before.run(() -> VALUE.set(2));
+      foreign(view, before, false);
+      foreign(view, after, false);
+      try (TaskLocalMap map = open(view)) {
+        after.run(() -> VALUE.set(3));
+        assertThat(unregistered(map)).containsExactly(before.tid(), after.tid());
+        assertThat(map.unregistered())
+            .allSatisfy(
+                each -> {
+                  assertThat(each.reason()).isInstanceOf(EntryExistsException.class);
+                  assertThat(each.reason()).hasMessageContaining("TAKE_OVER");
+                })
+            .extracting(Unregistered::thread)
+            .containsExactly("before", "after");
+        assertThat(map.failures()).isEqualTo(2);
+        assertThat(map.lastFailure()).get().isInstanceOf(EntryExistsException.class);
+        assertThat(((TaskLocalMap.Attached) map.state()).unregistered()).isEqualTo(2);
+        Await.pause(1500); // it is tried again meanwhile
+        assertThat(view.of(before.tid())).isEqualTo(FOREIGN);
+        assertThat(view.of(after.tid())).isEqualTo(FOREIGN);
+        assertThat(view.of(own.tid())).isEqualTo(1);
+        assertThat(map.failures()).isEqualTo(2);
+        assertThat((int) before.call(() -> VALUE.get())).isEqualTo(2);
+
+        delete(view, before);
+        Await.until("ours once theirs is gone", SOON, () -> view.of(before.tid()) == 2);
+        assertThat(unregistered(map)).containsExactly(after.tid());
+      }
+      assertThat(view.of(own.tid())).isEqualTo(BpfView.NO_ENTRY);
+      assertThat(view.of(after.tid())).as("theirs stays at close").isEqualTo(FOREIGN);
+      assertThat(logged).hasSize(1).first().asString().contains("tid " + before.tid(), "EEXIST");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anEntryOfSomebodyElseIsTakenOverIfTold(Wire wire) {
+    BpfView view = VIEWS.get(wire);
+    try (Worker before = new Worker("before");
+        Worker after = new Worker("after")) {
+      before.run(() -> VALUE.set(2));
+      foreign(view, before, false);
+      foreign(view, after, false);
+      try (TaskLocalMap map = open(view)) {
+        assertThat(unregistered(map)).containsExactly(before.tid());
+        map.foreignEntries(ForeignEntries.TAKE_OVER);
+        assertThat(view.of(before.tid())).isEqualTo(2);
+        after.run(() -> VALUE.set(3));
+        assertThat(view.of(after.tid())).isEqualTo(3);
+        assertThat(map.unregistered()).isEmpty();
+        assertThat(map.failures()).isEqualTo(1);
+        try (Worker third = new Worker("third")) {
+          foreign(view, third, false);
+          map.foreignEntries(ForeignEntries.LEAVE);
+          third.run(() -> VALUE.set(4));
+          assertThat(view.of(third.tid())).isEqualTo(FOREIGN);
+          assertThat(view.of(after.tid())).isEqualTo(3);
+        }
+      }
+      assertThat(view.of(before.tid())).isEqualTo(BpfView.NO_ENTRY);
+      assertThat(view.of(after.tid())).isEqualTo(BpfView.NO_ENTRY);
+    }
+  }
+
+  @Test
+  void aWatchTakesOverInEachMapThatItMeets(@TempDir Path folder) throws Exception {
+    try (Bpffs bpffs = Bpffs.mount("rwx------");
+        Worker worker = new Worker("watched")) {
+      worker.run(() -> VALUE.set(5));
+      Path pin = bpffs.path("map");
+      try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+        map.foreignEntries(ForeignEntries.TAKE_OVER);
+        for (int round = 0; round < 2; round++) {
+          try (BpfView view = BpfView.load(BpfView.compile(folder, Wire.C), Wire.C)) {
+            foreign(view, worker, false);
+            view.map().pin(pin);
+            Await.until("taken over", SOON, () -> view.of(worker.tid()) == 5);
+          }
+          Await.until("left", SOON, () -> map.state() instanceof TaskLocalMap.Waiting);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"A", "C"})
+  void anEntryThatIsReplacedLaterIsSeenAndReportedOnce(Wire wire) {
+    BpfView view = VIEWS.get(wire);
+    try (Worker worker = new Worker("replaced");
+        Worker other = new Worker("other")) {
+      worker.run(() -> VALUE.set(6));
+      other.run(() -> VALUE.set(7));
+      try (TaskLocalMap map = open(view)) {
+        int threads = map.threads();
+        foreign(view, worker, true);
+        Await.until("seen", SOON, () -> unregistered(map).equals(List.of(worker.tid())));
+        assertThat(map.threads()).isEqualTo(threads - 1);
+        assertThat(map.lastFailure())
+            .get()
+            .isInstanceOf(EntryExistsException.class)
+            .asString()
+            .contains("replaced", "tid " + worker.tid());
+        Await.pause(1500);
+        assertThat(view.of(worker.tid())).as("left").isEqualTo(FOREIGN);
+        assertThat(map.failures()).isEqualTo(1);
+        map.foreignEntries(ForeignEntries.TAKE_OVER);
+        assertThat(view.of(worker.tid())).isEqualTo(6);
+        assertThat(map.unregistered()).isEmpty();
+
+        foreign(view, worker, true);
+        Await.until("taken back", SOON, () -> view.of(worker.tid()) == 6);
+        assertThat(map.failures()).as("each replacement is told").isEqualTo(2);
+        assertThat(view.of(other.tid())).isEqualTo(7);
+        assertThat(map.threads()).isEqualTo(threads);
+      }
+      assertThat(logged).hasSize(1).first().asString().contains("tid " + worker.tid());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"A", "C"})
+  void anEntryThatWasReplacedIsNotDeletedAtClose(Wire wire) {
+    BpfView view = VIEWS.get(wire);
+    try (Worker worker = new Worker("replaced at close")) {
+      worker.run(() -> VALUE.set(6));
+      try (TaskLocalMap map = open(view)) {
+        assertThat(map.failures()).isZero();
+        assertThat(view.of(worker.tid())).isEqualTo(6);
+        foreign(view, worker, true);
+      }
+      assertThat(view.of(worker.tid())).isEqualTo(FOREIGN);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anEntryThatIsDeletedBehindOurBackIsSetAgain(Wire wire) {
+    BpfView view = VIEWS.get(wire);
+    List<Worker> workers = Worker.start(200, VALUE, 100);
+    try (TaskLocalMap map = open(view)) {
+      for (int i : new int[] {0, 99, 199}) {
+        delete(view, workers.get(i));
+        assertThat(view.of(workers.get(i).tid())).isEqualTo(BpfView.NO_ENTRY);
+      }
+      for (int i : new int[] {0, 99, 199}) {
+        Await.until("set again", SOON, () -> view.of(workers.get(i).tid()) == 100 + i);
+      }
+      Await.until("told", SOON, () -> map.failures() == 3);
+      assertThat(map.lastFailure()).get().isInstanceOf(NotFoundException.class);
+      assertThat(map.unregistered()).isEmpty();
+      assertThat(logged).hasSize(1);
+    } finally {
+      workers.forEach(Worker::close);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void twoCopiesOfTheLibraryServeDifferentThreadsSideBySide(Wire wire) throws Exception {
+    BpfView view = VIEWS.get(wire);
+    try (SecondCopy copy = new SecondCopy(OFFSET);
+        Worker one = new Worker("one");
+        Worker two = new Worker("two")) {
+      one.run(() -> VALUE.set(1));
+      two.run(() -> copy.set(2));
+      try (TaskLocalMap map = open(view)) {
+        try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
+          assertThat(view.of(one.tid())).isEqualTo(1);
+          assertThat(view.of(two.tid())).isEqualTo(2);
+          one.run(() -> VALUE.set(11));
+          two.run(() -> copy.set(12));
+          assertThat(view.of(one.tid())).isEqualTo(11);
+          assertThat(view.of(two.tid())).isEqualTo(12);
+          Await.pause(1500); // each has looked after its own meanwhile
+          assertThat(copied.failures()).isZero();
+          assertThat(map.failures()).isZero();
+        }
+        assertThat(view.of(one.tid())).isEqualTo(11);
+        assertThat(view.of(two.tid())).isEqualTo(BpfView.NO_ENTRY);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSecondCopyOfTheLibraryIsRefusedTheSameThreadAndDoesNoDamage(Wire wire) throws Exception {
+    BpfView view = VIEWS.get(wire);
+    try (SecondCopy copy = new SecondCopy(OFFSET);
+        Worker both = new Worker("both")) {
+      both.run(() -> VALUE.set(1));
+      both.run(() -> copy.set(2));
+      try (TaskLocalMap map = open(view)) {
+        try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
+          assertThat(copied.failures()).isEqualTo(1);
+          assertThat(copied.unregistered()).isEqualTo(1);
+          assertThat(copied.lastFailure()).contains("EntryExistsException");
+          assertThat(view.of(both.tid())).isEqualTo(1);
+          Await.pause(1500);
+          both.run(() -> VALUE.set(3));
+          assertThat(view.of(both.tid())).isEqualTo(3);
+          assertThat((int) both.call(copy::get)).isEqualTo(2);
+        }
+        assertThat(view.of(both.tid())).isEqualTo(3);
+        assertThat(map.failures()).isZero();
+      }
+    }
+  }
+
+  @Test
+  void aSecondCopyOfTheLibraryDoesNotTakeTheVerifiersLogAway(@TempDir Path folder)
+      throws Exception {
+    Path refused = Clang.compile(folder, "refused");
+    BpfView view = VIEWS.get(Wire.A);
+    try (SecondCopy copy = new SecondCopy(OFFSET)) {
+      assertThatThrownBy(() -> BpfObject.load(refused)).hasMessageContaining("verifier");
+      copy.open(view.map().fd()).close(); // from here on it uses libbpf, too
+      assertThatThrownBy(() -> BpfObject.load(refused)).hasMessageContaining("verifier");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSecondCopyThatTakesOverKeepsTheEntryWhenTheFirstCloses(Wire wire) throws Exception {
+    BpfView view = VIEWS.get(wire);
+    try (SecondCopy copy = new SecondCopy(OFFSET);
+        Worker both = new Worker("both")) {
+      both.run(() -> VALUE.set(1));
+      both.run(() -> copy.set(2));
+      TaskLocalMap map = open(view);
+      try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
+        copied.takeOver();
+        assertThat(view.of(both.tid())).isEqualTo(2);
+        if (wire != Wire.B) {
+          Await.until("the first has seen it", SOON, () -> map.unregistered().size() == 1);
+        }
+        map.close();
+        if (wire == Wire.B) { // has no mark that tells whose an entry is
+          Await.until("set again", SOON, () -> view.of(both.tid()) == 2);
+          assertThat(copied.lastFailure()).contains("NotFoundException");
+        }
+        assertThat(view.of(both.tid())).isEqualTo(2);
+      } finally {
+        map.close();
+      }
+      assertThat(view.of(both.tid())).isEqualTo(BpfView.NO_ENTRY);
+    }
+  }
+}

@@ -1,0 +1,514 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.tasklocal.TaskLocalMap.Attached;
+import io.github.tasklocal.TaskLocalMap.Closed;
+import io.github.tasklocal.TaskLocalMap.State;
+import io.github.tasklocal.TaskLocalMap.Waiting;
+import io.github.tasklocal.kernel.Libc;
+import java.io.BufferedReader;
+import java.io.File;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** A map that comes, goes and comes back, and several maps at once. */
+@KernelTest
+class WatchKernelIT {
+
+  /** In which a new map has every thread, by the contract. */
+  private static final Duration SECOND = Duration.ofSeconds(1);
+
+  private static final Duration LONG = Duration.ofSeconds(20);
+
+  private static final int THREADS = 20;
+  private static final int BASE = 1000;
+  private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
+
+  private static final Map<Wire, Path> FILES = new EnumMap<>(Wire.class);
+  private static Bpffs bpffs;
+
+  private Path pin;
+  private List<Worker> workers;
+
+  @BeforeAll
+  static void prepare(@TempDir Path folder) throws IOException {
+    for (Wire wire : Wire.values()) {
+      Path each = Files.createDirectory(folder.resolve(wire.name()));
+      FILES.put(wire, BpfView.compile(each, wire));
+    }
+    bpffs = Bpffs.mount("rwx------");
+  }
+
+  @AfterAll
+  static void unmount() throws IOException {
+    bpffs.close();
+  }
+
+  @BeforeEach
+  void startThreads() {
+    pin = bpffs.path("map");
+    workers = Worker.start(THREADS, VALUE, BASE);
+  }
+
+  @AfterEach
+  void endThreads() {
+    workers.forEach(Worker::close);
+    assertThat(pin).as("what a test pinned").doesNotExist();
+  }
+
+  private static BpfView load(Wire wire) {
+    return BpfView.load(FILES.get(wire), wire);
+  }
+
+  private boolean seesAll(BpfView view) {
+    return IntStream.range(0, THREADS).allMatch(i -> view.of(workers.get(i).tid()) == BASE + i);
+  }
+
+  private boolean seesNone(BpfView view) {
+    return workers.stream().allMatch(each -> view.of(each.tid()) == BpfView.NO_ENTRY);
+  }
+
+  private void awaitAll(BpfView view) {
+    Await.until("values of every thread in a new map", SECOND, () -> seesAll(view));
+  }
+
+  private static int id(State state) {
+    return state instanceof Attached attached ? attached.id() : -1;
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aMapThatIsPinnedLaterGetsEveryLiveThreadWithinASecond(Wire wire) {
+    try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+      assertThat(map.state()).isInstanceOfSatisfying(Waiting.class, state -> noProblem(state));
+      assertThat(map.threads()).isZero();
+      assertThat(map.unregistered()).isEmpty();
+      assertThatThrownBy(map::id).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(map::wire)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining(pin.toString());
+      try (BpfView view = load(wire)) {
+        view.map().pin(pin);
+        awaitAll(view);
+        assertThat(map.state())
+            .isInstanceOfSatisfying(
+                Attached.class,
+                state -> {
+                  assertThat(state.id()).isEqualTo(map.id());
+                  assertThat(state.wire()).isEqualTo(wire);
+                  assertThat(state.threads()).isGreaterThanOrEqualTo(THREADS);
+                  assertThat(state.unregistered()).isZero();
+                });
+        try (Worker late = new Worker("late")) {
+          late.run(() -> VALUE.set(77));
+          assertThat(view.of(late.tid())).isEqualTo(77);
+        }
+        assertThat(map.failures()).isZero();
+      }
+    }
+  }
+
+  private static void noProblem(Waiting state) {
+    assertThat(state.problem()).isEmpty();
+  }
+
+  @Test
+  void aMapThatIsPinnedAlreadyIsAttachedAtOnce() {
+    try (BpfView view = load(Wire.A)) {
+      view.map().pin(pin);
+      try (TaskLocalMap map = TaskLocalMap.watch(pin, Wire.A)) {
+        assertThat(map.state()).isInstanceOf(Attached.class);
+        assertThat(seesAll(view)).isTrue();
+      }
+      assertThat(seesNone(view)).isTrue();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void aMapThatReplacesAnotherGetsEveryLiveThreadWithinASecond(boolean inOneStep) {
+    try (BpfView first = load(Wire.A);
+        BpfView second = load(Wire.C)) {
+      first.map().pin(pin);
+      try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+        int id = map.id();
+        if (!inOneStep) {
+          first.map().unpin(pin);
+        }
+        second.map().pin(pin);
+        awaitAll(second);
+        Await.until("the first map is left", SECOND, () -> seesNone(first));
+        assertThat(map.wire()).isEqualTo(Wire.C);
+        assertThat(map.id()).isNotEqualTo(id);
+        workers.get(3).run(() -> VALUE.set(4444));
+        assertThat(second.of(workers.get(3).tid())).isEqualTo(4444);
+        assertThat(map.failures()).isZero();
+      }
+      assertThat(seesNone(second)).isTrue();
+    }
+  }
+
+  @Test
+  void aPinThatIsRemovedEndsTheRegistrationAndAnotherBeginsANewOne() {
+    try (BpfView view = load(Wire.B)) {
+      view.map().pin(pin);
+      try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+        for (int round = 0; round < 3; round++) {
+          Await.until("attached", SECOND, () -> map.state() instanceof Attached);
+          assertThat(seesAll(view)).isTrue();
+          view.map().unpin(pin);
+          Await.until("waiting", SECOND, () -> map.state() instanceof Waiting);
+          Await.until("no entries", SECOND, () -> seesNone(view));
+          assertThat(map.threads()).isZero();
+          assertThat(map.lastFailure()).isEmpty();
+          view.map().pin(pin);
+        }
+      }
+    }
+  }
+
+  @Test
+  void theSameMapPinnedAgainStaysAttachedWithoutAGap() throws Exception {
+    try (BpfView view = load(Wire.A)) {
+      view.map().pin(pin);
+      List<State> states = new CopyOnWriteArrayList<>();
+      try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+        map.addListener(states::add);
+        Object before = fileKey();
+        view.map().pin(pin); // beside it, and renamed over it
+        assertThat(fileKey()).isNotEqualTo(before);
+        int tid = workers.getFirst().tid();
+        Await.always("the entry is there", Duration.ofMillis(500), () -> view.of(tid) == BASE);
+        assertThat(states).hasSize(1).first().isInstanceOf(Attached.class);
+      }
+    }
+  }
+
+  private Object fileKey() throws IOException {
+    return Files.readAttributes(pin, BasicFileAttributes.class).fileKey();
+  }
+
+  @Test
+  void whatIsNoMapOfThreadsIsReportedUntilItIsMended() {
+    try (BpfView view = load(Wire.A);
+        TaskLocalMap map = TaskLocalMap.watch(pin)) {
+      List<State> states = new CopyOnWriteArrayList<>();
+      map.addListener(states::add);
+      view.object().map("task_local_data_off_map").pin(pin);
+      Await.until("a problem", SECOND, () -> map.lastFailure().isPresent());
+      assertThat(map.lastFailure()).get().isInstanceOf(WrongObjectException.class);
+      assertThat(map.state())
+          .isInstanceOfSatisfying(
+              Waiting.class,
+              state -> assertThat(state.problem()).get().isInstanceOf(WrongObjectException.class));
+      Await.pause(500);
+      assertThat(states).as("a problem is told once").hasSize(2);
+
+      view.map().pin(pin);
+      awaitAll(view);
+      assertThat(map.lastFailure()).isEmpty();
+      Await.until("a call", SECOND, () -> states.size() == 3);
+      assertThat(id(states.getLast())).isEqualTo(map.id());
+
+      view.object().map("task_local_data_off_map").pin(pin);
+      Await.until("a problem again", SECOND, () -> map.state() instanceof Waiting);
+      assertThat(map.lastFailure()).get().isInstanceOf(WrongObjectException.class);
+      Await.until("no entries", SECOND, () -> seesNone(view));
+      view.object().map("task_local_data_off_map").unpin(pin);
+      Await.until("no problem", SECOND, () -> map.lastFailure().isEmpty());
+    }
+  }
+
+  @Test
+  void aPinOutsideABpffsOrBelowAFolderThatIsMissingIsWaitedFor(@TempDir Path folder)
+      throws IOException {
+    Path file = Files.writeString(folder.resolve("map"), "no map");
+    try (TaskLocalMap wrong = TaskLocalMap.watch(file);
+        TaskLocalMap missing = TaskLocalMap.watch(bpffs.path("later/map"))) {
+      assertThat(wrong.state())
+          .isInstanceOfSatisfying(
+              Waiting.class,
+              state -> assertThat(state.problem()).get().isInstanceOf(WrongObjectException.class));
+      assertThat(missing.state()).isInstanceOfSatisfying(Waiting.class, state -> noProblem(state));
+      Path later = Files.createDirectory(bpffs.path("later"));
+      try (BpfView view = load(Wire.A)) {
+        view.map().pin(later.resolve("map"));
+        awaitAll(view);
+      } finally {
+        Files.delete(later);
+      }
+    }
+  }
+
+  @Test
+  void twoWatchesAndAnOpenOfOneMapShareARegistration() {
+    try (BpfView view = load(Wire.C)) {
+      view.map().pin(pin);
+      TaskLocalMap one = TaskLocalMap.watch(pin);
+      TaskLocalMap two = TaskLocalMap.watch(pin);
+      TaskLocalMap open = TaskLocalMap.open(pin);
+      assertThat(one.id()).isEqualTo(two.id()).isEqualTo(open.id());
+      one.close();
+      assertThat(one.state()).isInstanceOf(Closed.class);
+      assertThat(seesAll(view)).isTrue();
+      view.map().unpin(pin);
+      Await.until("the watch lets go", SECOND, () -> two.state() instanceof Waiting);
+      assertThat(seesAll(view)).as("the map is open still").isTrue();
+      view.map().pin(pin);
+      Await.until("the watch is back", SECOND, () -> two.state() instanceof Attached);
+      open.close();
+      assertThat(seesAll(view)).isTrue();
+      two.close();
+      assertThat(seesNone(view)).isTrue();
+    }
+  }
+
+  @Test
+  void aListenerSeesEachChangeInItsOrder() {
+    List<State> states = new CopyOnWriteArrayList<>();
+    TaskLocalMap map = TaskLocalMap.watch(pin);
+    try (BpfView first = load(Wire.A);
+        BpfView second = load(Wire.A)) {
+      List<State> removed = new CopyOnWriteArrayList<>();
+      Consumer<State> unwanted = removed::add;
+      map.addListener(unwanted);
+      map.addListener(
+          state -> {
+            throw new IllegalStateException("a listener's own fault");
+          });
+      map.addListener(states::add);
+      map.removeListener(unwanted);
+      first.map().pin(pin);
+      Await.until("attached", SECOND, () -> states.size() == 2);
+      int firstId = map.id();
+      second.map().pin(pin);
+      Await.until("replaced", SECOND, () -> states.size() == 3);
+      int secondId = map.id();
+      second.map().unpin(pin);
+      Await.until("waiting", SECOND, () -> states.size() == 4);
+      map.close();
+      assertThat(states).hasSize(5);
+      assertThat(states.get(0)).isInstanceOf(Waiting.class);
+      assertThat(id(states.get(1))).isEqualTo(firstId);
+      assertThat(id(states.get(2))).isEqualTo(secondId).isNotEqualTo(firstId);
+      assertThat(states.get(3)).isInstanceOf(Waiting.class);
+      assertThat(states.get(4)).isInstanceOf(Closed.class);
+      assertThat(removed).hasSize(1);
+    } finally {
+      map.close();
+    }
+    assertThat(states).as("a second close is no change").hasSize(5);
+  }
+
+  @Test
+  void aListenerMayCloseTheMapAndUseKeysAndWaitForThreads() {
+    TaskLocalMap map = TaskLocalMap.watch(pin);
+    try (BpfView view = load(Wire.A)) {
+      List<State> states = new CopyOnWriteArrayList<>();
+      map.addListener(
+          state -> {
+            if (state instanceof Attached) {
+              VALUE.set(5);
+              Thread other = new Thread(() -> VALUE.set(6));
+              other.start();
+              try {
+                states.add(other.join(LONG) ? state : new Closed());
+              } catch (InterruptedException e) {
+                throw new AssertionError(e);
+              }
+              map.close();
+            }
+          });
+      map.addListener(states::add);
+      view.map().pin(pin);
+      Await.until("closed", SECOND.plus(SECOND), () -> states.size() == 4);
+      assertThat(states.get(0)).isInstanceOf(Waiting.class);
+      assertThat(states.get(1)).isInstanceOf(Attached.class);
+      assertThat(states.get(2)).isInstanceOf(Attached.class);
+      assertThat(states.get(3)).isInstanceOf(Closed.class);
+      assertThat(seesNone(view)).isTrue();
+    } finally {
+      map.close();
+    }
+  }
+
+  @Test
+  void theKeeperRunsAsLongAsThereIsSomethingToKeep() {
+    Await.until("no keeper is left by others", LONG, () -> keepers() == 0);
+    try (BpfView view = load(Wire.A)) {
+      for (int round = 0; round < 2; round++) {
+        TaskLocalMap watch = TaskLocalMap.watch(pin);
+        TaskLocalMap map = TaskLocalMap.of(view.map().fd());
+        assertThat(keepers()).isEqualTo(1);
+        watch.close();
+        Await.always("a map is open", Duration.ofMillis(300), () -> keepers() == 1);
+        map.close();
+        Await.until("the keeper ends", LONG, () -> keepers() == 0);
+      }
+    }
+  }
+
+  private static long keepers() {
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(each -> each.getName().equals("tasklocal-keeper"))
+        .count();
+  }
+
+  @Test
+  void anOwnerThatIsKilledAndStartedAgainSeesValuesWithinASecond() throws Exception {
+    AtomicBoolean stop = new AtomicBoolean();
+    int[] last = new int[THREADS];
+    List<Thread> writers = new ArrayList<>();
+    List<Integer> tids = new CopyOnWriteArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      int index = i;
+      Thread writer =
+          new Thread(
+              () -> {
+                tids.add(Libc.currentTid());
+                for (int n = 1; !stop.get(); n++) {
+                  VALUE.set(n);
+                  last[index] = n;
+                  if (VALUE.get() != n) {
+                    throw new AssertionError("a write was lost");
+                  }
+                }
+              });
+      writers.add(writer);
+      writer.start();
+    }
+    Await.until("the writers run", LONG, () -> tids.size() == 4);
+    try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
+      int before = -1;
+      for (int round = 0; round < 3; round++) {
+        try (Owner owner = new Owner(FILES.get(Wire.A), Wire.A, pin)) {
+          assertThat(owner.id).isNotEqualTo(before);
+          before = owner.id;
+          Await.until(
+              "values of every thread in the new owner's map",
+              SECOND,
+              () -> tids.stream().allMatch(tid -> owner.of(tid) > 0) && sees(owner));
+          assertThat(map.id()).isEqualTo(owner.id);
+          long first = owner.of(tids.getFirst());
+          Await.until("values that go on", SECOND, () -> owner.of(tids.getFirst()) > first);
+        }
+        assertThat(map.failures()).isZero();
+      }
+    } finally {
+      stop.set(true);
+      for (Thread writer : writers) {
+        writer.join();
+      }
+      Files.deleteIfExists(pin);
+    }
+    assertThat(last).startsWith(last[0]).satisfies(all -> assertThat(all[3]).isPositive());
+  }
+
+  private boolean sees(Owner owner) {
+    return IntStream.range(0, THREADS).allMatch(i -> owner.of(workers.get(i).tid()) == BASE + i);
+  }
+
+  /** Another process that owns the map, and is killed at the end. */
+  private static final class Owner implements AutoCloseable {
+    private final Process process;
+    private final BufferedReader answers;
+    private final PrintWriter questions;
+    final int id;
+
+    Owner(Path object, Wire wire, Path pin) throws IOException {
+      process =
+          new ProcessBuilder(
+                  Jvm.mainCommand(
+                      LifecycleChild.class,
+                      List.of(),
+                      "serve",
+                      object.toString(),
+                      wire.name(),
+                      pin.toString()))
+              .directory(new File("/"))
+              .redirectErrorStream(true)
+              .start();
+      answers = process.inputReader(StandardCharsets.UTF_8);
+      questions = new PrintWriter(process.outputWriter(StandardCharsets.UTF_8), true);
+      id = Integer.parseInt(answers.readLine().replace("pinned ", ""));
+    }
+
+    long of(int tid) {
+      questions.println(tid);
+      try {
+        return Long.parseLong(answers.readLine());
+      } catch (IOException e) {
+        throw new AssertionError(e);
+      }
+    }
+
+    @Override
+    public void close() {
+      process.destroyForcibly();
+      Await.until("killed", LONG, () -> !process.isAlive());
+    }
+  }
+
+  @Test
+  void severalMapsOfAllWiresOpenAndCloseIndependently() {
+    long seed = Long.getLong("tasklocal.seed", new Random().nextLong());
+    Random random = new Random(seed);
+    List<BpfView> views = new ArrayList<>();
+    TaskLocalMap[] open = new TaskLocalMap[6];
+    try {
+      for (int i = 0; i < open.length; i++) {
+        views.add(load(List.of(Wire.values()).get(i % 3)));
+      }
+      for (int step = 0; step < 200; step++) {
+        int i = random.nextInt(open.length);
+        if (open[i] == null) {
+          open[i] = TaskLocalMap.of(views.get(i).map().fd());
+          assertThat(open[i].failures()).isZero();
+        } else {
+          open[i].close();
+          open[i] = null;
+        }
+        for (int j = 0; j < open.length; j++) {
+          boolean right = open[j] == null ? seesNone(views.get(j)) : seesAll(views.get(j));
+          assertThat(right)
+              .as("map %d, open: %s, step %d, -Dtasklocal.seed=%d", j, open[j] != null, step, seed)
+              .isTrue();
+        }
+      }
+    } finally {
+      for (TaskLocalMap map : open) {
+        if (map != null) {
+          map.close();
+        }
+      }
+      views.forEach(BpfView::close);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import io.github.tasklocal.kernel.Libc;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+
+/** A platform thread that does what it is told until it is closed. */
+public final class Worker implements AutoCloseable {
+
+  private final LinkedBlockingQueue<Runnable> work = new LinkedBlockingQueue<>();
+  private final Thread thread;
+  private final int tid;
+  private boolean closed;
+
+  /** Starts the thread, which uses no key yet. */
+  public Worker(String name) {
+    thread = new Thread(this::run, name);
+    thread.setDaemon(true);
+    thread.start();
+    tid = call(Libc::currentTid);
+  }
+
+  /** {@return threads that have set "life.00" to their index plus a base} */
+  public static List<Worker> start(int count, TaskLocal.OfInt key, int base) {
+    List<Worker> workers = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      Worker worker = new Worker("worker-" + i);
+      int value = base + i;
+      worker.run(() -> key.set(value));
+      workers.add(worker);
+    }
+    return workers;
+  }
+
+  private void run() {
+    try {
+      while (!closed) {
+        work.take().run();
+      }
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** {@return what a piece of work gives that the thread does} */
+  public <T> T call(Supplier<T> supplier) {
+    FutureTask<T> task = new FutureTask<>(supplier::get);
+    work.add(task);
+    try {
+      return task.get(60, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException r -> throw r;
+        case Error r -> throw r;
+        default -> throw new AssertionError(e);
+      }
+    } catch (InterruptedException | TimeoutException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Has the thread do something, and waits until it is done. */
+  public void run(Runnable runnable) {
+    Object ignored =
+        call(
+            () -> {
+              runnable.run();
+              return this;
+            });
+  }
+
+  public Thread thread() {
+    return thread;
+  }
+
+  public int tid() {
+    return tid;
+  }
+
+  /** Ends the thread, in Java; its task ends a little later. */
+  @Override
+  public void close() {
+    work.add(() -> closed = true);
+    try {
+      thread.join(60_000);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+    if (thread.isAlive()) {
+      throw new AssertionError(thread + " does not end");
+    }
+  }
+}
