@@ -62,7 +62,7 @@ public final class NativeThread {
     /** Another of the virtual machine's own: {@code VM Thread}, {@code VM Periodic Tas}. */
     VM(
         "VM (Thread|Periodic|Op).*|Service Thread|Monitor Deflati.*|Notification T.*"
-            + "|Signal Dispatch.*|Safepoint Clean.*|Attach Listener|RuntimeWorker.*|JFR .*|.*Watcher Thread"),
+            + "|Signal Dispatch.*|Safepoint Clean.*|Attach Listener|RuntimeWorker.*|JFR (Sampler|Thread Sam).*|.*Watcher Thread"),
     /** Any other: of native libraries, or the process's first thread, which waits for the JVM. */
     OTHER("");
 
@@ -182,11 +182,22 @@ public final class NativeThread {
 
   /** A hold on the thread's page, made if need be. */
   ThreadPage page() {
-    return ThreadPages.of(task);
+    ThreadPage page = borrow();
+    try {
+      return page.escaping();
+    } finally {
+      page.giveBack();
+    }
   }
 
-  @Nullable ThreadPage pageIfAny() {
-    return ThreadPages.ofExisting(task);
+  /** The thread's page, made if need be, until it is given back. */
+  ThreadPage borrow() {
+    return ThreadPages.borrow(task);
+  }
+
+  /** The same, or null if it has none. */
+  @Nullable ThreadPage borrowIfAny() {
+    return ThreadPages.borrowIfAny(task);
   }
 
   @Override

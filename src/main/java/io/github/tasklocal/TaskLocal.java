@@ -264,8 +264,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public boolean get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? false : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return false;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -276,7 +283,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, boolean value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -376,8 +388,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public byte get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -388,7 +407,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, byte value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -488,8 +512,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public short get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -500,7 +531,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, short value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -600,8 +636,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public char get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -612,7 +655,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, char value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -712,8 +760,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public int get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -724,7 +779,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, int value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -824,8 +884,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public long get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -836,7 +903,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, long value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -936,8 +1008,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public float get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -948,7 +1027,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, float value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override
@@ -1048,8 +1132,15 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public double get(NativeThread thread) {
-      ThreadPage page = thread.pageIfAny();
-      return page == null ? 0 : new Bound(page, offset).get();
+      ThreadPage page = thread.borrowIfAny();
+      if (page == null) {
+        return 0;
+      }
+      try {
+        return new Bound(page, offset).get();
+      } finally {
+        page.giveBack();
+      }
     }
 
     /**
@@ -1060,7 +1151,12 @@ public sealed interface TaskLocal
      * @throws NotFoundException if the thread has ended
      */
     public void set(NativeThread thread, double value) {
-      bind(thread).set(value);
+      ThreadPage page = thread.borrow();
+      try {
+        new Bound(page, offset).set(value);
+      } finally {
+        page.giveBack();
+      }
     }
 
     @Override

@@ -202,9 +202,9 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Opens the map that is pinned at a path, waits for it if it is not there, and follows the pin.
    * When the pin is removed, the map is closed; when another map is pinned there, that one is
-   * opened instead, and every live thread registered with it within a second. No value is lost on
-   * the way: values lie in the threads' own pages. What cannot be opened is reported ({@link
-   * #state}) and tried again.
+   * opened instead, and every live thread registered with it within a second. Entries in the map
+   * that was left go right after. No value is lost on the way: values lie in the threads' own
+   * pages. What cannot be opened is reported ({@link #state}) and tried again.
    *
    * @param pin the map's file in a bpffs, now or later
    * @return the map, attached if it could be opened at once
@@ -347,15 +347,16 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Calls a listener with the present state, and again after each change: a map was attached, lost,
    * cannot be opened, or this was closed. Threads that come and go are no change. Calls come one at
-   * a time, in the order of the changes, from the thread that sees the change, which is most often
-   * the library's own: be short. What a listener throws is logged and does no harm.
+   * a time from the thread that sees the change, which is most often the library's own: be short.
+   * Each is told the state of its own moment, so that one that comes late may miss states that have
+   * passed; nothing comes after {@link Closed}. What a listener throws is logged and does no harm.
    *
    * @param listener what to call
    */
   public void addListener(Consumer<? super State> listener) {
     Objects.requireNonNull(listener, "listener is null: pass what to call with the state");
     listeners.add(listener);
-    inTurn(() -> call(listener, state()));
+    inTurn(() -> tell(List.of(listener)));
   }
 
   /**
@@ -368,11 +369,7 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   private void changed() {
-    inTurn(
-        () -> {
-          State now = state();
-          listeners.forEach(listener -> call(listener, now));
-        });
+    inTurn(() -> tell(listeners));
   }
 
   private void inTurn(Runnable call) {
@@ -386,6 +383,14 @@ public final class TaskLocalMap implements AutoCloseable {
         next.run();
       }
     } while (pendingCalls.decrementAndGet() > 0);
+  }
+
+  private void tell(List<Consumer<? super State>> those) {
+    State now = state();
+    those.forEach(listener -> call(listener, now));
+    if (now instanceof Closed) {
+      listeners.clear(); // there is nothing more to say
+    }
   }
 
   private static void call(Consumer<? super State> listener, State state) {

@@ -30,8 +30,7 @@ final class LibBpfLog {
 
   /** The callback, which is expensive to link and of use for objects alone. */
   private static final class Callback {
-    static final MemorySegment PRINT =
-        libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
+    static final MemorySegment PRINT = libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
   }
 
   /** Keeps libbpf from printing to stderr until objects are used. */

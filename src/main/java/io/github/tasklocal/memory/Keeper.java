@@ -41,6 +41,14 @@ final class Keeper {
 
   static void unfollow(Watch watch) {
     WATCHES.remove(watch);
+    wake();
+  }
+
+  /** Lets the thread see that it may not be needed any more. */
+  static void wake() {
+    synchronized (LOCK) {
+      LockSupport.unpark(thread);
+    }
   }
 
   /** Starts the thread if there is none, and wakes it if there is. */
@@ -66,7 +74,6 @@ final class Keeper {
     long tended = System.nanoTime();
     boolean failed = false;
     while (isNeeded()) {
-      LockSupport.parkNanos(WATCHES.isEmpty() ? TEND_NANOS : LOOK_NANOS);
       try {
         WATCHES.forEach(Watch::look);
         if (System.nanoTime() - tended >= TEND_NANOS) {
@@ -79,6 +86,7 @@ final class Keeper {
         }
         failed = true;
       }
+      LockSupport.parkNanos(WATCHES.isEmpty() ? TEND_NANOS : LOOK_NANOS);
     }
   }
 

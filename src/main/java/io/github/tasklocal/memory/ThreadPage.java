@@ -19,7 +19,7 @@ public final class ThreadPage {
 
   final Slot slot;
 
-  /** Set under the registry's lock; its own thread may look without it. */
+  /** Set under the registry's lock; who uses the page may look without it. */
   boolean escaped;
 
   /** Confined to the page's thread; made at its first use, by that thread. */
@@ -30,12 +30,17 @@ public final class ThreadPage {
     this.slot = slot;
   }
 
-  /** {@return this, of use from now on to others than the calling thread, whose page this is} */
+  /** {@return this, which may be reachable from now on after the end of the thread} */
   public ThreadPage escaping() {
     if (!escaped) {
       ThreadPages.escape(this);
     }
     return this;
+  }
+
+  /** Ends what {@link ThreadPages#borrow} began. */
+  public void giveBack() {
+    ThreadPages.giveBack(this);
   }
 
   /** {@return a slice of the page, confined to the calling thread, whose page this is} */

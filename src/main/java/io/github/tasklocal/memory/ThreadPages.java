@@ -130,12 +130,13 @@ public final class ThreadPages {
   }
 
   /**
-   * {@return a hold on the page of a thread of this process, made if the thread has none}
+   * {@return the page of a thread of this process, made if the thread has none} It serves no other
+   * thread until {@link ThreadPage#giveBack}.
    *
    * @param task from {@link Task#all}
    * @throws NotFoundException if the thread has ended
    */
-  public static ThreadPage of(Task task) {
+  public static ThreadPage borrow(Task task) {
     ThreadPage page;
     synchronized (LOCK) {
       Slot slot = find(task);
@@ -145,39 +146,35 @@ public final class ThreadPages {
         slot.keep = slot.hold();
       }
       page = slot.hold();
-      escape(page);
+      slot.escapedHolds++;
     }
     MAPS.forEach(OpenMap::log);
     return page;
   }
 
   /**
-   * {@return a hold on the page of a thread of this process, or null if it has none}
+   * {@return the page of a thread of this process, or null if it has none} It serves no other
+   * thread until {@link ThreadPage#giveBack}.
    *
    * @param task from {@link Task#all}
    * @throws NotFoundException if the thread has ended
    */
-  public static @Nullable ThreadPage ofExisting(Task task) {
+  public static @Nullable ThreadPage borrowIfAny(Task task) {
     synchronized (LOCK) {
       Slot slot = find(task);
       if (slot == null) {
         requireAlive(task);
         return null;
       }
-      ThreadPage page = slot.hold();
-      escape(page);
-      return page;
+      slot.escapedHolds++;
+      return slot.hold();
     }
   }
 
-  /** From now on, the end of the page's thread alone does not say that nobody uses the page. */
-  static void escape(ThreadPage page) {
+  static void giveBack(ThreadPage page) {
     synchronized (LOCK) {
-      if (!page.escaped) {
-        page.escaped = true;
-        page.slot.escapedHolds++;
-        ENDINGS.add(new Ending(page, page.slot));
-      }
+      page.slot.escapedHolds--;
+      takeBackIfUnused(page.slot);
     }
   }
 
@@ -189,6 +186,17 @@ public final class ThreadPages {
           null,
           "the thread has ended",
           "list the threads again: NativeThread.list()");
+    }
+  }
+
+  /** From now on, the end of the page's thread alone does not say that nobody uses the page. */
+  static void escape(ThreadPage page) {
+    synchronized (LOCK) {
+      if (!page.escaped) {
+        page.escaped = true;
+        page.slot.escapedHolds++;
+        ENDINGS.add(new Ending(page, page.slot));
+      }
     }
   }
 
@@ -320,6 +328,7 @@ public final class ThreadPages {
         map.close();
       }
     }
+    Keeper.wake();
     map.log();
   }
 

@@ -103,7 +103,8 @@ public final class Watch {
       problem = null;
       return !waited;
     } catch (KernelException e) {
-      boolean isNew = isNew(e); // said before the map goes, or for a moment nothing would seem wrong
+      boolean isNew =
+          isNew(e); // said before the map goes, or for a moment nothing would seem wrong
       leave(before);
       return isNew;
     }
@@ -128,8 +129,11 @@ public final class Watch {
 
   private boolean isNew(KernelException e) {
     KernelException last = problem;
+    if (last != null && Objects.equals(last.getMessage(), e.getMessage())) {
+      return false;
+    }
     problem = e;
-    return last == null || !Objects.equals(last.getMessage(), e.getMessage());
+    return true;
   }
 
   private @Nullable Object file() {

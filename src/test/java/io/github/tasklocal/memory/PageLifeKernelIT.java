@@ -286,6 +286,7 @@ class PageLifeKernelIT {
     for (int i = 0; i < rounds && !reused; i++) {
       System.gc();
       Thread.sleep(20); // references are enqueued by a thread of the runtime
+      ThreadPages.tend(0); // or it would wait until no other page is free
       reused = inNewThread(() -> isCleanAnd(page, held));
     }
     assertThat(held).allSatisfy(each -> assertThat(each.get()).isBetween(0, 1));
