@@ -26,6 +26,7 @@ class ArchitectureTest {
   private static final String KERNEL = API + ".kernel";
   private static final String LIBBPF = API + ".libbpf";
   private static final String SELFTEST = API + ".selftest";
+  private static final String SOAK = API + ".soak";
 
   /** What each package may use of ours, besides itself and what everybody may use. */
   private static final Map<String, Set<String>> ARROWS =
@@ -36,15 +37,18 @@ class ArchitectureTest {
           LAYOUT, Set.of(),
           KERNEL, Set.of(LIBBPF),
           LIBBPF, Set.of(),
-          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL));
+          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL),
+          SOAK, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, SELFTEST));
 
-  // The selftest's classes lie among the tests' own, which may use what they like.
+  // The classes of the selftest and the soak lie among the tests' own, which may use what they
+  // like.
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(
               location ->
                   location.contains("/target/classes/")
-                      || location.contains("/target/test-classes/io/github/tasklocal/selftest/"))
+                      || location.contains("/target/test-classes/io/github/tasklocal/selftest/")
+                      || location.contains("/target/test-classes/io/github/tasklocal/soak/"))
           .importPackages(API);
 
   private static final DescribedPredicate<JavaClass> OURS =

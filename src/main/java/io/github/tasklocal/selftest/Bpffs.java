@@ -11,25 +11,25 @@ import org.jspecify.annotations.Nullable;
 /**
  * A bpffs of the selftest's own, mounted when it is first needed, gone with all pins at the end.
  */
-final class Bpffs implements AutoCloseable {
+public final class Bpffs implements AutoCloseable {
 
   private @Nullable Path folder;
   private final boolean ours;
   private boolean closed;
 
   /** Mounts one on demand. */
-  Bpffs() {
+  public Bpffs() {
     this.ours = true;
   }
 
   /** Uses one that another process has mounted. */
-  Bpffs(Path folder) {
+  public Bpffs(Path folder) {
     this.folder = folder;
     this.ours = false;
   }
 
   /** {@return where it is mounted; anybody may go there, only its owner may pin} */
-  synchronized Path folder() throws IOException {
+  public synchronized Path folder() throws IOException {
     Check.that(!closed, "the selftest is ending");
     if (folder == null) {
       Path made = Files.createTempDirectory("tasklocal-selftest-bpffs-");

@@ -6,29 +6,29 @@ import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** What tests hold true. */
-final class Check {
+public final class Check {
 
   private Check() {}
 
-  static void that(boolean holds, String otherwise) {
+  public static void that(boolean holds, String otherwise) {
     if (!holds) {
       throw new AssertionError(otherwise);
     }
   }
 
-  static void equal(@Nullable Object expected, @Nullable Object actual, String what) {
+  public static void equal(@Nullable Object expected, @Nullable Object actual, String what) {
     if (!Objects.equals(expected, actual)) {
       throw new AssertionError(what + ": expected " + expected + ", got " + actual);
     }
   }
 
-  static void equalBits(long expected, long actual, String what) {
+  public static void equalBits(long expected, long actual, String what) {
     if (expected != actual) {
       throw new AssertionError("%s: expected %#x, got %#x".formatted(what, expected, actual));
     }
   }
 
-  static void contains(String expected, @Nullable String actual, String what) {
+  public static void contains(String expected, @Nullable String actual, String what) {
     if (actual == null || !actual.contains(expected)) {
       throw new AssertionError(what + " does not say \"" + expected + "\": " + actual);
     }
@@ -36,13 +36,13 @@ final class Check {
 
   /** Code that may throw anything. */
   @FunctionalInterface
-  interface Code {
+  public interface Code {
     /** Runs it. */
     void run() throws Exception;
   }
 
   /** {@return what the code throws, which has to be of exactly that type} */
-  static <T extends Throwable> T refused(Class<T> type, String what, Code code) {
+  public static <T extends Throwable> T refused(Class<T> type, String what, Code code) {
     try {
       code.run();
     } catch (Throwable e) {
@@ -55,7 +55,7 @@ final class Check {
   }
 
   /** Waits, for ten seconds, until something is so. */
-  static void soon(BooleanSupplier holds, String what) throws InterruptedException {
+  public static void soon(BooleanSupplier holds, String what) throws InterruptedException {
     long end = System.nanoTime() + 10_000_000_000L;
     while (!holds.getAsBoolean()) {
       that(System.nanoTime() < end, what + " did not happen within 10 s");

@@ -16,7 +16,7 @@ import java.util.Random;
 import org.jspecify.annotations.Nullable;
 
 /** What a test stands on. What it gets from here is closed after it, the last first. */
-final class Fixture implements AutoCloseable {
+public final class Fixture implements AutoCloseable {
 
   private final @Nullable Wire wire;
   private final Settings settings;
@@ -29,16 +29,16 @@ final class Fixture implements AutoCloseable {
    * @param threads how many threads a test of many threads uses
    * @param seed what its random numbers begin with
    */
-  record Settings(int threads, long seed) {}
+  public record Settings(int threads, long seed) {}
 
-  Fixture(@Nullable Wire wire, Settings settings, Bpffs bpffs) {
+  public Fixture(@Nullable Wire wire, Settings settings, Bpffs bpffs) {
     this.wire = wire;
     this.settings = settings;
     this.bpffs = bpffs;
   }
 
   /** {@return the wire that the test is run for} */
-  Wire wire() {
+  public Wire wire() {
     if (wire == null) {
       throw new IllegalStateException("a test without a wire asks for it");
     }
@@ -55,12 +55,12 @@ final class Fixture implements AutoCloseable {
   }
 
   /** {@return the bpffs that pins may lie on; they go with it} */
-  Path bpffs() throws IOException {
+  public Path bpffs() throws IOException {
     return bpffs.folder();
   }
 
   /** {@return a path for a pin which no other test has} */
-  Path pin(String name) throws IOException {
+  public Path pin(String name) throws IOException {
     Path folder = Files.createTempDirectory(bpffs(), "pins_");
     Files.setPosixFilePermissions(folder, Files.getPosixFilePermissions(bpffs()));
     return folder.resolve(name);
@@ -89,7 +89,7 @@ final class Fixture implements AutoCloseable {
   }
 
   /** {@return a loaded object} */
-  BpfObject load(String name) throws IOException {
+  public BpfObject load(String name) throws IOException {
     return closing(BpfObject.load(objectFile(name)));
   }
 
@@ -99,24 +99,24 @@ final class Fixture implements AutoCloseable {
   }
 
   /** {@return a loaded object that knows no wire} */
-  BpfObject loadWithoutWire(String name) throws IOException {
+  public BpfObject loadWithoutWire(String name) throws IOException {
     return closing(BpfObject.load(objectFile(name, null)));
   }
 
   /** {@return the map through which an object of this wire reads} */
-  BpfMap dataMap(BpfObject object) {
+  public BpfMap dataMap(BpfObject object) {
     return object.map(wire().mapName());
   }
 
   /** {@return the object's map, open for all threads of this process} */
-  TaskLocalMap share(BpfObject object) {
+  public TaskLocalMap share(BpfObject object) {
     TaskLocalMap map = closing(TaskLocalMap.of(dataMap(object).fd()));
     Check.equal(wire(), map.wire(), "the wire that the library tells from the map");
     return map;
   }
 
   /** {@return the same, to be closed after the test} */
-  <T extends AutoCloseable> T closing(T resource) {
+  public <T extends AutoCloseable> T closing(T resource) {
     open.push(resource);
     return resource;
   }

@@ -12,7 +12,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /** Another JVM with the selftest's own class path. */
-final class Jvm {
+public final class Jvm {
+
+  /** Options for a JVM that is done before they would pay. */
+  public static final List<String> SHORT_LIVED =
+      List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC");
 
   private static final long LIMIT_SECONDS = 150;
 
@@ -20,11 +24,20 @@ final class Jvm {
 
   /** {@return the command that starts one; it asks for little, since it lives for a second} */
   static List<String> command(String classPath, Class<?> main, String... arguments) {
+    return command(SHORT_LIVED, classPath, main, arguments);
+  }
+
+  /** {@return the command that starts one with this JVM's class path} */
+  public static List<String> command(List<String> options, Class<?> main, String... arguments) {
+    return command(options, join(classPath()), main, arguments);
+  }
+
+  private static List<String> command(
+      List<String> options, String classPath, Class<?> main, String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.add("--enable-native-access=ALL-UNNAMED");
-    command.add("-XX:TieredStopAtLevel=1");
-    command.add("-XX:+UseSerialGC");
+    command.addAll(options);
     command.add("-Dstdout.encoding=UTF-8");
     command.add("-Dstderr.encoding=UTF-8");
     command.add("-cp");
@@ -61,7 +74,7 @@ final class Jvm {
   }
 
   /** {@return a started process, its standard error with its output, for {@link #finish}} */
-  static Process start(List<String> command) throws IOException {
+  public static Process start(List<String> command) throws IOException {
     Process process =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
@@ -72,7 +85,7 @@ final class Jvm {
   }
 
   /** {@return what a process printed, once it has ended as it should} */
-  static String finish(Process process) throws Exception {
+  public static String finish(Process process) throws Exception {
     Thread killer =
         Thread.ofPlatform()
             .daemon()

@@ -8,7 +8,7 @@ import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 
 /** What the library and libbpf log, kept for the report of the test that it belongs to. */
-final class LibraryLog extends Handler {
+public final class LibraryLog extends Handler {
 
   /** Held here, or its settings are lost with it. */
   private static final Logger LOGGER = Logger.getLogger("io.github.tasklocal");
@@ -21,7 +21,7 @@ final class LibraryLog extends Handler {
   }
 
   /** {@return the log, from now on} */
-  static LibraryLog install(boolean debug, Consumer<String> live) {
+  public static LibraryLog install(boolean debug, Consumer<String> live) {
     LibraryLog log = new LibraryLog(live);
     LOGGER.setUseParentHandlers(false);
     LOGGER.setLevel(debug ? Level.FINE : Level.INFO);
@@ -30,7 +30,7 @@ final class LibraryLog extends Handler {
   }
 
   /** {@return what was logged since the last call} */
-  synchronized String take() {
+  public synchronized String take() {
     String text = lines.toString();
     lines.setLength(0);
     return text;

@@ -11,14 +11,14 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What the tests run on. */
-final class Machine {
+public final class Machine {
 
   static final boolean LINUX = System.getProperty("os.name", "").equals("Linux");
 
   private Machine() {}
 
   /** {@return what a reader of a report wants to know, by name} */
-  static Map<String, String> description() {
+  public static Map<String, String> description() {
     Map<String, String> description = new LinkedHashMap<>();
     description.put(
         "kernel", System.getProperty("os.name") + " " + System.getProperty("os.version"));
@@ -54,7 +54,7 @@ final class Machine {
   }
 
   /** {@return what the kernel says of this process} */
-  static Map<String, String> status() throws IOException {
+  public static Map<String, String> status() throws IOException {
     return table(Path.of("/proc/self/status"));
   }
 

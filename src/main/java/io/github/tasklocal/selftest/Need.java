@@ -16,7 +16,7 @@ import java.util.stream.Stream;
  * What a test needs that a kernel or a user may lack: the only reasons to skip it. All are found
  * out before any test runs, so that none can be skipped because of a defect.
  */
-enum Need {
+public enum Need {
   /** Loading programs, mounting a bpffs, and becoming another user. */
   ROOT {
     @Override
@@ -73,13 +73,13 @@ enum Need {
   private static final int BPF = 39;
 
   /** What every test with a BPF program needs. */
-  static final Set<Need> KERNEL = Set.of(ROOT, UPTR, BTF);
+  public static final Set<Need> KERNEL = Set.of(ROOT, UPTR, BTF);
 
   /** {@return what is lacking here, in words; empty if nothing is} */
   abstract String lack() throws IOException;
 
   /** {@return the needs that this machine does not meet, and why} */
-  static Map<Need, String> unmet() {
+  public static Map<Need, String> unmet() {
     Map<Need, String> unmet = new EnumMap<>(Need.class);
     for (Need need : EnumSet.allOf(Need.class)) {
       String lack;

@@ -6,13 +6,13 @@ import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /** Threads whose failures are the test's. */
-final class Parallel {
+public final class Parallel {
 
   private Parallel() {}
 
   /** What each thread does. */
   @FunctionalInterface
-  interface Work {
+  public interface Work {
     /**
      * Works.
      *
@@ -22,7 +22,7 @@ final class Parallel {
   }
 
   /** Runs the same in several new platform threads, and throws what the first failure threw. */
-  static void run(int threads, Work work) throws Exception {
+  public static void run(int threads, Work work) throws Exception {
     ConcurrentLinkedQueue<Throwable> failures = new ConcurrentLinkedQueue<>();
     List<Thread> running = new ArrayList<>();
     for (int i = 0; i < threads; i++) {

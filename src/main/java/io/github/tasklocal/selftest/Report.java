@@ -5,7 +5,6 @@ import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonWriter;
 import io.github.tasklocal.selftest.Result.Outcome;
-import java.io.Console;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -16,9 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Says how the tests go, in TAP (the Test Anything Protocol, version 14), and keeps it for JSON.
@@ -28,18 +25,12 @@ final class Report {
   private final PrintStream out;
   private final boolean verbose;
 
-  /** Where progress shows, or null: a line that is gone when the test is done. */
-  private final @Nullable PrintStream terminal;
-
+  private final Progress progress;
   private final List<Result> results = new ArrayList<>();
 
-  Report(PrintStream out, PrintStream terminal, boolean verbose) {
+  Report(PrintStream out, Progress progress, boolean verbose) {
     this.out = out;
-    this.terminal =
-        Optional.ofNullable(System.console()).filter(Console::isTerminal).isPresent()
-                && !"dumb".equals(System.getenv("TERM"))
-            ? terminal
-            : null;
+    this.progress = progress;
     this.verbose = verbose;
   }
 
@@ -51,19 +42,12 @@ final class Report {
   }
 
   void begin(TestCase test, int tests) {
-    if (terminal != null) {
-      String line = "[" + (results.size() + 1) + "/" + tests + "] " + test.title();
-      terminal.print("\r\033[K" + line.substring(0, Math.min(line.length(), 79)));
-      terminal.flush();
-    }
+    progress.show("[" + (results.size() + 1) + "/" + tests + "] " + test.title());
   }
 
   void end(Result result) {
     results.add(result);
-    if (terminal != null) {
-      terminal.print("\r\033[K");
-      terminal.flush();
-    }
+    progress.clear();
     String line = results.size() + " - " + result.test().title();
     switch (result.outcome()) {
       case PASSED -> out.println("ok " + line + time(result));

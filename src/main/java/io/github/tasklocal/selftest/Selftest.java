@@ -3,7 +3,6 @@ package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.Wire;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -89,14 +88,8 @@ final class Selftest implements Callable<Integer> {
     System.exit(
         new CommandLine(new Selftest())
             .setCaseInsensitiveEnumValuesAllowed(true)
-            .setParameterExceptionHandler(Selftest::refuse)
+            .setParameterExceptionHandler(Arguments::refuse)
             .execute(args));
-  }
-
-  /** One clear line: the whole help would hide it. */
-  private static int refuse(ParameterException e, String[] args) {
-    e.getCommandLine().getErr().println(e.getMessage() + " (--help lists the options)");
-    return 2;
   }
 
   /** The version of the jar. */
@@ -120,20 +113,14 @@ final class Selftest implements Callable<Integer> {
       tests.forEach(test -> System.out.println(test.title()));
       return 0;
     }
-    if (json != null && !Files.isWritable(json) && !canBeMade(json)) {
+    if (json != null && !Arguments.canBeWritten(json)) {
       throw bad("--json: " + json + " cannot be written");
     }
     return run(tests) ? 0 : 1;
   }
 
-  private static boolean canBeMade(Path file) {
-    Path folder = file.toAbsolutePath().getParent();
-    return !Files.exists(file) && folder != null && Files.isWritable(folder);
-  }
-
   private List<TestCase> chosen() {
-    Pattern names =
-        Pattern.compile(filter == null ? ".*" : regex(filter), Pattern.CASE_INSENSITIVE);
+    Pattern names = Arguments.glob(filter);
     List<TestCase> chosen =
         Suite.all().stream()
             .filter(test -> wires.isEmpty() || (test.wire() != null && wires.contains(test.wire())))
@@ -143,20 +130,6 @@ final class Selftest implements Callable<Integer> {
       throw bad("no test is called " + filter + ": see --list, and use * for any text");
     }
     return chosen;
-  }
-
-  private static String regex(String glob) {
-    StringBuilder regex = new StringBuilder();
-    glob.codePoints()
-        .forEach(
-            c -> {
-              switch (c) {
-                case '*' -> regex.append(".*");
-                case '?' -> regex.append('.');
-                default -> regex.append(Pattern.quote(Character.toString(c)));
-              }
-            });
-    return regex.toString();
   }
 
   private ParameterException bad(String message) {
@@ -169,7 +142,7 @@ final class Selftest implements Callable<Integer> {
   private boolean run(List<TestCase> tests) throws IOException, InterruptedException {
     var settings = new Fixture.Settings(threads, seed == null ? new Random().nextInt() : seed);
     Map<String, String> machine = Machine.description();
-    Report report = new Report(System.out, System.err, verbose);
+    Report report = new Report(System.out, new Progress(System.err), verbose);
     report.start(tests.size(), machine, settings);
     LibraryLog log = LibraryLog.install(verbose, report::log);
     try (Bpffs bpffs = new Bpffs()) {

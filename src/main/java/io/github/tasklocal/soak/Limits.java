@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.selftest.Check;
+import io.github.tasklocal.selftest.Fixture;
+import io.github.tasklocal.selftest.LibraryLog;
+import io.github.tasklocal.selftest.Machine;
+import io.github.tasklocal.soak.ProcessLimit.Resource;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
+
+/**
+ * What a process may run out of, for a while: its threads go on, the error is reported once, and
+ * soon after the end of it BPF sees their values.
+ */
+final class Limits {
+
+  private static final int THREADS = 4;
+
+  /** Half of them use up more than a block of pages. */
+  private static final int HUNGRY = 60;
+
+  /** Too small for a page. */
+  private static final long PIECE = 4000;
+
+  /** So long that registrations are tried again, in vain. */
+  private static final int MILLIS = 2_500;
+
+  /** How long it may take, once it can be done, until registrations are tried again. */
+  private static final int SOON_MILLIS = 2_000;
+
+  private final Run run;
+  private final AtomicInteger logged = new AtomicInteger();
+
+  private Limits(Run run) {
+    this.run = run;
+  }
+
+  static Row row() {
+    return new Row(
+        "limits",
+        "Out of descriptors, out of memory, entries refused",
+        // Without a compiler, which ends the JVM where it gets no memory.
+        List.of("-Xint", "-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"),
+        // The C library's further arenas are reserved memory, which no limit takes away.
+        Map.of("MALLOC_ARENA_MAX", "1"),
+        run -> new Limits(run).measure());
+  }
+
+  private void measure() throws Exception {
+    LibraryLog log = LibraryLog.install(false, line -> logged.incrementAndGet());
+    try (Stage stage = new Stage("descriptors", Wire.A)) {
+      stage.outOfDescriptors();
+    }
+    try (Stage stage = new Stage("memory", Wire.B)) {
+      stage.outOfMemory();
+    }
+    try (Stage stage = new Stage("refused", Wire.C)) {
+      stage.refusedEntries();
+    }
+    System.out.print(log.take());
+  }
+
+  /** A thread that does what it is told. */
+  private static final class Worker {
+    private final ExecutorService thread =
+        Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
+    private long value;
+
+    <T> T ask(Callable<T> what) throws Exception {
+      return thread.submit(what).get();
+    }
+
+    /** Writes what BPF is to see, and returns whether that could be done. */
+    boolean write(Tasks tasks) throws Exception {
+      return ask(
+          () -> {
+            try {
+              long next = tasks.first();
+              Tasks.KEY.set(next);
+              value = next;
+              return true;
+            } catch (OutOfMemoryError e) {
+              Check.contains("memory for another page", e.getMessage(), "the error");
+              return false;
+            }
+          });
+    }
+
+    boolean hasLost() throws Exception {
+      return ask(() -> value != 0 && Tasks.KEY.get() != value);
+    }
+  }
+
+  /** One thing to run out of, with a map of its own. */
+  private final class Stage implements AutoCloseable {
+    private final String name;
+    private final BpfObject object;
+    private final Tasks tasks;
+    private final KernelMap entries;
+    private final TaskLocalMap map;
+
+    /** Threads that have used the key before it happens. */
+    private final List<Worker> old = new ArrayList<>();
+
+    /** Threads that have not. */
+    private final List<Worker> fresh = new ArrayList<>();
+
+    private final int loggedBefore = logged.get();
+
+    Stage(String name, Wire wire) throws IOException {
+      Fixture fixture = run.on(wire);
+      this.name = name;
+      this.object = fixture.load("soak_tasks");
+      this.tasks = new Tasks(object);
+      this.entries = KernelMap.duplicate(fixture.dataMap(object).fd());
+      this.map = fixture.share(object);
+    }
+
+    void outOfDescriptors() throws Exception {
+      start(THREADS);
+      try (ProcessLimit _ = new ProcessLimit(Resource.DESCRIPTORS, 1)) {
+        Check.equal(0, refusedWrites(), "threads without a page");
+        refusedForLong();
+      }
+      seenSoon();
+    }
+
+    void refusedEntries() throws Exception {
+      start(THREADS);
+      List<Task> tasksOfFresh = new ArrayList<>();
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment foreign = arena.allocate(map.wire().valueSize(), Long.BYTES);
+        for (Worker worker : fresh) {
+          Task task = worker.ask(() -> Task.of(Libc.currentTid(), Thread.currentThread()));
+          Check.that(TaskStorage.put(entries, task, foreign, false), "a foreign entry");
+          tasksOfFresh.add(task);
+        }
+      }
+      Check.equal(0, refusedWrites(), "threads without a page");
+      refusedForLong();
+      tasksOfFresh.forEach(task -> TaskStorage.remove(entries, task));
+      seenSoon();
+    }
+
+    /** Pages come in blocks, so that some threads get one even so. */
+    void outOfMemory() throws Exception {
+      start(HUNGRY);
+      int refused;
+      int lost;
+      try (Arena taken = Arena.ofConfined();
+          ProcessLimit _ = noMorePages(taken)) {
+        refused = refusedWrites();
+        lost = lost();
+      }
+      run.some(name + ": threads without a page", refused);
+      run.equal(0, name + ": values lost", lost);
+      Check.equal(0, refusedWrites(), "threads still without a page");
+      seenSoon();
+    }
+
+    /** Starts threads, half of which use the key at once. */
+    private void start(int threads) throws Exception {
+      for (int i = 0; i < threads; i++) {
+        Worker worker = new Worker();
+        Check.that(worker.ask(() -> true), "a thread starts");
+        (i % 2 == 0 ? old : fresh).add(worker);
+      }
+      for (Worker worker : old) {
+        Check.that(worker.write(tasks), "a thread has a page");
+      }
+      Check.equal((long) old.size(), Tasks.own(tasks.values()), "values seen before");
+      Check.equal(0, map.unregistered().size(), "threads refused before");
+    }
+
+    /** All write, and there is no memory for so many of them. */
+    private int refusedWrites() throws Exception {
+      int refused = 0;
+      for (Worker worker : all()) {
+        refused += worker.write(tasks) ? 0 : 1;
+      }
+      return refused;
+    }
+
+    private int lost() throws Exception {
+      int lost = 0;
+      for (Worker worker : all()) {
+        lost += worker.hasLost() ? 1 : 0;
+      }
+      return lost;
+    }
+
+    private void refusedForLong() throws Exception {
+      Thread.sleep(MILLIS);
+      int refused = map.unregistered().size();
+      int records = logged.get() - loggedBefore;
+      run.equal(fresh.size(), name + ": threads refused", refused);
+      run.equal(1, name + ": log records", records);
+      run.equal(0, name + ": values lost", lost());
+    }
+
+    private void seenSoon() throws InterruptedException {
+      long start = System.nanoTime();
+      long threads = all().size();
+      Map<Integer, Long> seen = tasks.values(10, values -> Tasks.own(values) == threads);
+      double millis = Math.rint((System.nanoTime() - start) / 1e6);
+      run.equal(threads, name + ": values seen after it", Tasks.own(seen));
+      run.atMost(SOON_MILLIS, name + ": time until then", millis, "ms");
+      run.equal(0, name + ": threads refused then", map.unregistered().size());
+    }
+
+    private List<Worker> all() {
+      return Stream.concat(old.stream(), fresh.stream()).toList();
+    }
+
+    /** The JVM itself ends where it gets no memory, so that many small pieces are left to it. */
+    private static ProcessLimit noMorePages(Arena taken) throws IOException {
+      String size = Machine.status().getOrDefault("VmSize", "?").split(" ", 2)[0];
+      try (Arena left = Arena.ofConfined()) {
+        for (int i = 0; i < 1000; i++) {
+          MemorySegment _ = left.allocate(PIECE);
+          MemorySegment _ = taken.allocate(1); // keeps the pieces apart
+        }
+        ProcessLimit limit = new ProcessLimit(Resource.ADDRESS_SPACE, Long.parseLong(size) << 10);
+        for (long block = 1 << 20; block > PIECE; block /= 2) {
+          allocateAll(taken, block);
+        }
+        return limit;
+      }
+    }
+
+    private static void allocateAll(Arena arena, long block) {
+      try {
+        while (true) {
+          MemorySegment ignored = arena.allocate(block);
+        }
+      } catch (OutOfMemoryError e) {
+        // That is what it is for.
+      }
+    }
+
+    @Override
+    public void close() {
+      all().forEach(worker -> worker.thread.shutdown());
+      entries.close();
+    }
+  }
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.selftest.Check;
+import io.github.tasklocal.selftest.Fixture;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
+
+/** A map that is opened and closed while threads write. */
+final class OpenClose {
+
+  private static final int WRITERS = 16;
+
+  private OpenClose() {}
+
+  static Row row() {
+    return new Row(
+        "open-close",
+        "Opens and closes of a map under %d writing threads".formatted(WRITERS),
+        List.of("-Xmx256m"),
+        OpenClose::measure);
+  }
+
+  private static void measure(Run run) throws Exception {
+    int times = run.times(1_000, 100);
+    Fixture fixture = run.on(Wire.B);
+    var object = fixture.load("soak_tasks");
+    int fd = fixture.dataMap(object).fd();
+    Tasks tasks = new Tasks(object);
+    AtomicLong lost = new AtomicLong();
+    try (Writers writers = Writers.counting(WRITERS, tasks, lost)) {
+      while (writers.leastRounds() == 0) {
+        Thread.sleep(1);
+      }
+      try (TaskLocalMap first = TaskLocalMap.of(fd)) {
+        Check.equal(0, first.failures(), "failures of the first open map");
+        Check.equal(WRITERS, tasks.values().size(), "entries in the first open map");
+      }
+      int descriptors = descriptors();
+      long before = writers.rounds();
+      long values = 0;
+      int missing = 0;
+      int left = 0;
+      int failures = 0;
+      for (int i = 1; i <= times; i++) {
+        try (TaskLocalMap map = TaskLocalMap.of(fd)) {
+          Map<Integer, Long> seen = tasks.values();
+          long read = Tasks.own(seen);
+          values += read;
+          missing += (int) (WRITERS - read);
+          failures += map.failures();
+        }
+        left += tasks.values().size();
+        run.progress(i, times, "times");
+      }
+      run.any("opens and closes", times);
+      run.any("values written meanwhile", writers.rounds() - before);
+      run.some("values seen while it is open", values);
+      run.equal(0, "values missing or not their own", missing);
+      run.equal(0, "entries left after a close", left);
+      run.equal(0, "failed registrations", failures);
+      run.equal(0, "descriptors leaked", descriptors() - descriptors);
+    }
+    run.equal(0, "values lost in Java", lost.get());
+  }
+
+  private static int descriptors() throws IOException {
+    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
+      return (int) open.count();
+    }
+  }
+}

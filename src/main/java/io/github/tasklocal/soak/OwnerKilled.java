@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.selftest.Bpffs;
+import io.github.tasklocal.selftest.Check;
+import io.github.tasklocal.selftest.Fixture;
+import io.github.tasklocal.selftest.Jvm;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * A process that owns a map, is killed and started again, while this one writes and watches the
+ * pin. The new map may be of another wire, and may find the old pin or not.
+ */
+final class OwnerKilled {
+
+  private static final int WRITERS = 8;
+  private static final int SECONDS = 20;
+  private static final String SEEN = "seen";
+
+  private OwnerKilled() {}
+
+  static Row row() {
+    return new Row(
+        "owner-killed",
+        "The map's owner is killed and started again",
+        List.of("-Xmx256m"),
+        OwnerKilled::measure);
+  }
+
+  private static void measure(Run run) throws Exception {
+    int times = run.times(100, 5);
+    Fixture fixture = run.on(Wire.A);
+    Path pin = fixture.pin("map");
+    var object = fixture.load("soak_tasks");
+    Tasks tasks = new Tasks(object);
+    int process = object.program("process_id").run();
+    Random random = run.random();
+    List<Long> gaps = new ArrayList<>();
+    List<Long> attachments = new ArrayList<>();
+    AtomicLong lost = new AtomicLong();
+    AtomicInteger attached = new AtomicInteger();
+    int removed = 0;
+    try (Writers writers = Writers.counting(WRITERS, tasks, lost);
+        TaskLocalMap map = TaskLocalMap.watch(pin)) {
+      map.addListener(
+          state -> {
+            if (state instanceof TaskLocalMap.Attached) {
+              attached.incrementAndGet();
+            }
+          });
+      Owner owner = new Owner(fixture.bpffs(), pin, process, wire(random));
+      attachments.add(owner.awaitValues());
+      for (int i = 1; i <= times; i++) {
+        Thread.sleep(random.nextInt(100));
+        long killed = System.nanoTime();
+        owner.kill();
+        if (random.nextBoolean()) {
+          Files.delete(pin);
+          removed++;
+        }
+        owner = new Owner(fixture.bpffs(), pin, process, wire(random));
+        attachments.add(owner.awaitValues());
+        gaps.add((System.nanoTime() - killed) / 1_000_000);
+        run.progress(i, times, "restarts");
+      }
+      owner.kill();
+      run.any("values written in Java", writers.rounds());
+    }
+    run.equal(times, "restarts, values seen after each", gaps.size());
+    run.any("of them after the pin was removed", removed);
+    run.equal(times + 1, "attachments told to the listener", attached.get());
+    run.any("longest gap from kill to values", Collections.max(gaps), "ms");
+    run.any("median gap, with a JVM's start", median(gaps), "ms");
+    run.atMost(1_000, "longest time from pin to values", Collections.max(attachments), "ms");
+    run.any("median time from pin to values", median(attachments), "ms");
+    run.equal(0, "values lost in Java", lost.get());
+  }
+
+  private static Wire wire(Random random) {
+    return List.of(Wire.values()).get(random.nextInt(Wire.values().length));
+  }
+
+  private static double median(List<Long> values) {
+    return values.stream().sorted().skip(values.size() / 2).findFirst().orElseThrow().doubleValue();
+  }
+
+  /** The other process, as this one sees it. */
+  private static final class Owner {
+    private final Process process;
+    private final BufferedReader output;
+
+    Owner(Path bpffs, Path pin, int watched, Wire wire) throws IOException {
+      this.process =
+          Jvm.start(
+              Jvm.command(
+                  Jvm.SHORT_LIVED,
+                  OwnerKilled.class,
+                  bpffs.toString(),
+                  pin.toString(),
+                  Integer.toString(watched),
+                  wire.name()));
+      this.output = process.inputReader(StandardCharsets.UTF_8);
+    }
+
+    /** {@return how many milliseconds after its pin was made it saw the values of all writers} */
+    long awaitValues() throws IOException {
+      StringBuilder said = new StringBuilder();
+      for (String line = output.readLine(); line != null; line = output.readLine()) {
+        if (line.startsWith(SEEN)) {
+          return Long.parseLong(line.substring(SEEN.length() + 1));
+        }
+        said.append(line).append('\n');
+      }
+      throw new IllegalStateException("the map's owner ended without values:\n" + said);
+    }
+
+    /** With SIGKILL. */
+    void kill() throws InterruptedException {
+      int status = process.destroyForcibly().waitFor();
+      Check.equal(128 + 9, status, "the status of the killed process");
+    }
+  }
+
+  /**
+   * The other process: pins a map, and waits for the values of all writers in it.
+   *
+   * @param args the bpffs, the pin on it, the process to look at, and the wire
+   */
+  public static void main(String[] args) throws Exception {
+    try (Bpffs bpffs = new Bpffs(Path.of(args[0]));
+        Fixture fixture = new Fixture(Wire.valueOf(args[3]), new Fixture.Settings(1, 0), bpffs)) {
+      var object = fixture.load("soak_tasks");
+      Tasks tasks = new Tasks(object, Integer.parseInt(args[2]));
+      fixture.dataMap(object).pin(Path.of(args[1]));
+      long pinned = System.nanoTime();
+      Map<Integer, Long> seen = tasks.values(SECONDS, values -> Tasks.own(values) == WRITERS);
+      long millis = (System.nanoTime() - pinned) / 1_000_000;
+      Check.that(
+          Tasks.own(seen) == WRITERS, "in " + millis + " ms these values were seen alone: " + seen);
+      System.out.println(SEEN + " " + millis);
+      // It is killed now, or outlives who started it by no more than this.
+      ProcessHandle.current().parent().orElseThrow().onExit().join();
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A row of the table: what is measured together, in a JVM of its own.
+ *
+ * @param name short, without spaces
+ * @param title what happens, in a line
+ * @param options of the JVM
+ * @param environment of the JVM, besides what it inherits
+ * @param body measures
+ */
+record Row(
+    String name, String title, List<String> options, Map<String, String> environment, Body body) {
+
+  Row(String name, String title, List<String> options, Body body) {
+    this(name, title, options, Map.of(), body);
+  }
+
+  /** What a row does. */
+  @FunctionalInterface
+  interface Body {
+    /**
+     * Measures, and throws what keeps it from that.
+     *
+     * @param run takes the figures
+     */
+    void measure(Run run) throws Exception;
+  }
+}

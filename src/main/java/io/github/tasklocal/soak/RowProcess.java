@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import io.github.tasklocal.selftest.Bpffs;
+import io.github.tasklocal.selftest.Jvm;
+import java.io.BufferedReader;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/** The JVM of a row, from both ends. */
+final class RowProcess {
+
+  private static final int LIMIT_MINUTES = 10;
+
+  private RowProcess() {}
+
+  /**
+   * How a row ended.
+   *
+   * @param row which
+   * @param figures what it has measured
+   * @param problem why it did not come to its end; empty if it did
+   * @param output what else it said
+   * @param nanos how long it took
+   */
+  record Result(Row row, List<Figure> figures, String problem, String output, long nanos) {
+
+    /** {@return whether it measured something, to its end, and all is as it has to be} */
+    boolean passed() {
+      return problem.isEmpty() && !figures.isEmpty() && figures.stream().allMatch(Figure::passed);
+    }
+  }
+
+  /** Runs a row and hears what it has to say. */
+  static Result run(Row row, Run.Settings settings, Bpffs bpffs, Consumer<String> progress)
+      throws IOException, InterruptedException {
+    long start = System.nanoTime();
+    ProcessBuilder builder =
+        new ProcessBuilder(
+                Jvm.command(
+                    row.options(),
+                    RowProcess.class,
+                    row.name(),
+                    bpffs.folder().toString(),
+                    Boolean.toString(settings.quick()),
+                    Long.toString(settings.seed())))
+            .redirectErrorStream(true)
+            .directory(new File(System.getProperty("java.io.tmpdir")));
+    builder.environment().putAll(row.environment());
+    Process process = builder.start();
+    process.getOutputStream().close();
+    Thread killer = Thread.ofPlatform().daemon().start(() -> endInTime(process));
+    List<Figure> figures = new ArrayList<>();
+    List<String> rest = new ArrayList<>();
+    try (BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
+      for (String line = output.readLine(); line != null; line = output.readLine()) {
+        if (line.startsWith(Run.PROGRESS)) {
+          progress.accept(line.substring(Run.PROGRESS.length()));
+        } else if (line.startsWith(Run.FIGURE)) {
+          figures.add(Figure.parse(line.substring(Run.FIGURE.length())));
+        } else {
+          rest.add(line);
+        }
+      }
+    }
+    int status = process.waitFor();
+    killer.interrupt();
+    long nanos = System.nanoTime() - start;
+    String problem =
+        status == 0
+            ? ""
+            : nanos > TimeUnit.MINUTES.toNanos(LIMIT_MINUTES)
+                ? "not done after " + LIMIT_MINUTES + " minutes"
+                : "its JVM ended with status " + status;
+    return new Result(row, figures, problem, String.join("\n", rest), nanos);
+  }
+
+  private static void endInTime(Process process) {
+    try {
+      if (!process.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES)) {
+        process.descendants().forEach(ProcessHandle::destroyForcibly);
+        process.destroyForcibly();
+      }
+    } catch (InterruptedException e) {
+      // It ended by itself.
+    }
+  }
+
+  /**
+   * Measures; what a row throws ends the JVM with status 1.
+   *
+   * @param args as {@link #run} passes them
+   */
+  public static void main(String[] args) throws Exception {
+    Row row =
+        Soak.ROWS.stream().filter(each -> each.name().equals(args[0])).findFirst().orElseThrow();
+    var settings = new Run.Settings(Boolean.parseBoolean(args[2]), Long.parseLong(args[3]));
+    try (Bpffs bpffs = new Bpffs(Path.of(args[1]));
+        Run run = new Run(settings, bpffs)) {
+      row.body().measure(run);
+    }
+    System.exit(0);
+  }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import io.github.tasklocal.selftest.Arguments;
+import io.github.tasklocal.selftest.Bpffs;
+import io.github.tasklocal.selftest.Machine;
+import io.github.tasklocal.selftest.Need;
+import io.github.tasklocal.selftest.Progress;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The command. */
+@Command(
+    name = "soak",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Measures on this machine's kernel that nothing leaks and nothing is lost while threads, maps"
+          + " and processes come and go.",
+      ""
+    },
+    footer = {
+      "",
+      "Needs root, kernel 6.13 or newer and its BTF.",
+      "Exit status: 0 if nothing failed, 1 if something did, 2 for a bad option."
+    })
+final class Soak implements Callable<Integer> {
+
+  static final List<Row> ROWS =
+      List.of(
+          ShortThreads.row(),
+          ManyThreads.row(),
+          OpenClose.row(),
+          OwnerKilled.row(),
+          AllWires.row(),
+          KeyMakers.row(),
+          Limits.row());
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--quick", description = "Take less than two minutes, by smaller numbers.")
+  private boolean quick;
+
+  @Option(names = "--list", description = "Print the names of the rows and run none.")
+  private boolean list;
+
+  @Option(
+      names = "--filter",
+      paramLabel = "GLOB",
+      description = "Run the rows whose name matches; * and ? as in a shell.")
+  private @Nullable String filter;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "What random numbers begin with; the output names the one it used.")
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also write the table into a file, as JSON.")
+  private @Nullable Path json;
+
+  private Soak() {}
+
+  /**
+   * Runs the command and exits.
+   *
+   * @param args the options
+   */
+  public static void main(String[] args) {
+    System.exit(
+        new CommandLine(new Soak()).setParameterExceptionHandler(Arguments::refuse).execute(args));
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    List<Row> rows =
+        ROWS.stream().filter(row -> Arguments.glob(filter).matcher(row.name()).matches()).toList();
+    if (rows.isEmpty()) {
+      throw bad("no row is called " + filter + ": see --list, and use * for any text");
+    }
+    if (list) {
+      rows.forEach(row -> System.out.printf("%-14s %s%n", row.name(), row.title()));
+      return 0;
+    }
+    if (json != null && !Arguments.canBeWritten(json)) {
+      throw bad("--json: " + json + " cannot be written");
+    }
+    Map<Need, String> unmet = Need.unmet();
+    unmet.keySet().retainAll(Need.KERNEL);
+    if (!unmet.isEmpty()) {
+      System.err.println("nothing can be measured here: " + String.join("; ", unmet.values()));
+      return 1;
+    }
+    return run(rows) ? 0 : 1;
+  }
+
+  private ParameterException bad(String message) {
+    if (spec == null) {
+      throw new IllegalStateException(message);
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  private boolean run(List<Row> rows) throws IOException, InterruptedException {
+    var settings = new Run.Settings(quick, seed == null ? new Random().nextInt() : seed);
+    Map<String, String> machine = Machine.description();
+    Table table = new Table(System.out, new Progress(System.err), rows.size());
+    table.start(machine, settings);
+    try (Bpffs bpffs = new Bpffs()) {
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> cleanUp(bpffs)));
+      for (Row row : rows) {
+        table.progress(row, "starting");
+        table.end(RowProcess.run(row, settings, bpffs, progress -> table.progress(row, progress)));
+      }
+    }
+    if (json != null) {
+      table.write(json, machine, settings);
+    }
+    return table.finish();
+  }
+
+  /** Also when the process is told to end: no JVM and no mount outlives it. */
+  private static void cleanUp(Bpffs bpffs) {
+    ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
+    try {
+      bpffs.close();
+    } catch (IOException e) {
+      System.err.println("cannot clean up: " + e);
+    }
+  }
+}
