@@ -189,6 +189,8 @@ public final class TaskStorage {
       } finally {
         Libc.close(pidfd);
       }
+    } catch (OutOfMemoryError e) {
+      return Errno.ENOMEM; // of the few bytes that the call takes: it can be tried again
     }
   }
 }
