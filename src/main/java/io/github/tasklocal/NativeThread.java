@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A tid that the kernel has given to another thread since is never mistaken: the thread is told
  * by its tid and by the time at which it was started, which the kernel counts in ticks of 10 ms.
+ * The kernel gives a tid again only after all the others.
  *
  * <p>Threads come and go, also those of the collector and of the compiler, which the JVM starts as
  * it needs them: who wants to reach new ones lists again from time to time. A list costs some ten
@@ -43,7 +44,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class NativeThread {
 
-  /** What a thread does, as far as its name tells. */
+  /**
+   * What a thread does, as far as its name tells. A Java thread that has used no key and has a name
+   * of the virtual machine's own, such as {@code GC Thread#0}, is taken for that.
+   */
   public enum Kind {
     /**
      * A platform thread of Java: one that has used a key, or has the name of a platform thread that
@@ -55,14 +59,16 @@ public final class NativeThread {
      * ZWorkerYoung#0}, {@code Shenandoah GC T} and the like.
      */
     GC(
-        "GC Thread.*|G1 .*|Z(Worker|Driver|Director|Stat|Uncommitter|Unmapper).*|Shenandoah.*"
-            + "|XWorker.*|StringDedup.*"),
+        "GC Thread#.*|G1 (Main Marker|Conc#.*|Refine#.*|Service|Young RemSet.*)"
+            + "|Z(Worker|Driver|Director|Stat|Uncommitter|Unmapper)(Young|Old|Minor|Major)?(#.*)?"
+            + "|Shenandoah (GC|Cont|Unco|Regul).*|StringDedup.*"),
     /** A compiler of HotSpot or Graal: {@code C1 CompilerThre}, {@code C2 CompilerThre}. */
-    JIT("C[12] .*|.*JVMCI.*|Sweeper thread"),
+    JIT("C[12] CompilerThre.*|JVMCI( |-native )Co.*"),
     /** Another of the virtual machine's own: {@code VM Thread}, {@code VM Periodic Tas}. */
     VM(
-        "VM (Thread|Periodic|Op).*|Service Thread|Monitor Deflati.*|Notification T.*"
-            + "|Signal Dispatch.*|Safepoint Clean.*|Attach Listener|RuntimeWorker.*|JFR (Sampler|Thread Sam).*|.*Watcher Thread"),
+        "VM Thread|VM Periodic Tas.*|Service Thread|Monitor Deflati.*|Notification Th.*"
+            + "|Signal Dispatch.*|Attach Listener|Safepoint Clean.*|RuntimeWorker#.*"
+            + "|JFR (Sampler|Thread Sam).*"),
     /** Any other: of native libraries, or the process's first thread, which waits for the JVM. */
     OTHER("");
 
@@ -92,6 +98,7 @@ public final class NativeThread {
    *
    * @throws NotSupportedException if this is no Linux, or procfs is missing or another pid
    *     namespace's
+   * @throws KernelException if procfs cannot be read, since no file descriptor is left for instance
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static List<NativeThread> list() {
@@ -175,7 +182,11 @@ public final class NativeThread {
     return Optional.ofNullable(thread);
   }
 
-  /** {@return whether the thread has not ended} */
+  /**
+   * {@return whether the thread has not ended}
+   *
+   * @throws KernelException if that cannot be told, since no file descriptor is left for instance
+   */
   public boolean isAlive() {
     return task.isAlive();
   }

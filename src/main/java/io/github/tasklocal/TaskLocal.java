@@ -252,6 +252,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -262,6 +263,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public boolean get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -281,6 +283,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, boolean value) {
       ThreadPage page = thread.borrow();
@@ -376,6 +379,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -386,6 +390,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public byte get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -405,6 +410,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, byte value) {
       ThreadPage page = thread.borrow();
@@ -500,6 +506,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -510,6 +517,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public short get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -529,6 +537,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, short value) {
       ThreadPage page = thread.borrow();
@@ -624,6 +633,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -634,6 +644,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public char get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -653,6 +664,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, char value) {
       ThreadPage page = thread.borrow();
@@ -748,6 +760,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -758,6 +771,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public int get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -777,6 +791,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, int value) {
       ThreadPage page = thread.borrow();
@@ -872,6 +887,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -882,6 +898,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public long get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -901,6 +918,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, long value) {
       ThreadPage page = thread.borrow();
@@ -996,6 +1014,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -1006,6 +1025,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public float get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -1025,6 +1045,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, float value) {
       ThreadPage page = thread.borrow();
@@ -1120,6 +1141,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       return new Bound(thread.page(), offset);
@@ -1130,6 +1152,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public double get(NativeThread thread) {
       ThreadPage page = thread.borrowIfAny();
@@ -1149,6 +1172,7 @@ public sealed interface TaskLocal
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @param value the new value
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public void set(NativeThread thread, double value) {
       ThreadPage page = thread.borrow();
@@ -1245,6 +1269,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public MemorySegment segment(NativeThread thread) {
       return thread.page().sharedSlice(key.offset(), key.size());
@@ -1256,6 +1281,7 @@ public sealed interface TaskLocal
      *
      * @param thread the thread; gets a page, and is registered with the open maps, if it has none
      * @throws NotFoundException if the thread has ended
+     * @throws KernelException if it cannot be told whether it has
      */
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();

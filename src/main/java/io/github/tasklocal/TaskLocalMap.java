@@ -3,11 +3,10 @@ package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.memory.Log;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.memory.Watch;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -65,8 +64,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TaskLocalMap implements AutoCloseable {
 
-  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
-
   /** What is known of a map. */
   public sealed interface State permits Waiting, Attached, Closed {}
 
@@ -94,7 +91,7 @@ public final class TaskLocalMap implements AutoCloseable {
   public enum ForeignEntries {
     /** Leave it; the thread's values are not shared through this map, and that is reported. */
     LEAVE,
-    /** Replace it; whoever made it is not told. */
+    /** Replace it; whoever made it is not told, unless it looks, as this library does. */
     TAKE_OVER
   }
 
@@ -256,7 +253,9 @@ public final class TaskLocalMap implements AutoCloseable {
       map.close();
       throw e;
     }
-    return new TaskLocalMap(ThreadPages.open(map, wire, false));
+    OpenMap open = ThreadPages.open(map, wire, false);
+    open.log();
+    return new TaskLocalMap(open);
   }
 
   /** {@return the map that is open, or the last one if this is closed; null while waiting} */
@@ -313,8 +312,9 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * {@return how many registrations have failed, and how many entries were found changed, since the
-   * map was opened} One that fails again when it is tried again is not counted again.
+   * {@return how many registrations and removals of entries have failed, and how many entries were
+   * found changed, since the map was opened} A registration that fails again when it is tried again
+   * is not counted again.
    */
   public int failures() {
     OpenMap map = attached();
@@ -345,11 +345,12 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Calls a listener with the present state, and again after each change: a map was attached, lost,
-   * cannot be opened, or this was closed. Threads that come and go are no change. Calls come one at
-   * a time from the thread that sees the change, which is most often the library's own: be short.
-   * Each is told the state of its own moment, so that one that comes late may miss states that have
-   * passed; nothing comes after {@link Closed}. What a listener throws is logged and does no harm.
+   * Calls a listener with the present state, at once unless other calls are under way, and again
+   * after each change: a map was attached, lost, cannot be opened, or this was closed. Threads that
+   * come and go are no change. Calls come one at a time from the thread that sees the change, which
+   * is most often the library's own: be short. Each is told the state of its own moment, so that
+   * one that comes late may miss states that have passed; nothing comes after {@link Closed}. What
+   * a listener throws is logged and does no harm.
    *
    * @param listener what to call
    */
@@ -379,8 +380,12 @@ public final class TaskLocalMap implements AutoCloseable {
     }
     do {
       Runnable next = calls.poll();
-      if (next != null) {
-        next.run();
+      try {
+        if (next != null) {
+          next.run();
+        }
+      } catch (RuntimeException | Error e) {
+        boolean ignored = Log.warn("The state of " + this + " could not be told.", e);
       }
     } while (pendingCalls.decrementAndGet() > 0);
   }
@@ -396,24 +401,27 @@ public final class TaskLocalMap implements AutoCloseable {
   private static void call(Consumer<? super State> listener, State state) {
     try {
       listener.accept(state);
-    } catch (RuntimeException e) {
-      LOGGER.log(Level.WARNING, "A listener failed at " + state + ".", e);
+    } catch (RuntimeException | Error e) {
+      boolean ignored = Log.warn("A listener failed at " + state + ".", e);
     }
   }
 
   /**
    * Says what to do with entries of this process's threads that this library did not make: those
    * that are there, and those that are met from now on. A watch keeps to it with each map that it
-   * attaches. Said for the map in this process, whichever object says it.
+   * attaches. Said for the map in this process, whichever object says it. Two copies of this
+   * library that both take over take from each other again and again.
    *
    * @param choice {@link ForeignEntries#LEAVE} unless told
    */
   public void foreignEntries(ForeignEntries choice) {
+    Objects.requireNonNull(choice, "choice is null: say LEAVE or TAKE_OVER");
     boolean takeOver = choice == ForeignEntries.TAKE_OVER;
     if (watch != null) {
       watch.takeOver(takeOver);
     } else if (fixed != null) {
       ThreadPages.takeOver(fixed, takeOver);
+      fixed.log();
     }
   }
 
@@ -428,6 +436,7 @@ public final class TaskLocalMap implements AutoCloseable {
         watch.close();
       } else if (fixed != null) {
         ThreadPages.close(fixed);
+        fixed.log();
       }
       changed();
     }
@@ -435,6 +444,10 @@ public final class TaskLocalMap implements AutoCloseable {
 
   @Override
   public String toString() {
-    return "TaskLocalMap[" + (watch == null ? fixed : watch) + ", " + state() + "]";
+    OpenMap map = attached();
+    return "TaskLocalMap["
+        + (watch == null ? "" : watch + ", ")
+        + (map == null ? "waiting" : "wire " + map.wire() + ", " + map)
+        + "]";
   }
 }

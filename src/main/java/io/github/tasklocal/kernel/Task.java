@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
+import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotSupportedException;
 import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -51,6 +53,7 @@ public final class Task {
    * it was started, in the kernel's ticks of 10 ms.
    *
    * @throws NotSupportedException if procfs is missing or another pid namespace's
+   * @throws KernelException if it cannot be read
    */
   public static List<Task> all() {
     List<Task> tasks = new ArrayList<>();
@@ -71,8 +74,10 @@ public final class Task {
           tasks.add(task);
         }
       }
+    } catch (NoSuchFileException e) {
+      throw noProcfs("there is none");
     } catch (IOException e) {
-      throw noProcfs("it cannot be read: " + e);
+      throw unreadable(ALL, e);
     }
     return tasks;
   }
@@ -97,14 +102,30 @@ public final class Task {
         "run on Linux, with procfs mounted: mount -t proc proc /proc");
   }
 
-  /** {@return the thread that has a tid now, or null if none of this process has} */
+  private static KernelException unreadable(Path path, IOException e) {
+    return new KernelException(
+        "read",
+        path.toString(),
+        null,
+        String.valueOf(e.getMessage()),
+        "raise the limit of open files (ulimit -n) if none is left");
+  }
+
+  /**
+   * {@return the thread that has a tid now, or null if none of this process has}
+   *
+   * @throws KernelException if that cannot be told
+   */
   private static @Nullable Task read(int tid) {
     String stat;
     try {
       // The name may hold any byte.
       stat = Files.readString(ALL.resolve(tid + "/stat"), StandardCharsets.ISO_8859_1);
     } catch (IOException e) {
-      return null; // it has ended
+      if (Files.notExists(ALL.resolve(String.valueOf(tid)))) {
+        return null;
+      }
+      throw unreadable(ALL.resolve(String.valueOf(tid)), e); // no descriptor is left, for instance
     }
     int end = stat.lastIndexOf(')');
     String[] fields = stat.substring(end + 2).split(" ", -1);
@@ -132,12 +153,20 @@ public final class Task {
     return t != null && t.isAlive() ? t : null;
   }
 
-  /** {@return whether it has not ended, and so whether its tid is its own} */
+  /**
+   * {@return whether it has not ended, and so whether its tid is its own}
+   *
+   * @throws KernelException if that cannot be told, of a thread from {@link #all}
+   */
   public boolean isAlive() {
     return thread == null ? isNow(tid) : liveThread() != null;
   }
 
-  /** {@return whether a thread from {@link #all} is the one that has this tid now} */
+  /**
+   * {@return whether a thread from {@link #all} is the one that has this tid now}
+   *
+   * @throws KernelException if that cannot be told
+   */
   public boolean isNow(int other) {
     if (other != tid) {
       return false;

@@ -125,6 +125,7 @@ public final class TaskStorage {
    *
    * @param map descriptor of the map
    * @param value as for {@link #put}, with addresses at which no page begins
+   * @throws KernelException if it cannot be tried
    */
   public static boolean holdsUserPointers(KernelMap map, MemorySegment value) {
     int tid = Libc.gettid();
@@ -133,11 +134,16 @@ public final class TaskStorage {
             tid,
             () -> true,
             key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
-    if (error == 0) {
-      remove(map, Task.of(tid, Thread.currentThread()));
-    }
-    // EINVAL: the kernel knows no pidfd of a thread, and is still older.
-    return error != 0 && error != Errno.EEXIST && error != Errno.EINVAL;
+    return switch (error) {
+      case Errno.EOPNOTSUPP -> true;
+      case 0 -> {
+        remove(map, Task.of(tid, Thread.currentThread()));
+        yield false;
+      }
+      // EINVAL: the kernel knows no pidfd of a thread, and is still older.
+      case Errno.EEXIST, Errno.EINVAL -> false;
+      default -> throw Errno.failure("open", map.toString(), error);
+    };
   }
 
   /**

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
@@ -14,8 +12,6 @@ import org.jspecify.annotations.Nullable;
  * forgets ended threads. It runs as long as a map is open or watched.
  */
 final class Keeper {
-
-  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
 
   /** How often watched pins are looked at: a stat(2) each. */
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -53,20 +49,32 @@ final class Keeper {
 
   /** Starts the thread if there is none, and wakes it if there is. */
   static void start() {
+    OutOfMemoryError failure = null;
     synchronized (LOCK) {
-      if (thread == null) {
-        Thread keeper =
-            Thread.ofPlatform()
-                .daemon()
-                .name("tasklocal-keeper")
-                .inheritInheritableThreadLocals(false)
-                .unstarted(Keeper::run);
-        keeper.setContextClassLoader(null); // it may outlive the application that opened a map
+      if (thread != null) {
+        LockSupport.unpark(thread);
+        return;
+      }
+      Thread keeper =
+          Thread.ofPlatform()
+              .daemon()
+              .name("tasklocal-keeper")
+              .inheritInheritableThreadLocals(false)
+              .unstarted(Keeper::run);
+      keeper.setContextClassLoader(null); // it may outlive the application that opened a map
+      try {
         keeper.start();
         thread = keeper;
-      } else {
-        LockSupport.unpark(thread);
+      } catch (OutOfMemoryError e) {
+        failure = e;
       }
+    }
+    if (failure != null) {
+      boolean ignored =
+          Log.warn(
+              "No thread can be started to follow pins and to try registrations again; the next"
+                  + " map that is opened tries that again. Raise the limit of threads (ulimit -u).",
+              failure);
     }
   }
 
@@ -82,9 +90,8 @@ final class Keeper {
         }
       } catch (RuntimeException | Error e) {
         if (!failed) {
-          LOGGER.log(Level.ERROR, "Pins and threads could not be looked after; trying again.", e);
+          failed = Log.warn("Pins and threads could not be looked after; trying again.", e);
         }
-        failed = true;
       }
       LockSupport.parkNanos(WATCHES.isEmpty() ? TEND_NANOS : LOOK_NANOS);
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.EntryExistsException;
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
@@ -14,14 +13,11 @@ import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
@@ -29,8 +25,6 @@ import org.jspecify.annotations.Nullable;
 
 /** A map in which this process's threads have entries. All but the state is under the one lock. */
 public final class OpenMap {
-
-  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
 
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
@@ -52,6 +46,9 @@ public final class OpenMap {
 
   /** Threads that should have an entry and have none, in the order in which they failed. */
   private final Map<Slot, KernelException> unregistered = new LinkedHashMap<>();
+
+  /** Threads that have ended in Java alone, and whose entries could not be taken out; by tid. */
+  private final Map<Integer, Slot> stale = new HashMap<>();
 
   /** What {@link #audit} has still to look at in this round. */
   private final ArrayDeque<Slot> unaudited = new ArrayDeque<>();
@@ -179,18 +176,26 @@ public final class OpenMap {
   }
 
   void register(Slot slot) {
-    takeOutEarlier(slot);
+    KernelException e = tryToRegister(slot);
+    if (e != null) {
+      failed(e);
+    }
+  }
+
+  private @Nullable KernelException tryToRegister(Slot slot) {
     try {
+      if (!slot.task.isAlive()) {
+        return null;
+      }
+      takeOutEarlier(slot);
       if (put(slot)) {
         registered.put(slot.task.tid(), slot);
+        stale.remove(slot.task.tid());
       }
-      unregistered.remove(slot);
+      return null;
     } catch (KernelException e) {
-      if (unregistered.put(slot, e) == null) {
-        failed(e);
-      } else {
-        lastFailure = e;
-      }
+      unregistered.put(slot, e);
+      return e;
     }
   }
 
@@ -206,16 +211,7 @@ public final class OpenMap {
     }
     slot.shared = true;
     MapValue.write(value, wire, slot.page.address(), metadata, STAMP);
-    try {
-      return TaskStorage.put(map, task, value, takesOver);
-    } catch (EntryExistsException e) {
-      if (wire == Wire.B || !TaskStorage.get(map, task, value) || !isOurs()) {
-        throw e;
-      }
-      // It could not be taken out when its thread ended in Java, and the task lives on.
-      MapValue.write(value, wire, slot.page.address(), metadata, STAMP);
-      return TaskStorage.put(map, task, value, true);
-    }
+    return TaskStorage.put(map, task, value, takesOver || stale.containsKey(task.tid()));
   }
 
   private boolean isOurs() {
@@ -236,28 +232,39 @@ public final class OpenMap {
    */
   void forget(Slot slot) {
     unregistered.remove(slot);
-    if (registered.remove(slot.task.tid(), slot)) {
-      takeOut(slot);
+    if (registered.remove(slot.task.tid(), slot) && !takeOut(slot)) {
+      stale.put(slot.task.tid(), slot);
     }
   }
 
-  private void takeOut(Slot slot) {
+  private boolean takeOut(Slot slot) {
     try {
       if (wire == Wire.B || (TaskStorage.get(map, slot.task, value) && isOurs())) {
         TaskStorage.remove(map, slot.task);
       }
+      return true;
     } catch (KernelException e) {
       failed(e);
+      return false;
     }
   }
 
-  /** Tries again what failed, if its thread still lives. */
-  void retry() {
-    for (Slot slot : List.copyOf(unregistered.keySet())) {
-      if (slot.task.isAlive()) {
-        register(slot);
-      } else {
-        unregistered.remove(slot);
+  /**
+   * Tries again what failed, the longest ago first.
+   *
+   * @param most how many to try
+   */
+  void retry(int most) {
+    for (Slot slot : unregistered.keySet().stream().limit(most).toList()) {
+      unregistered.remove(slot);
+      KernelException e = tryToRegister(slot);
+      if (e != null) {
+        lastFailure = e;
+      }
+    }
+    for (Slot slot : stale.values().stream().limit(most).toList()) {
+      if (takeOut(slot)) {
+        stale.remove(slot.task.tid());
       }
     }
   }
@@ -307,7 +314,7 @@ public final class OpenMap {
   void takeOver(boolean takeOver) {
     takesOver = takeOver;
     if (takeOver) {
-      retry();
+      retry(Integer.MAX_VALUE);
     }
   }
 
@@ -323,14 +330,15 @@ public final class OpenMap {
   /**
    * Logs the first failure, once. Not to be called under the lock: a log's handler is anybody's.
    */
-  void log() {
+  public void log() {
     KernelException e = unlogged.getAndSet(null);
-    if (e != null) {
-      LOGGER.log(
-          Level.WARNING,
-          e.getMessage()
-              + ". The thread goes on with plain memory, and registration is tried again; further"
-              + " failures of this map are counted, not logged.");
+    if (e != null
+        && !Log.warn(
+            e.getMessage()
+                + ". The thread goes on with plain memory, and registration is tried again;"
+                + " further failures of this map are counted, not logged.",
+            null)) {
+      unlogged.compareAndSet(null, e); // until the log works
     }
   }
 
@@ -338,6 +346,7 @@ public final class OpenMap {
     registered.values().forEach(this::takeOut);
     registered.clear();
     unregistered.clear();
+    stale.clear();
     unaudited.clear();
     arena.close();
     map.close();

@@ -14,8 +14,11 @@ final class Slot {
 
   final MemorySegment page;
 
-  /** Changes once at most: when a native thread turns out to be one of Java's, too. */
+  /** The thread; of one that attaches to the JVM, its Java side as long as that lives. */
   Task task;
+
+  /** The same thread as the kernel knows it, if it had this page before it attached. */
+  @Nullable Task nativeTask;
 
   /** Of the thread in Java, or 0. */
   long threadId;
@@ -37,6 +40,11 @@ final class Slot {
   Slot(MemorySegment page, Task task) {
     this.page = page;
     this.task = task;
+  }
+
+  /** Makes the next hold another one: the last may have a segment that is one thread's alone. */
+  void renewHold() {
+    hold = new WeakReference<>(null);
   }
 
   /** {@return a hold on the page, the same as before if that is still reachable} */

@@ -62,6 +62,11 @@ public final class ThreadPages {
 
   private static final ReferenceQueue<ThreadPage> UNREACHABLE = new ReferenceQueue<>();
 
+  /**
+   * How many threads of which Java does not know are looked at each time: a read of a file each.
+   */
+  private static final int NATIVES = 64;
+
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private static int lookAt;
 
@@ -112,16 +117,10 @@ public final class ThreadPages {
       // and its registrations are still there.
       Slot slot = BY_THREAD.get(thread.threadId());
       if (slot == null) {
-        Slot known = BY_TID.get(tid);
-        if (known != null && known.keep != null && known.task.isNow(tid)) {
-          slot = known; // somebody set a value for it before it did so itself
-          slot.task = Task.of(tid, thread);
-          slot.keep = null;
-        } else {
-          slot = register(Task.of(tid, thread));
-        }
-        slot.threadId = thread.threadId();
-        BY_THREAD.put(slot.threadId, slot);
+        slot = attached(tid, thread);
+      }
+      if (slot == null) {
+        slot = register(Task.of(tid, thread), thread);
       }
       page = slot.hold();
     }
@@ -142,8 +141,7 @@ public final class ThreadPages {
       Slot slot = find(task);
       if (slot == null) {
         requireAlive(task);
-        slot = register(task);
-        slot.keep = slot.hold();
+        slot = register(task, null);
       }
       page = slot.hold();
       slot.escapedHolds++;
@@ -189,6 +187,36 @@ public final class ThreadPages {
     }
   }
 
+  /** {@return what somebody else has set for a thread that Java did not know, or null} */
+  private static @Nullable Slot attached(int tid, Thread thread) {
+    Slot slot;
+    try {
+      slot = latest(tid);
+      if (slot == null || slot.keep == null || !slot.task.isNow(tid)) {
+        return null;
+      }
+    } catch (KernelException e) {
+      return null; // it cannot be told: a page of its own is never wrong
+    }
+    slot.nativeTask = slot.task;
+    slot.task = Task.of(tid, thread);
+    slot.keep = null;
+    slot.renewHold();
+    slot.threadId = thread.threadId();
+    BY_THREAD.put(slot.threadId, slot);
+    return slot;
+  }
+
+  /** The Java side of such a thread has ended, and its task lives on with what was set for it. */
+  private static void detach(Slot slot, Task task) {
+    BY_THREAD.remove(slot.threadId, slot);
+    slot.threadId = 0;
+    slot.task = task;
+    slot.nativeTask = null;
+    slot.renewHold();
+    slot.keep = slot.hold();
+  }
+
   /** From now on, the end of the page's thread alone does not say that nobody uses the page. */
   static void escape(ThreadPage page) {
     synchronized (LOCK) {
@@ -196,6 +224,7 @@ public final class ThreadPages {
         page.escaped = true;
         page.slot.escapedHolds++;
         ENDINGS.add(new Ending(page, page.slot));
+        takeBackUnreachable();
       }
     }
   }
@@ -213,18 +242,25 @@ public final class ThreadPages {
   }
 
   private static @Nullable Slot find(Task task) {
-    Slot slot = BY_TID.get(task.tid());
-    if (slot == null) {
+    Slot slot = latest(task.tid());
+    if (slot == null || !task.isAlive()) {
       return null;
     }
-    if (slot.keep != null) {
-      return slot.task.same(task) && task.isAlive() ? slot : null;
-    }
-    // The tid is the thread's as long as that lives: look at the thread last.
-    return task.isAlive() && slot.task.isAlive() ? slot : null;
+    // A tid is a Java thread's as long as that lives: look at it last.
+    boolean same = slot.keep == null ? slot.task.isAlive() : slot.task.same(task);
+    return same ? slot : null;
   }
 
-  private static Slot register(Task task) {
+  /** {@return the slot of a kernel task, or of one that had its tid before} */
+  private static @Nullable Slot latest(int tid) {
+    Slot slot = BY_TID.get(tid);
+    if (slot != null && slot.keep == null && !slot.task.isAlive()) {
+      ended(slot); // in Java; nobody has looked since
+    }
+    return BY_TID.get(tid);
+  }
+
+  private static Slot register(Task task, @Nullable Thread thread) {
     if (!PAGES.haveFree() && SLOTS.size() >= lookAt) {
       takeBackUnreachable();
       takeBackEnded();
@@ -234,6 +270,12 @@ public final class ThreadPages {
     DataPage.prepare(slot.page);
     SLOTS.add(slot);
     BY_TID.put(task.tid(), slot);
+    if (thread == null) {
+      slot.keep = slot.hold();
+    } else {
+      slot.threadId = thread.threadId();
+      BY_THREAD.put(slot.threadId, slot);
+    }
     for (OpenMap map : MAPS) {
       map.register(slot);
     }
@@ -250,16 +292,41 @@ public final class ThreadPages {
     }
   }
 
-  /** Takes the entries of ended threads out, and takes their pages back if nothing holds them. */
+  /**
+   * Takes the entries of ended threads out, and takes their pages back if nothing holds them. Of
+   * the threads that Java does not know it looks at some, and at all in turn.
+   */
   private static void takeBackEnded() {
+    int natives = 0;
     for (Slot slot : List.copyOf(SLOTS)) {
-      if (!slot.task.isAlive()) {
-        slot.ended = true;
-        slot.keep = null;
-        forget(slot);
-        takeBackIfUnused(slot);
+      if (slot.keep != null) {
+        if (natives == NATIVES) {
+          continue;
+        }
+        natives++;
+        SLOTS.remove(slot);
+        SLOTS.add(slot);
+      }
+      try {
+        if (!slot.task.isAlive()) {
+          ended(slot);
+        }
+      } catch (KernelException e) {
+        // It cannot be told, since no descriptor is left, for instance: the next look may.
       }
     }
+  }
+
+  private static void ended(Slot slot) {
+    Task task = slot.nativeTask;
+    if (task != null && task.isAlive()) {
+      detach(slot, task);
+      return;
+    }
+    slot.ended = true;
+    slot.keep = null;
+    forget(slot);
+    takeBackIfUnused(slot);
   }
 
   private static void forget(Slot slot) {
@@ -284,7 +351,8 @@ public final class ThreadPages {
   }
 
   /**
-   * Opens a map for all threads: those that have a page, and those to come.
+   * Opens a map for all threads: those that have a page, and those to come. Its caller then calls
+   * {@link OpenMap#log}, under no lock; so do those of {@link #close} and {@link #takeOver}.
    *
    * @param map ours from here on, also if this fails
    * @param wire how the map's values look
@@ -300,6 +368,9 @@ public final class ThreadPages {
         if (each.id() == map.id()) {
           map.close();
           each.users++;
+          if (takeOver) {
+            each.takeOver(true);
+          }
           return each;
         }
       }
@@ -315,7 +386,6 @@ public final class ThreadPages {
       SLOTS.forEach(open::register);
       MAPS.add(open);
     }
-    open.log();
     Keeper.start();
     return open;
   }
@@ -329,7 +399,6 @@ public final class ThreadPages {
       }
     }
     Keeper.wake();
-    map.log();
   }
 
   /** Says whether to replace entries of a map that somebody else made; now, and from now on. */
@@ -337,7 +406,6 @@ public final class ThreadPages {
     synchronized (LOCK) {
       map.takeOver(takeOver);
     }
-    map.log();
   }
 
   /** {@return how many live threads have an entry in a map} */
@@ -372,7 +440,7 @@ public final class ThreadPages {
    * Forgets the threads that have ended, tries again what failed, and looks after some entries of
    * each map.
    *
-   * @param entries how many of a map's
+   * @param entries how many of a map's at most
    */
   static void tend(int entries) {
     synchronized (LOCK) {
@@ -380,7 +448,7 @@ public final class ThreadPages {
       takeBackEnded();
       for (OpenMap map : MAPS) {
         map.audit(entries);
-        map.retry();
+        map.retry(entries);
       }
     }
     MAPS.forEach(OpenMap::log);

@@ -3,11 +3,11 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import java.io.IOException;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -17,11 +17,6 @@ import org.jspecify.annotations.Nullable;
 
 /** The map behind a pin, whichever that is from time to time. */
 public final class Watch {
-
-  private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
-
-  /** Stands for a file of which nothing can be told. */
-  private static final Object UNKNOWN = new Object();
 
   private final Path pin;
   private final @Nullable Wire wire;
@@ -59,10 +54,19 @@ public final class Watch {
 
   /** Looks at the pin, and opens and closes maps as it says. */
   void look() {
-    if (lookAlone()) {
-      KernelException now = problem;
-      if (now != null) {
-        LOGGER.log(Level.WARNING, now.getMessage() + ". Waiting for a map that can be opened.");
+    OpenMap before = map;
+    boolean isChanged = lookAlone();
+    OpenMap now = map;
+    KernelException wrong = problem;
+    for (OpenMap each : new @Nullable OpenMap[] {before, now}) {
+      if (each != null) {
+        each.log();
+      }
+    }
+    if (isChanged) {
+      if (wrong != null) {
+        boolean ignored =
+            Log.warn(wrong.getMessage() + ". Waiting for a map that can be opened.", null);
       }
       changed.run();
     }
@@ -75,8 +79,8 @@ public final class Watch {
     }
     Object found = file();
     OpenMap before = map;
-    if (before != null && found != null && found.equals(file)) {
-      return false;
+    if (found != null && found.equals(file)) {
+      return false; // attached, or as wrong as before
     }
     if (found == null) {
       boolean waited = before == null && problem == null;
@@ -106,6 +110,9 @@ public final class Watch {
       boolean isNew =
           isNew(e); // said before the map goes, or for a moment nothing would seem wrong
       leave(before);
+      if (e instanceof WrongObjectException || e instanceof NotSupportedException) {
+        file = found; // trying writes into somebody's map
+      }
       return isNew;
     }
   }
@@ -139,11 +146,11 @@ public final class Watch {
   private @Nullable Object file() {
     try {
       Object key = Files.readAttributes(pin, BasicFileAttributes.class).fileKey();
-      return key == null ? UNKNOWN : key;
+      return key == null ? new Object() : key;
     } catch (NoSuchFileException e) {
       return null;
     } catch (IOException e) {
-      return UNKNOWN; // opening says what is wrong
+      return new Object(); // like no other: opening says what is wrong
     }
   }
 
@@ -158,19 +165,32 @@ public final class Watch {
   }
 
   /** Says whether to replace entries that somebody else made; now, and in maps to come. */
-  public synchronized void takeOver(boolean takeOver) {
-    takesOver = takeOver;
-    OpenMap now = map;
+  public void takeOver(boolean takeOver) {
+    OpenMap now;
+    synchronized (this) {
+      takesOver = takeOver;
+      now = map;
+      if (now != null) {
+        ThreadPages.takeOver(now, takeOver);
+      }
+    }
     if (now != null) {
-      ThreadPages.takeOver(now, takeOver);
+      now.log();
     }
   }
 
   /** Stops following, and closes the map. */
-  public synchronized void close() {
-    closed = true;
+  public void close() {
+    OpenMap last;
+    synchronized (this) {
+      closed = true;
+      last = map;
+      leave(last);
+    }
     Keeper.unfollow(this);
-    leave(map);
+    if (last != null) {
+      last.log();
+    }
   }
 
   @Override
