@@ -31,8 +31,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Setting a key for a thread gives it a page, which is registered with every map that is open or
  * will be, and costs as much as a thread's own first use of a key; setting it again takes a lock
  * and looks into procfs, some ten microseconds. If a Java thread uses a key itself later on, it
- * finds what was set for it. When the thread has ended its page is taken back, within about a
- * second as long as a map is open.
+ * finds what was set for it before; what was set for a native thread stays when that attaches to
+ * the virtual machine and detaches again. When the thread has ended its page is taken back, within
+ * about a second as long as a map is open.
  *
  * <p>A tid that the kernel has given to another thread since is never mistaken: the thread is told
  * by its tid and by the time at which it was started, which the kernel counts in ticks of 10 ms.
