@@ -232,6 +232,31 @@ class ForeignEntryKernelIT {
   }
 
   @ParameterizedTest
+  @EnumSource
+  void aWatchThatMeetsAMapThatIsOpenAlreadyTakesOverToo(Wire wire) throws Exception {
+    BpfView view = VIEWS.get(wire);
+    try (Bpffs bpffs = Bpffs.mount("rwx------");
+        Worker worker = new Worker("open already")) {
+      worker.run(() -> VALUE.set(8));
+      foreign(view, worker, false);
+      Path pin = bpffs.path("map");
+      try (TaskLocalMap open = open(view);
+          TaskLocalMap watch = TaskLocalMap.watch(pin)) {
+        watch.foreignEntries(ForeignEntries.TAKE_OVER);
+        assertThat(unregistered(open)).containsExactly(worker.tid());
+        assertThat(view.of(worker.tid())).isEqualTo(FOREIGN);
+        view.map().pin(pin);
+        Await.until("attached", SOON, () -> watch.state() instanceof TaskLocalMap.Attached);
+        assertThat(view.of(worker.tid())).isEqualTo(8);
+        assertThat(open.unregistered()).isEmpty();
+      } finally {
+        view.map().unpin(pin);
+      }
+      assertThat(view.of(worker.tid())).isEqualTo(BpfView.NO_ENTRY);
+    }
+  }
+
+  @ParameterizedTest
   @EnumSource(names = {"A", "C"})
   void anEntryThatIsReplacedLaterIsSeenAndReportedOnce(Wire wire) {
     BpfView view = VIEWS.get(wire);

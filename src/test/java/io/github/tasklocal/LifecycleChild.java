@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import java.io.BufferedReader;
+import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /** What the tests of the lifecycle do in a virtual machine of its own. */
 public final class LifecycleChild {
@@ -16,7 +21,8 @@ public final class LifecycleChild {
    * Does one thing.
    *
    * @param arguments {@code serve OBJECT WIRE PIN} pins a map and answers for each tid in a line
-   *     what BPF sees; {@code kinds} lists the threads
+   *     what BPF sees; {@code kinds} lists the threads; {@code descriptors OBJECT WIRE} has none
+   *     left for a while
    */
   public static void main(String... arguments) throws IOException {
     switch (arguments[0]) {
@@ -28,7 +34,80 @@ public final class LifecycleChild {
           System.out.println((first ? "FIRST" : each.kind().name()) + " " + each.name());
         }
       }
+      case "descriptors" -> descriptors(Path.of(arguments[1]), Wire.valueOf(arguments[2]));
       default -> throw new IllegalArgumentException(arguments[0]);
+    }
+  }
+
+  /** A native thread has a value, and then there are no descriptors to see it with. */
+  private static void descriptors(Path object, Wire wire) throws IOException {
+    TaskLocal.OfInt key = TaskLocal.of("life.00", JAVA_INT);
+    NativeThread set = named("VM Thread");
+    NativeThread other = named("Signal Dispatch");
+    key.set(set, 41);
+    try (BpfView view = BpfView.load(object, wire);
+        TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
+      System.out.println("before: " + state(key, set, view, map));
+      Await.pause(1); // to load a class later would take a descriptor
+      List<FileInputStream> taken = new ArrayList<>();
+      List<String> said = new ArrayList<>();
+      takeAll(taken);
+      for (Runnable use :
+          List.<Runnable>of(
+              NativeThread::list,
+              () -> key.set(set, 42),
+              () -> key.get(set),
+              () -> key.set(other, 42),
+              () -> key.bind(other),
+              set::isAlive)) {
+        said.add(outcome(use));
+      }
+      Await.pause(2500); // the library looks twice
+      takeAll(taken); // none had become free
+      said.forEach(each -> System.out.println("without: " + each));
+      for (FileInputStream each : taken) {
+        each.close();
+      }
+      System.out.println("after: " + state(key, set, view, map));
+      Await.pause(1500);
+      System.out.println("later: " + state(key, set, view, map));
+    }
+  }
+
+  private static String state(
+      TaskLocal.OfInt key, NativeThread thread, BpfView view, TaskLocalMap map) {
+    return "get %d, BPF %d, %d registered, %d not, alive %b"
+        .formatted(
+            key.get(thread),
+            view.of(thread.tid()),
+            map.threads(),
+            map.unregistered().size(),
+            thread.isAlive());
+  }
+
+  private static NativeThread named(String name) {
+    return NativeThread.list().stream()
+        .filter(each -> each.name().equals(name))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static String outcome(Runnable use) {
+    try {
+      use.run();
+      return "nothing thrown";
+    } catch (KernelException e) {
+      return e.getClass().getSimpleName() + ": " + e.getMessage();
+    }
+  }
+
+  private static void takeAll(List<FileInputStream> taken) {
+    try {
+      while (true) {
+        taken.add(new FileInputStream("/dev/null"));
+      }
+    } catch (IOException e) {
+      // That is what it is for.
     }
   }
 

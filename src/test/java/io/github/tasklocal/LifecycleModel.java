@@ -111,10 +111,10 @@ public final class LifecycleModel {
    * @param arguments the seed, how many steps, a folder on a bpffs, the program for each wire
    */
   public static void main(String... arguments) throws IOException {
-    Thread watchdog = new Thread(LifecycleModel::haltLate, "watchdog");
+    long seed = Long.parseLong(arguments[0]);
+    Thread watchdog = new Thread(() -> haltLate(seed), "watchdog");
     watchdog.setDaemon(true);
     watchdog.start();
-    long seed = Long.parseLong(arguments[0]);
     int steps = Integer.parseInt(arguments[1]);
     LifecycleModel model =
         new LifecycleModel(
@@ -143,9 +143,9 @@ public final class LifecycleModel {
         ThreadPages.pages());
   }
 
-  private static void haltLate() {
-    Await.pause(240_000);
-    System.out.println("no end: -Dtasklocal.seed");
+  private static void haltLate(long seed) {
+    Await.pause(600_000);
+    System.out.println("no end: -Dtasklocal.seed=" + seed);
     Thread.getAllStackTraces()
         .forEach((thread, stack) -> System.out.println(thread + " " + Arrays.toString(stack)));
     Runtime.getRuntime().halt(3);

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.kernel.Libc;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -15,6 +16,9 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 
@@ -78,36 +82,82 @@ public final class Pthread implements AutoCloseable {
   /**
    * Runs one thing in Java in a native thread, and then another in the same one, which has left the
    * virtual machine meanwhile: so each sees a {@link Thread} of its own.
-   *
-   * <p>A thread that calls into Java is attached for that. The second call comes from a destructor
-   * of the thread's specific data, before which another one has detached it.
    */
   public static void attachTwice(Runnable first, Runnable second) {
-    AtomicReference<Throwable> failure = new AtomicReference<>();
-    try (Arena arena = Arena.ofShared()) {
-      MemorySegment vm = javaVm(arena);
-      // Destructors run in the order in which their keys were made.
-      int detachFirst = key(arena, detach(vm));
-      int again = key(arena, upcall(arena, guarded(second, failure)));
-      int detachSecond = key(arena, detach(vm));
-      MemorySegment start =
-          upcall(
-              arena,
-              guarded(
-                  () -> {
-                    call(SET_SPECIFIC, detachFirst, vm);
-                    call(SET_SPECIFIC, again, vm);
-                    call(SET_SPECIFIC, detachSecond, vm);
-                    first.run();
-                  },
-                  failure));
-      new Pthread(start).join();
-      for (int key : new int[] {detachFirst, again, detachSecond}) {
-        call(KEY_DELETE, key);
-      }
+    try (Visitor visitor = new Visitor(first, second)) {
+      visitor.goOn();
     }
-    if (failure.get() != null) {
-      throw new AssertionError(failure.get());
+  }
+
+  /**
+   * A native thread that does one thing after the other in Java. For each it attaches to the
+   * virtual machine, as a {@link Thread} of its own, and detaches after it.
+   *
+   * <p>A thread that calls into Java is attached for that. These calls come from destructors of the
+   * thread's specific data, and so do those that detach it and those that wait in between.
+   */
+  public static final class Visitor implements AutoCloseable {
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment semaphore = arena.allocate(64, 16);
+    private final AtomicReference<Throwable> failure = new AtomicReference<>();
+
+    /** What is called at the end of the thread, in this order, by keys of its data; with what. */
+    private final Map<Integer, MemorySegment> ends = new LinkedHashMap<>();
+
+    private final CompletableFuture<Integer> tid = new CompletableFuture<>();
+    private final Pthread pthread;
+    private int waits;
+
+    /** Starts the thread, which waits outside the virtual machine before each visit. */
+    public Visitor(Runnable... visits) {
+      MemorySegment vm = javaVm(arena);
+      atEnd(detach(vm), vm);
+      for (Runnable visit : visits) {
+        atEnd(find("sem_wait"), semaphore);
+        atEnd(upcall(arena, guarded(visit, failure)), vm);
+        atEnd(detach(vm), vm);
+        waits++;
+      }
+      pthread = new Pthread(upcall(arena, guarded(this::prepare, failure)));
+    }
+
+    /** Destructors run in the order in which their keys were made. */
+    private void atEnd(MemorySegment destructor, MemorySegment argument) {
+      ends.put(key(arena, destructor), argument);
+    }
+
+    private void prepare() {
+      ends.forEach((key, argument) -> call(SET_SPECIFIC, key, argument));
+      tid.complete(Libc.currentTid());
+    }
+
+    /** {@return the thread as the library lists it} */
+    public NativeThread listed() {
+      int sought = tid.join();
+      return NativeThread.list().stream()
+          .filter(each -> each.tid() == sought)
+          .findFirst()
+          .orElseThrow(() -> new AssertionError("no thread " + sought + " in the list"));
+    }
+
+    /** Lets the next visit begin. */
+    public void goOn() {
+      waits--;
+      call(POST, semaphore);
+    }
+
+    /** Lets all go on, and waits for the end; what a visit threw is thrown here. */
+    @Override
+    public void close() {
+      while (waits > 0) {
+        goOn();
+      }
+      pthread.join();
+      ends.keySet().forEach(key -> call(KEY_DELETE, key));
+      arena.close();
+      if (failure.get() != null) {
+        throw new AssertionError(failure.get());
+      }
     }
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.memory.ThreadPages;
+import java.lang.foreign.MemoryLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -26,6 +27,8 @@ class ReattachKernelIT {
 
   private static final Duration LIMIT = Duration.ofSeconds(10);
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
+  private static final TaskLocal.OfSegment PAIR =
+      TaskLocal.of("life.pair", MemoryLayout.sequenceLayout(2, JAVA_INT));
   private static final Map<Wire, BpfView> VIEWS = new EnumMap<>(Wire.class);
 
   @BeforeAll
@@ -147,6 +150,60 @@ class ReattachKernelIT {
                   VALUE.set(33);
                   assertThat(view.of(tid)).isEqualTo(33);
                 }));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void whatWasSetFromOutsideBeforeTheThreadCameStaysWhenItLeaves(Wire wire) {
+    withMap(
+        wire,
+        (view, map) -> {
+          List<Seen> seen = new CopyOnWriteArrayList<>();
+          List<TaskLocal.OfInt.Bound> held = new CopyOnWriteArrayList<>();
+          Pthread.Visitor visitor =
+              new Pthread.Visitor(
+                  () -> {
+                    assertThat(VALUE.get()).isEqualTo(61);
+                    VALUE.set(62);
+                    PAIR.segment().setAtIndex(JAVA_INT, 1, 63);
+                    held.add(VALUE.bind());
+                    seen.add(Seen.now());
+                  },
+                  () -> {
+                    assertThat(VALUE.get()).isEqualTo(64);
+                    assertThat(PAIR.segment().getAtIndex(JAVA_INT, 1)).isEqualTo(63);
+                    PAIR.segment().setAtIndex(JAVA_INT, 1, 65);
+                    VALUE.set(66);
+                    seen.add(Seen.now());
+                  });
+          int threads = map.threads();
+          try (visitor) {
+            NativeThread outside = visitor.listed();
+            int tid = outside.tid();
+            VALUE.set(outside, 61);
+            assertThat(view.of(tid)).isEqualTo(61);
+            visitor.goOn();
+            awaitLeft(seen, 1);
+            Await.pause(1500); // the library has looked meanwhile
+            assertThat(view.of(tid)).isEqualTo(62);
+            assertThat(VALUE.get(outside)).isEqualTo(62);
+            assertThat(map.threads()).isEqualTo(threads + 1);
+            VALUE.set(outside, 64);
+            visitor.goOn();
+          }
+          awaitLeft(seen, 2);
+          assertThat(seen.get(0).thread()).isNotSameAs(seen.get(1).thread());
+          assertThat(seen.get(0).page()).isEqualTo(seen.get(1).page());
+          assertThat(held.getFirst().get()).isEqualTo(66);
+          Await.until("its entry is gone", LIMIT, () -> map.threads() <= threads);
+        });
+  }
+
+  private static void awaitLeft(List<Seen> seen, int visits) {
+    Await.until(
+        "visit " + visits,
+        LIMIT,
+        () -> seen.size() == visits && !seen.get(visits - 1).thread().isAlive());
   }
 
   @ParameterizedTest

@@ -25,9 +25,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -303,6 +304,12 @@ class WatchKernelIT {
           state -> {
             throw new IllegalStateException("a listener's own fault");
           });
+      List<State> failing = new CopyOnWriteArrayList<>();
+      map.addListener(
+          state -> {
+            failing.add(state);
+            throw new AssertionError("a listener's own error");
+          });
       map.addListener(states::add);
       map.removeListener(unwanted);
       first.map().pin(pin);
@@ -321,6 +328,7 @@ class WatchKernelIT {
       assertThat(states.get(3)).isInstanceOf(Waiting.class);
       assertThat(states.get(4)).isInstanceOf(Closed.class);
       assertThat(removed).hasSize(1);
+      assertThat(failing).containsExactlyElementsOf(states);
     } finally {
       map.close();
     }
@@ -383,52 +391,84 @@ class WatchKernelIT {
 
   @Test
   void anOwnerThatIsKilledAndStartedAgainSeesValuesWithinASecond() throws Exception {
-    AtomicBoolean stop = new AtomicBoolean();
-    int[] last = new int[THREADS];
-    List<Thread> writers = new ArrayList<>();
-    List<Integer> tids = new CopyOnWriteArrayList<>();
-    for (int i = 0; i < 4; i++) {
-      int index = i;
-      Thread writer =
-          new Thread(
-              () -> {
-                tids.add(Libc.currentTid());
-                for (int n = 1; !stop.get(); n++) {
-                  VALUE.set(n);
-                  last[index] = n;
-                  if (VALUE.get() != n) {
-                    throw new AssertionError("a write was lost");
-                  }
-                }
-              });
-      writers.add(writer);
-      writer.start();
-    }
-    Await.until("the writers run", LONG, () -> tids.size() == 4);
+    List<Writer> writers = Stream.generate(Writer::new).limit(4).toList();
+    Await.until("the writers run", LONG, () -> writers.stream().allMatch(each -> each.written > 0));
     try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
       int before = -1;
       for (int round = 0; round < 3; round++) {
         try (Owner owner = new Owner(FILES.get(Wire.A), Wire.A, pin)) {
           assertThat(owner.id).isNotEqualTo(before);
           before = owner.id;
+          List<Integer> atLeast = writers.stream().map(each -> each.written).toList();
           Await.until(
-              "values of every thread in the new owner's map",
+              "what every thread wrote in the new owner's map",
               SECOND,
-              () -> tids.stream().allMatch(tid -> owner.of(tid) > 0) && sees(owner));
+              () ->
+                  IntStream.range(0, writers.size())
+                          .allMatch(i -> isWritten(owner, writers.get(i), atLeast.get(i)))
+                      && sees(owner));
           assertThat(map.id()).isEqualTo(owner.id);
-          long first = owner.of(tids.getFirst());
-          Await.until("values that go on", SECOND, () -> owner.of(tids.getFirst()) > first);
+          for (Writer writer : writers) {
+            int now = writer.written;
+            Await.until("values that go on", SECOND, () -> isWritten(owner, writer, now + 1));
+          }
         }
         assertThat(map.failures()).isZero();
       }
     } finally {
-      stop.set(true);
-      for (Thread writer : writers) {
-        writer.join();
+      for (Writer writer : writers) {
+        writer.end();
       }
       Files.deleteIfExists(pin);
     }
-    assertThat(last).startsWith(last[0]).satisfies(all -> assertThat(all[3]).isPositive());
+    assertThat(writers).extracting(each -> each.failure).containsOnlyNulls();
+    assertThat(writers).allSatisfy(each -> assertThat(each.last).isEqualTo(each.written));
+    for (int i = 0; i < THREADS; i++) {
+      assertThat((int) workers.get(i).call(() -> VALUE.get())).isEqualTo(BASE + i);
+    }
+  }
+
+  /** Whether the owner sees a value that is none before this one. */
+  private static boolean isWritten(Owner owner, Writer writer, int atLeast) {
+    long value = owner.of(writer.tid);
+    return value >= atLeast && value < BpfView.NO_TASK;
+  }
+
+  /** A thread that counts in its value, and looks each time whether the last count is there. */
+  private static final class Writer {
+    private final Thread thread = new Thread(this::run);
+    volatile int tid;
+    volatile int written;
+    volatile int last;
+    volatile Throwable failure;
+    private volatile boolean stop;
+
+    Writer() {
+      thread.start();
+    }
+
+    private void run() {
+      try {
+        tid = Libc.currentTid();
+        int n = 0;
+        while (!stop) {
+          VALUE.set(++n);
+          written = n;
+          LockSupport.parkNanos(1); // or the count would overflow
+          if (VALUE.get() != n) {
+            throw new AssertionError("written: " + n + ", read: " + VALUE.get());
+          }
+        }
+        last = VALUE.get();
+      } catch (Throwable e) {
+        failure = e;
+      }
+    }
+
+    void end() throws InterruptedException {
+      stop = true;
+      thread.join();
+    }
   }
 
   private boolean sees(Owner owner) {

@@ -5,8 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 
-/** Looks at the entries of a map of task storage from outside. */
+/** Looks at the entries of a map of task storage from outside, and changes them. */
 public final class Entries {
 
   private Entries() {}
@@ -26,6 +27,24 @@ public final class Entries {
       } finally {
         Libc.close(pidfd);
       }
+    }
+  }
+
+  /** Gives a thread an entry that is not this library's, and without a page. */
+  public static void makeForeign(int fd, int tid, Thread thread) {
+    try (KernelMap map = KernelMap.duplicate(fd);
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment empty = arena.allocate(map.valueSize(), Long.BYTES);
+      if (!TaskStorage.put(map, Task.of(tid, thread), empty, false)) {
+        throw new AssertionError("thread " + tid + " has ended");
+      }
+    }
+  }
+
+  /** Takes a thread's entry out. */
+  public static void remove(int fd, int tid, Thread thread) {
+    try (KernelMap map = KernelMap.duplicate(fd)) {
+      TaskStorage.remove(map, Task.of(tid, thread));
     }
   }
 }
