@@ -27,6 +27,7 @@ import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.logging.Logger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -42,6 +43,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A map that comes, goes and comes back, and several maps at once. */
 @KernelTest
 class WatchKernelIT {
+
+  /** Held here, or its setting is lost with it. */
+  private static final Logger LOGGER = Logger.getLogger("io.github.tasklocal");
 
   /** In which a new map has every thread, by the contract. */
   private static final Duration SECOND = Duration.ofSeconds(1);
@@ -60,6 +64,7 @@ class WatchKernelIT {
 
   @BeforeAll
   static void prepare(@TempDir Path folder) throws IOException {
+    LOGGER.setUseParentHandlers(false); // listeners fail here, and pins are wrong
     for (Wire wire : Wire.values()) {
       Path each = Files.createDirectory(folder.resolve(wire.name()));
       FILES.put(wire, BpfView.compile(each, wire));
@@ -69,6 +74,7 @@ class WatchKernelIT {
 
   @AfterAll
   static void unmount() throws IOException {
+    LOGGER.setUseParentHandlers(true);
     bpffs.close();
   }
 
