@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.CyclicBarrier;
 import java.util.function.Supplier;
 
@@ -64,8 +65,14 @@ final class MapTests {
         TestCase.onEachWire(
             "A key that BPF asks for in vain is found once it is made", MapTests::missingKey),
         TestCase.onEachWire(
-            "An entry that something else made is reported and left alone",
-            MapTests::foreignEntry));
+            "An entry that something else made is reported and left alone", MapTests::foreignEntry),
+        TestCase.onEachWire(
+            "An entry that something else made is taken over if the caller says so",
+            MapTests::takenOver),
+        TestCase.onEachWire("An entry that somebody deletes is set again", MapTests::deletedEntry),
+        TestCase.onEachWire(
+            "A watched pin is waited for, followed when it is replaced, and left when it is gone",
+            MapTests::watched));
   }
 
   /** The key of most tests here. */
@@ -258,6 +265,33 @@ final class MapTests {
   private static void foreignEntry(Fixture fixture) throws Exception {
     BpfObject object = fixture.load("look_up");
     BpfProgram lookUp = object.program("look_up");
+    registerWithoutUs(fixture, object);
+    key().set(5);
+    TaskLocalMap map = fixture.share(object);
+    Check.equal(1, map.failures(), "failed registrations");
+    Check.equal(
+        EntryExistsException.class,
+        map.lastFailure().map(Object::getClass).orElse(null),
+        "the failure that the map reports");
+    Check.equal(77, lookUp.run(), "the value in BPF, which is still theirs");
+    Check.equal(5, key().get(), "our value in Java");
+    map.close();
+    Check.equal(77, lookUp.run(), "the value in BPF after close, which is still theirs");
+  }
+
+  private static void takenOver(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    registerWithoutUs(fixture, object);
+    key().set(5);
+    TaskLocalMap map = fixture.share(object);
+    Check.equal(1, map.unregistered().size(), "threads that are not registered");
+    map.foreignEntries(TaskLocalMap.ForeignEntries.TAKE_OVER);
+    Check.equal(5, object.program("look_up").run(), "the value in BPF, which is ours");
+    Check.equal(0, map.unregistered().size(), "threads that are not registered then");
+  }
+
+  /** Makes an entry with the value 77 for the calling thread, as another library would. */
+  private static void registerWithoutUs(Fixture fixture, BpfObject object) {
     Wire wire = fixture.wire();
     Pages pages = new Pages();
     KeyDirectory theirs = new KeyDirectory(pages.take(), pages.take());
@@ -273,16 +307,42 @@ final class MapTests {
           TaskStorage.put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
-    key().set(5);
+  }
+
+  private static void deletedEntry(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    BpfProgram lookUp = object.program("look_up");
     TaskLocalMap map = fixture.share(object);
-    Check.equal(1, map.failures(), "failed registrations");
-    Check.equal(
-        EntryExistsException.class,
-        map.lastFailure().map(Object::getClass).orElse(null),
-        "the failure that the map reports");
-    Check.equal(77, lookUp.run(), "the value in BPF, which is still theirs");
-    Check.equal(5, key().get(), "our value in Java");
-    map.close();
-    Check.equal(77, lookUp.run(), "the value in BPF after close, which is still theirs");
+    key().set(6);
+    Check.equal(6, lookUp.run(), "the value in BPF");
+    try (KernelMap entries = KernelMap.duplicate(fixture.dataMap(object).fd())) {
+      TaskStorage.remove(entries, Task.of(Libc.currentTid(), Thread.currentThread()));
+    }
+    Check.soon(() -> map.failures() == 1, "that the deletion is seen");
+    Check.equal(6, lookUp.run(), "the value in BPF, set again");
+  }
+
+  private static void watched(Fixture fixture) throws Exception {
+    Path pin = fixture.pin(fixture.wire().mapName());
+    TaskLocalMap map = fixture.closing(TaskLocalMap.watch(pin));
+    key().set(8);
+    Check.equal(new TaskLocalMap.Waiting(Optional.empty()), map.state(), "the state without a pin");
+    BpfObject first = fixture.load("look_up");
+    fixture.dataMap(first).pin(pin);
+    Check.soon(() -> first.program("look_up").run() == 8, "that the first map has the value");
+    Check.soon(() -> map.state() instanceof TaskLocalMap.Attached, "that it is attached");
+    Check.equal(fixture.wire(), map.wire(), "the wire that the library tells");
+
+    BpfObject second = fixture.load("look_up");
+    fixture.dataMap(second).pin(pin);
+    Check.soon(() -> second.program("look_up").run() == 8, "that the second map has the value");
+    Check.soon(
+        () -> first.program("look_up").run() == NO_ENTRY, "that the first map's entry is gone");
+
+    fixture.dataMap(second).unpin(pin);
+    Check.soon(
+        () -> second.program("look_up").run() == NO_ENTRY, "that the second map's entry is gone");
+    Check.that(map.state() instanceof TaskLocalMap.Waiting, "the state is " + map.state());
+    Check.equal(8, key().get(), "the value in Java");
   }
 }

@@ -4,11 +4,13 @@ package io.github.tasklocal.selftest;
 import static io.github.tasklocal.selftest.MapTests.NO_ENTRY;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.NativeThread;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.VirtualThreadException;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kernel.Libc;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -37,7 +39,10 @@ final class ThreadTests {
         TestCase.onEachWire(
             "A bound value that another thread sets is seen in its own thread and in BPF",
             ThreadTests::boundValue),
-        TestCase.onEachWire("A bound struct is the thread's own", ThreadTests::boundStruct));
+        TestCase.onEachWire("A bound struct is the thread's own", ThreadTests::boundStruct),
+        TestCase.onEachWire(
+            "A value set for another thread is there before that uses a key",
+            ThreadTests::fromOutside));
   }
 
   private static void plainMemory(Fixture fixture) throws Exception {
@@ -64,8 +69,40 @@ final class ThreadTests {
             Check.equal(0, key.get(), "the value of a new thread");
             key.set(-1);
           });
-      System.gc(); // that is what lets pages be used again
     }
+  }
+
+  private static void fromOutside(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("look_up");
+    fixture.share(object);
+    BpfProgram lookUp = object.program("look_up");
+    TaskLocal.OfInt key = MapTests.key();
+    CompletableFuture<Integer> tid = new CompletableFuture<>();
+    CompletableFuture<Void> set = new CompletableFuture<>();
+    Parallel.run(
+        2,
+        index -> {
+          if (index == 0) {
+            tid.complete(Libc.currentTid());
+            set.get(10, TimeUnit.SECONDS);
+            Check.equal(71, lookUp.run(), "the value in BPF before the thread's first use");
+            Check.equal(71, key.getAndAdd(1), "the value that the thread finds");
+            Check.equal(72, lookUp.run(), "the value in BPF after it");
+          } else {
+            NativeThread other = listed(tid.get(10, TimeUnit.SECONDS));
+            Check.equal(0, key.get(other), "the value of a thread that has set none");
+            key.set(other, 71);
+            Check.equal(71, key.get(other), "the value as it was set");
+            set.complete(null);
+          }
+        });
+  }
+
+  private static NativeThread listed(int tid) {
+    return NativeThread.list().stream()
+        .filter(each -> each.tid() == tid)
+        .findFirst()
+        .orElseThrow(() -> new AssertionError("thread " + tid + " is not listed"));
   }
 
   private static void virtualThread(Fixture fixture) throws Exception {
