@@ -305,8 +305,8 @@ public final class OpenMap {
       unregistered.put(slot, replaced);
       failed(replaced);
     } else {
-      failed(TaskStorage.vanished(map, slot.task));
       register(slot);
+      failed(TaskStorage.vanished(map, slot.task)); // once it is set again, as that says
     }
   }
 
