@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Setting a key for a thread gives it a page, which is registered with every map that is open or
  * will be, and costs as much as a thread's own first use of a key; setting it again takes a lock
- * and looks into procfs, some ten microseconds. If a Java thread uses a key itself later on, it
+ * and looks into procfs, some twenty microseconds. If a Java thread uses a key itself later on, it
  * finds what was set for it before; what was set for a native thread stays when that attaches to
  * the virtual machine and detaches again. When the thread has ended its page is taken back, within
  * about a second as long as a map is open.
@@ -40,7 +40,7 @@ import org.jspecify.annotations.Nullable;
  * The kernel gives a tid again only after all the others.
  *
  * <p>Threads come and go, also those of the collector and of the compiler, which the JVM starts as
- * it needs them: who wants to reach new ones lists again from time to time. A list costs some ten
+ * it needs them: who wants to reach new ones lists again from time to time. A list costs some fifty
  * microseconds for each thread.
  */
 public final class NativeThread {
