@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.memory.Memory;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.GroupLayout;
@@ -234,7 +235,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -244,7 +245,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -335,7 +336,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -361,7 +362,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -371,7 +372,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -462,7 +463,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -488,7 +489,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -498,7 +499,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -589,7 +590,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -615,7 +616,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -625,7 +626,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -716,7 +717,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -742,7 +743,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -752,7 +753,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -843,7 +844,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -869,7 +870,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -879,7 +880,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -970,7 +971,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -996,7 +997,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -1006,7 +1007,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -1097,7 +1098,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -1123,7 +1124,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return ThreadPages.current().address + offset;
+      return Memory.at(TaskLocalThread.address() + offset);
     }
 
     /**
@@ -1133,7 +1134,7 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      return new Bound(ThreadPages.current().escaping(), offset);
+      return new Bound(TaskLocalThread.page().escaping(), offset);
     }
 
     /**
@@ -1224,7 +1225,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return address;
+        return Memory.at(address);
       }
     }
   }
@@ -1248,7 +1249,7 @@ public sealed interface TaskLocal
      */
     @Override
     public MemorySegment segment() {
-      return ThreadPages.current().slice(key.offset(), key.size());
+      return TaskLocalThread.page().slice(key);
     }
 
     /**
@@ -1258,8 +1259,8 @@ public sealed interface TaskLocal
      * @throws VirtualThreadException on a virtual thread
      */
     public Bound bind() {
-      ThreadPage page = ThreadPages.current().escaping();
-      return new Bound(key, page, page.slice(key.offset(), key.size()));
+      ThreadPage page = TaskLocalThread.page().escaping();
+      return new Bound(key, page, page.slice(key));
     }
 
     /**
@@ -1272,7 +1273,7 @@ public sealed interface TaskLocal
      * @throws KernelException if it cannot be told whether it has
      */
     public MemorySegment segment(NativeThread thread) {
-      return thread.page().sharedSlice(key.offset(), key.size());
+      return thread.page().sharedSlice(key);
     }
 
     /**
@@ -1285,7 +1286,7 @@ public sealed interface TaskLocal
      */
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();
-      return new Bound(key, page, page.sharedSlice(key.offset(), key.size()));
+      return new Bound(key, page, page.sharedSlice(key));
     }
 
     @Override

@@ -4,7 +4,6 @@ package io.github.tasklocal;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.memory.ThreadPages;
-import io.github.tasklocal.memory.ThreadPagesProbe;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -44,6 +43,7 @@ public final class LifecycleModel {
       this.pthread = pthread;
       this.outside = pthread == null ? null : pthread.listed();
       this.tid = pthread == null ? worker.tid() : outside.tid();
+      this.hasPage = worker != null && worker.thread() instanceof TaskLocalThread;
     }
 
     NativeThread outside() {
@@ -165,8 +165,6 @@ public final class LifecycleModel {
       fromOutside();
     } else if (chance < 9150) {
       hold();
-    } else if (chance < 9250) {
-      forgetThreadLocals();
     } else if (chance < 9500) {
       if (threads.size() < 24) {
         start();
@@ -277,15 +275,11 @@ public final class LifecycleModel {
     }
   }
 
-  private void forgetThreadLocals() {
-    someWorker().worker.run(ThreadPagesProbe::forgetCurrent);
-  }
-
   private void start() {
     boolean java = threads.size() < 4 || random.nextInt(6) > 0;
     threads.add(
         java
-            ? new Model(new Worker("model-" + threadsStarted), null)
+            ? new Model(new Worker("model-" + threadsStarted, random.nextBoolean()), null)
             : new Model(null, new Pthread()));
     threadsStarted++;
   }

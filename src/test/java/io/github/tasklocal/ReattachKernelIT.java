@@ -47,7 +47,10 @@ class ReattachKernelIT {
   /** What one of the two attachments sees of itself. */
   private record Seen(Thread thread, int tid, long page) {
     static Seen now() {
-      return new Seen(Thread.currentThread(), Libc.currentTid(), ThreadPages.current().address);
+      return new Seen(
+          Thread.currentThread(),
+          Libc.currentTid(),
+          ThreadPages.of(Thread.currentThread()).address);
     }
   }
 
@@ -228,7 +231,7 @@ class ReattachKernelIT {
           assertThat(held.getFirst().get()).isEqualTo(41);
           try (Worker other = new Worker("other")) {
             other.run(() -> VALUE.set(44));
-            Long page = other.call(() -> ThreadPages.current().address);
+            Long page = other.call(() -> ThreadPages.of(Thread.currentThread()).address);
             assertThat(page).isNotEqualTo(seen.get(0).page());
           }
           assertThat(held.getFirst().get()).isEqualTo(41);

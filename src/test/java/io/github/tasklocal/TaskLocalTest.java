@@ -25,7 +25,6 @@ import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -392,27 +391,6 @@ class TaskLocalTest {
     thread.join();
     assertThat(thrown.get()).isNotNull();
     assertThat(thrown.get()).hasMessageContaining("platform thread");
-  }
-
-  @Test
-  void aPoolThatClearsItsThreadLocalsBetweenTasksKeepsTheValue() throws Exception {
-    // What the common pool does in some releases, by the same means: a thread's ThreadLocals gone.
-    try (var pool = Executors.newSingleThreadExecutor()) {
-      long address =
-          pool.submit(
-                  () -> {
-                    INT.set(9);
-                    return SPAN.segment().address();
-                  })
-              .get();
-      pool.submit(TaskLocalTest::clearThreadLocals).get();
-      assertThat(pool.submit(() -> INT.get()).get()).isEqualTo(9);
-      assertThat(pool.submit(() -> SPAN.segment().address()).get()).isEqualTo(address);
-    }
-  }
-
-  private static void clearThreadLocals() {
-    io.github.tasklocal.memory.ThreadPagesProbe.forgetCurrent();
   }
 
   @Test

@@ -21,7 +21,12 @@ public final class Worker implements AutoCloseable {
 
   /** Starts the thread, which uses no key yet. */
   public Worker(String name) {
-    thread = new Thread(this::run, name);
+    this(name, false);
+  }
+
+  /** Starts the thread, which uses no key yet, as a {@link TaskLocalThread} or a plain one. */
+  public Worker(String name, boolean own) {
+    thread = own ? new TaskLocalThread(this::run, name) : new Thread(this::run, name);
     thread.setDaemon(true);
     thread.start();
     tid = call(Libc::currentTid);

@@ -23,7 +23,10 @@ final class Slot {
   /** Of the thread in Java, or 0. */
   long threadId;
 
-  /** Stands in for the {@code ThreadLocal} of a thread that has none. */
+  /** As long as the thread has a page and was not started. */
+  ThreadPages.@Nullable Ending unstarted;
+
+  /** Of a thread that Java does not know; those of the others are in the registry's lists. */
   @Nullable ThreadPage keep;
 
   /** How many holds may be reachable from elsewhere than the thread itself. */
@@ -37,9 +40,10 @@ final class Slot {
 
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
 
-  Slot(MemorySegment page, Task task) {
+  Slot(MemorySegment page, Task task, long threadId) {
     this.page = page;
     this.task = task;
+    this.threadId = threadId;
   }
 
   /** Makes the next hold another one: the last may have a segment that is one thread's alone. */

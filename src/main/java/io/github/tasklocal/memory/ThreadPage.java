@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
@@ -17,16 +18,23 @@ public final class ThreadPage {
   /** Where the page begins. */
   public final long address;
 
+  /** Of the thread in Java, or 0. */
+  final long threadId;
+
   final Slot slot;
+
+  /** The next in the list that {@link ThreadPages#of} goes through. */
+  @Nullable ThreadPage next;
 
   /** Set under the registry's lock; who uses the page may look without it. */
   boolean escaped;
 
-  /** Confined to the page's thread; made at its first use, by that thread. */
-  private @Nullable MemorySegment segment;
+  /** Slices of the page by the keys' indexes, made at their first uses, by the page's thread. */
+  private @Nullable MemorySegment @Nullable [] slices;
 
   ThreadPage(Slot slot) {
     this.address = slot.page.address();
+    this.threadId = slot.threadId;
     this.slot = slot;
   }
 
@@ -43,19 +51,27 @@ public final class ThreadPage {
     ThreadPages.giveBack(this);
   }
 
-  /** {@return a slice of the page, confined to the calling thread, whose page this is} */
+  /** {@return a key's bytes, confined to the calling thread, whose page this is} */
+  public MemorySegment slice(Key key) {
+    MemorySegment slice = slices == null ? null : slices[key.index()];
+    return slice == null ? newSlice(key) : slice;
+  }
+
   @SuppressWarnings("MustBeClosedChecker") // the page is never freed; confinement is all we want
-  public MemorySegment slice(long offset, long size) {
-    if (segment == null) {
-      segment =
-          MemorySegment.ofAddress(address).reinterpret(DataPage.SIZE, Arena.ofConfined(), null);
+  private MemorySegment newSlice(Key key) {
+    if (slices == null) {
+      slices = new MemorySegment[KeyDirectory.MAX_KEYS];
     }
-    return segment.asSlice(offset, size);
+    MemorySegment slice =
+        MemorySegment.ofAddress(address + key.offset())
+            .reinterpret(key.size(), Arena.ofConfined(), null);
+    slices[key.index()] = slice;
+    return slice;
   }
 
   /** {@return a slice of the page for every thread, which holds the page while it is reachable} */
-  public MemorySegment sharedSlice(long offset, long size) {
-    return MemorySegment.ofAddress(address + offset)
-        .reinterpret(size, Arena.ofAuto(), ignored -> Reference.reachabilityFence(this));
+  public MemorySegment sharedSlice(Key key) {
+    return MemorySegment.ofAddress(address + key.offset())
+        .reinterpret(key.size(), Arena.ofAuto(), ignored -> Reference.reachabilityFence(this));
   }
 }

@@ -9,10 +9,13 @@ import io.github.tasklocal.Wire;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
 import java.util.HashMap;
@@ -48,9 +51,6 @@ public final class ThreadPages {
 
   private static final Set<Slot> SLOTS = new LinkedHashSet<>();
 
-  /** The threads that Java knows, by {@link Thread#threadId}, which is never given twice. */
-  private static final Map<Long, Slot> BY_THREAD = new HashMap<>();
-
   /** The latest of each kernel task. */
   private static final Map<Integer, Slot> BY_TID = new HashMap<>();
 
@@ -70,27 +70,68 @@ public final class ThreadPages {
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private static int lookAt;
 
-  static final ThreadLocal<ThreadPage> CURRENT =
-      new ThreadLocal<>() {
-        @Override
-        protected ThreadPage initialValue() {
-          return first(Thread.currentThread());
-        }
-      };
+  /**
+   * The pages of the threads that Java knows: lists by the last bits of {@link Thread#threadId},
+   * changed under the lock, and read without it. A constant array costs fewer loads than one that
+   * can grow; with 100,000 threads a list has six.
+   */
+  private static final @Nullable ThreadPage[] BY_BITS = new ThreadPage[1 << 14];
+
+  private static final VarHandle ELEMENT = MethodHandles.arrayElementVarHandle(ThreadPage[].class);
 
   private ThreadPages() {}
 
   /**
-   * {@return the calling thread's page, made at the first call}
+   * {@return the page of the calling thread, made at the first call}
    *
-   * @throws VirtualThreadException on a virtual thread
+   * @param current the calling thread, and no other
+   * @throws VirtualThreadException if that is a virtual thread
    */
-  public static ThreadPage current() {
-    return CURRENT.get();
+  public static ThreadPage of(Thread current) {
+    // The thread has put its own page into the list and nobody takes it out as long as it lives, so
+    // that it is found whatever others are doing there.
+    ThreadPage page = find(current);
+    return page == null ? first(current) : page;
+  }
+
+  private static @Nullable ThreadPage find(Thread thread) {
+    long id = thread.threadId();
+    for (ThreadPage page = BY_BITS[bits(id)]; page != null; page = page.next) {
+      if (page.threadId == id) {
+        return page;
+      }
+    }
+    return null;
+  }
+
+  private static void add(ThreadPage page) {
+    int i = bits(page.threadId);
+    page.next = BY_BITS[i];
+    ELEMENT.setRelease(BY_BITS, i, page);
+  }
+
+  /** Who is looking at the page that is taken out goes on to those behind it. */
+  private static void remove(long threadId) {
+    int i = bits(threadId);
+    ThreadPage before = null;
+    for (ThreadPage page = BY_BITS[i]; page != null; before = page, page = page.next) {
+      if (page.threadId == threadId) {
+        if (before == null) {
+          BY_BITS[i] = page.next;
+        } else {
+          before.next = page.next;
+        }
+        return;
+      }
+    }
+  }
+
+  private static int bits(long threadId) {
+    return (int) threadId & (BY_BITS.length - 1);
   }
 
   /** Enqueued when a hold that has escaped from its thread is unreachable. */
-  private static final class Ending extends PhantomReference<ThreadPage> {
+  static final class Ending extends PhantomReference<ThreadPage> {
     final Slot slot;
 
     Ending(ThreadPage hold, Slot slot) {
@@ -113,19 +154,68 @@ public final class ThreadPages {
     int tid = Libc.currentTid();
     ThreadPage page;
     synchronized (LOCK) {
-      // A pool may clear its thread's ThreadLocals between tasks (the common pool does): the page
-      // and its registrations are still there.
-      Slot slot = BY_THREAD.get(thread.threadId());
-      if (slot == null) {
-        slot = attached(tid, thread);
+      page = find(thread); // sees all here, under the lock
+      if (page == null) {
+        Slot slot = attached(tid, thread);
+        if (slot == null) {
+          slot = new Slot(take(), Task.of(tid, thread), thread.threadId());
+          register(slot);
+        }
+        page = slot.hold();
+        add(page);
       }
-      if (slot == null) {
-        slot = register(Task.of(tid, thread), thread);
-      }
-      page = slot.hold();
     }
     MAPS.forEach(OpenMap::log);
     return page;
+  }
+
+  /**
+   * {@return a page for a thread that has not been started} It is that thread's from {@link #begin}
+   * on, which keeps it in none of the lists, and taken back if it turns unreachable before.
+   */
+  public static ThreadPage reserve() {
+    synchronized (LOCK) {
+      Slot slot = new Slot(take(), Task.of(0, Thread.currentThread()), 0);
+      slot.ended = true; // its hold alone keeps the page
+      ThreadPage page = slot.hold();
+      slot.unstarted = escape(slot, page);
+      return page;
+    }
+  }
+
+  /**
+   * Registers a thread that has got its page before, the first time that this is called.
+   *
+   * @param page from {@link #reserve}
+   * @param thread the calling thread
+   */
+  public static void begin(ThreadPage page, Thread thread) {
+    if (!NativeAccess.allowed()) {
+      return; // where no key can be made either
+    }
+    int tid = Libc.currentTid();
+    synchronized (LOCK) {
+      Slot slot = page.slot;
+      Ending unstarted = slot.unstarted;
+      if (unstarted == null) {
+        return;
+      }
+      slot.unstarted = null;
+      unstarted.clear();
+      ENDINGS.remove(unstarted);
+      slot.escapedHolds--;
+      slot.ended = false;
+      Slot earlier = attached(tid, thread);
+      if (earlier
+          != null) { // somebody has set a value for it meanwhile, and has seen its task only
+        slot.page.copyFrom(earlier.page);
+        earlier.nativeTask = null;
+        ended(earlier);
+      }
+      slot.task = Task.of(tid, thread);
+      register(slot);
+    }
+    MAPS.forEach(OpenMap::log);
   }
 
   /**
@@ -141,7 +231,9 @@ public final class ThreadPages {
       Slot slot = find(task);
       if (slot == null) {
         requireAlive(task);
-        slot = register(task, null);
+        slot = new Slot(take(), task, 0);
+        slot.keep = slot.hold();
+        register(slot);
       }
       page = slot.hold();
       slot.escapedHolds++;
@@ -203,13 +295,12 @@ public final class ThreadPages {
     slot.keep = null;
     slot.renewHold();
     slot.threadId = thread.threadId();
-    BY_THREAD.put(slot.threadId, slot);
     return slot;
   }
 
   /** The Java side of such a thread has ended, and its task lives on with what was set for it. */
   private static void detach(Slot slot, Task task) {
-    BY_THREAD.remove(slot.threadId, slot);
+    remove(slot.threadId);
     slot.threadId = 0;
     slot.task = task;
     slot.nativeTask = null;
@@ -222,11 +313,17 @@ public final class ThreadPages {
     synchronized (LOCK) {
       if (!page.escaped) {
         page.escaped = true;
-        page.slot.escapedHolds++;
-        ENDINGS.add(new Ending(page, page.slot));
+        escape(page.slot, page);
         takeBackUnreachable();
       }
     }
+  }
+
+  private static Ending escape(Slot slot, ThreadPage hold) {
+    Ending ending = new Ending(hold, slot);
+    ENDINGS.add(ending);
+    slot.escapedHolds++;
+    return ending;
   }
 
   /**
@@ -260,26 +357,23 @@ public final class ThreadPages {
     return BY_TID.get(tid);
   }
 
-  private static Slot register(Task task, @Nullable Thread thread) {
+  private static MemorySegment take() {
     if (!PAGES.haveFree() && SLOTS.size() >= lookAt) {
       takeBackUnreachable();
       takeBackEnded();
       lookAt = SLOTS.size() + SLOTS.size() / 4;
     }
-    Slot slot = new Slot(PAGES.take(), task);
-    DataPage.prepare(slot.page);
+    MemorySegment page = PAGES.take();
+    DataPage.prepare(page);
+    return page;
+  }
+
+  private static void register(Slot slot) {
     SLOTS.add(slot);
-    BY_TID.put(task.tid(), slot);
-    if (thread == null) {
-      slot.keep = slot.hold();
-    } else {
-      slot.threadId = thread.threadId();
-      BY_THREAD.put(slot.threadId, slot);
-    }
+    BY_TID.put(slot.task.tid(), slot);
     for (OpenMap map : MAPS) {
       map.register(slot);
     }
-    return slot;
   }
 
   /** Takes back the pages of ended threads of which the last escaped hold is gone. */
@@ -331,7 +425,7 @@ public final class ThreadPages {
 
   private static void forget(Slot slot) {
     SLOTS.remove(slot);
-    BY_THREAD.remove(slot.threadId, slot);
+    remove(slot.threadId);
     BY_TID.remove(slot.task.tid(), slot);
     MAPS.forEach(map -> map.forget(slot));
   }

@@ -75,7 +75,7 @@ class PageLifeKernelIT {
                 NUMBER.set(MARK);
                 assertThat(object.program("read_and_add").run()).isZero();
                 assertThat(NUMBER.get()).isEqualTo(MARK + 1);
-                return ThreadPages.current().address;
+                return ThreadPages.of(Thread.currentThread()).address;
               });
       assertThat(reusedWithin(64, used)).as("the page is reused").isTrue();
       assertThat(map.failures()).isZero();
@@ -88,7 +88,7 @@ class PageLifeKernelIT {
         inNewThread(
             () -> {
               NUMBER.set(MARK);
-              return ThreadPages.current().address;
+              return ThreadPages.of(Thread.currentThread()).address;
             });
     assertThat(reusedWithin(64, used)).as("the page is reused").isTrue();
   }
@@ -101,7 +101,7 @@ class PageLifeKernelIT {
           inNewThread(
               () -> {
                 NUMBER.set(MARK);
-                page.complete(ThreadPages.current().address);
+                page.complete(ThreadPages.of(Thread.currentThread()).address);
                 return NUMBER.bind();
               });
       assertThat(reusedWithin(8, page.get())).as("the held page is reused").isFalse();
@@ -294,8 +294,8 @@ class PageLifeKernelIT {
   }
 
   private static boolean isCleanAnd(long page, List<TaskLocal.OfInt.Bound> held) {
-    ThreadPage current = ThreadPages.current();
-    MemorySegment bytes = current.slice(0, DataPage.SIZE);
+    ThreadPage current = ThreadPages.of(Thread.currentThread());
+    MemorySegment bytes = Memory.ALL.asSlice(current.address, DataPage.SIZE);
     assertThat(bytes.get(JAVA_LONG, 0)).isEqualTo(DataPage.START);
     assertThat(bytes.asSlice(8).mismatch(MemorySegment.ofArray(new byte[4088]))).isEqualTo(-1);
     if (object.program("read_and_add").run() == 0) {
