@@ -2,15 +2,23 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.NativeAccess;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.Memory;
+import io.github.tasklocal.memory.SlotSize;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SequenceLayout;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A named value that each thread has one of, and that BPF programs find by the same name.
@@ -207,6 +215,7 @@ public sealed interface TaskLocal
 
   private static Key define(String name, MemoryLayout layout) {
     NativeAccess.require();
+    SlotSize.require();
     return ThreadPages.DIRECTORY.define(name, layout);
   }
 
@@ -235,7 +244,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, 1);
     }
 
     /**
@@ -336,7 +345,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, 1);
       }
     }
   }
@@ -362,7 +371,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Byte.BYTES);
     }
 
     /**
@@ -463,7 +472,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Byte.BYTES);
       }
     }
   }
@@ -489,7 +498,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Short.BYTES);
     }
 
     /**
@@ -590,7 +599,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Short.BYTES);
       }
     }
   }
@@ -616,7 +625,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Character.BYTES);
     }
 
     /**
@@ -717,7 +726,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Character.BYTES);
       }
     }
   }
@@ -743,7 +752,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Integer.BYTES);
     }
 
     /**
@@ -844,7 +853,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Integer.BYTES);
       }
     }
   }
@@ -870,7 +879,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Long.BYTES);
     }
 
     /**
@@ -971,7 +980,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Long.BYTES);
       }
     }
   }
@@ -997,7 +1006,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Float.BYTES);
     }
 
     /**
@@ -1098,7 +1107,7 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Float.BYTES);
       }
     }
   }
@@ -1124,7 +1133,7 @@ public sealed interface TaskLocal
 
     @Override
     long address() {
-      return Memory.at(TaskLocalThread.address() + offset);
+      return Memory.at(TaskLocalThread.address() + offset, Double.BYTES);
     }
 
     /**
@@ -1225,13 +1234,28 @@ public sealed interface TaskLocal
 
       @Override
       long address() {
-        return Memory.at(address);
+        return Memory.at(address, Double.BYTES);
       }
     }
   }
 
   /** A key for a struct, a union or an array in each thread. */
   final class OfSegment extends SegmentAccess implements TaskLocal {
+
+    private static final MethodHandle CURRENT;
+    private static final MethodHandle HELD;
+
+    static {
+      MethodHandles.Lookup lookup = MethodHandles.lookup();
+      try {
+        CURRENT =
+            lookup.findStatic(
+                OfSegment.class, "current", MethodType.methodType(long.class, long.class));
+        HELD = lookup.findVirtual(Bound.class, "address", MethodType.methodType(long.class));
+      } catch (ReflectiveOperationException e) {
+        throw new ExceptionInInitializerError(e);
+      }
+    }
 
     private final Key key;
 
@@ -1253,6 +1277,60 @@ public sealed interface TaskLocal
     }
 
     /**
+     * {@return a handle of a member of the calling thread's value} To be kept in a {@code static
+     * final} field: then an access is that of a key for a primitive type, without the checks of a
+     * segment.
+     *
+     * {@snippet :
+     * static final VarHandle DEPTH = SPAN.varHandle(groupElement("depth"));
+     *
+     * DEPTH.setOpaque(3);
+     * }
+     *
+     * <p>It has the access modes of {@link MemoryLayout#varHandle} for that member, in their memory
+     * order; a BPF program is sure to see what is set opaque, or stronger. Its coordinates are a
+     * {@code long} for each open element of the path: the index. A thread's first use of any key
+     * makes its page, and throws {@link VirtualThreadException} on a virtual thread.
+     *
+     * @param path from the layout to a value layout
+     * @throws IllegalArgumentException if the path is no path of the layout, or leads elsewhere
+     */
+    public VarHandle varHandle(PathElement... path) {
+      MethodHandle address = MethodHandles.insertArguments(CURRENT, 0, (long) key.offset());
+      return MethodHandles.collectCoordinates(member(path), 0, address);
+    }
+
+    /**
+     * {@return a handle of a member of a held value} As {@link #varHandle}, but that its first
+     * coordinate is a {@link Bound} from {@link #bind()}, to be used by that one's thread alone;
+     * {@link WrongThreadException} otherwise.
+     *
+     * {@snippet :
+     * static final VarHandle DEPTH = SPAN.boundVarHandle(groupElement("depth"));
+     *
+     * TaskLocal.OfSegment.Bound span = SPAN.bind();
+     * for (Node node : path) {
+     *   DEPTH.setOpaque(span, node.depth());
+     * }
+     * }
+     *
+     * @param path from the layout to a value layout
+     * @throws IllegalArgumentException if the path is no path of the layout, or leads elsewhere
+     */
+    public VarHandle boundVarHandle(PathElement... path) {
+      return MethodHandles.filterCoordinates(member(path), 0, HELD);
+    }
+
+    private VarHandle member(PathElement... path) {
+      return MethodHandles.insertCoordinates(key.layout().varHandle(path), 0, Memory.ALL);
+    }
+
+    @SuppressWarnings("UnusedMethod") // CURRENT
+    private static long current(long offset) {
+      return Memory.at(TaskLocalThread.address() + offset, DataPage.ALIGNMENT);
+    }
+
+    /**
      * {@return the calling thread's value, held} Of use to the calling thread alone, to which its
      * segment is confined.
      *
@@ -1260,7 +1338,7 @@ public sealed interface TaskLocal
      */
     public Bound bind() {
       ThreadPage page = TaskLocalThread.page().escaping();
-      return new Bound(key, page, page.slice(key));
+      return new Bound(key, page, page.slice(key), Thread.currentThread());
     }
 
     /**
@@ -1286,7 +1364,7 @@ public sealed interface TaskLocal
      */
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();
-      return new Bound(key, page, page.sharedSlice(key));
+      return new Bound(key, page, page.sharedSlice(key), null);
     }
 
     @Override
@@ -1326,10 +1404,30 @@ public sealed interface TaskLocal
 
       private final MemorySegment segment;
 
-      private Bound(Key key, ThreadPage page, MemorySegment segment) {
+      private final long address;
+
+      /** The thread whose value it is, if nobody else may use it. */
+      private final @Nullable Thread owner;
+
+      private Bound(Key key, ThreadPage page, MemorySegment segment, @Nullable Thread owner) {
         super(key.layout());
         this.page = page;
         this.segment = segment;
+        this.address = segment.address();
+        this.owner = owner;
+      }
+
+      /**
+       * As long as its thread lives, the page is that thread's whether this is reachable or not.
+       */
+      @SuppressWarnings("UnusedMethod") // HELD
+      private long address() {
+        if (owner != Thread.currentThread()) {
+          throw new WrongThreadException(
+              "a handle reaches a held value from its own thread alone; from others use segment() of"
+                  + " bind(NativeThread)");
+        }
+        return Memory.at(address, DataPage.ALIGNMENT);
       }
 
       /**

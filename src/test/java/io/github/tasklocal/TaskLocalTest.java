@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
+import static java.lang.foreign.MemoryLayout.PathElement.sequenceElement;
 import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_CHAR;
@@ -25,6 +27,7 @@ import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -402,5 +405,89 @@ class TaskLocalTest {
               return INT.get();
             });
     assertThat(set.get()).isEqualTo(21);
+  }
+
+  private static final StructLayout TRACE =
+      MemoryLayout.structLayout(
+          JAVA_LONG.withName("high"),
+          JAVA_INT.withName("kind"),
+          MemoryLayout.sequenceLayout(3, JAVA_INT).withName("counts"));
+  private static final TaskLocal.OfSegment TRACED = TaskLocal.of("unit.traced", TRACE);
+  private static final VarHandle HIGH = TRACED.varHandle(groupElement("high"));
+  private static final VarHandle KIND = TRACED.varHandle(groupElement("kind"));
+  private static final VarHandle COUNTS =
+      TRACED.varHandle(groupElement("counts"), sequenceElement());
+  private static final VarHandle HELD_KIND = TRACED.boundVarHandle(groupElement("kind"));
+  private static final VarHandle HELD_COUNTS =
+      TRACED.boundVarHandle(groupElement("counts"), sequenceElement());
+
+  @Test
+  void aHandleOfAMemberReachesTheCallingThreadsValue() throws Exception {
+    HIGH.setOpaque(7L);
+    KIND.setVolatile(3);
+    COUNTS.setOpaque(2L, 5);
+    assertThat((int) KIND.getAndAdd(1)).isEqualTo(3);
+    assertThat(TRACED.segment().get(JAVA_LONG, 0)).isEqualTo(7);
+    assertThat(TRACED.segment().get(JAVA_INT, 8)).isEqualTo(4);
+    assertThat(TRACED.segment().get(JAVA_INT, 20)).isEqualTo(5);
+    try (var pool = Executors.newSingleThreadExecutor()) {
+      assertThat(pool.submit(() -> (int) KIND.getOpaque()).get()).as("another thread's").isZero();
+    }
+    try (var pool = Executors.newSingleThreadExecutor(TaskLocalThread.factory("traced-"))) {
+      assertThat(
+              pool.submit(
+                      () -> {
+                        KIND.setOpaque(9);
+                        return TRACED.segment().get(JAVA_INT, 8);
+                      })
+                  .get())
+          .isEqualTo(9);
+    }
+    assertThat((int) KIND.getOpaque()).isEqualTo(4);
+  }
+
+  @Test
+  void aHandleOfAMemberStaysWithinIt() {
+    assertThatThrownBy(() -> COUNTS.setOpaque(3L, 1)).isInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> COUNTS.setOpaque(-1L, 1))
+        .isInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> TRACED.varHandle(groupElement("none")))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> TRACED.varHandle(groupElement("counts")))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void aHandleReachesAHeldValueFromItsOwnThreadAlone() throws Exception {
+    TaskLocal.OfSegment.Bound held = TRACED.bind();
+    HELD_KIND.setOpaque(held, 6);
+    HELD_COUNTS.setOpaque(held, 1L, 8);
+    assertThat(TRACED.segment().get(JAVA_INT, 8)).isEqualTo(6);
+    assertThat(held.segment().get(JAVA_INT, 16)).isEqualTo(8);
+    try (var pool = Executors.newSingleThreadExecutor()) {
+      pool.submit(
+              () ->
+                  assertThatThrownBy(() -> HELD_KIND.setOpaque(held, 1))
+                      .isInstanceOf(WrongThreadException.class)
+                      .hasMessageContaining("segment()"))
+          .get();
+    }
+    assertThat((int) HELD_KIND.getOpaque(held)).isEqualTo(6);
+  }
+
+  @Test
+  void aHandleOnAVirtualThreadIsRefused() throws Exception {
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    Thread.ofVirtual()
+        .start(
+            () -> {
+              try {
+                KIND.setOpaque(1);
+              } catch (VirtualThreadException e) {
+                thrown.set(e);
+              }
+            })
+        .join();
+    assertThat(thrown.get()).isInstanceOf(VirtualThreadException.class);
   }
 }

@@ -38,18 +38,26 @@ public final class KeyDirectory {
   private final MemorySegment formB;
   private final ConcurrentHashMap<String, Key> byName = new ConcurrentHashMap<>();
   private final CopyOnWriteArrayList<Key> keys = new CopyOnWriteArrayList<>();
+  private final int size;
   private int end = DataPage.START;
+
+  /** Makes an empty directory for threads that have a page each. */
+  public KeyDirectory(MemorySegment formA, MemorySegment formB) {
+    this(formA, formB, DataPage.SIZE);
+  }
 
   /**
    * Makes an empty directory in two zeroed pages, which stay its own.
    *
    * @param formA the metadata page of wire A
    * @param formB the metadata page of wires B and C
+   * @param size what each thread has for its values, in bytes: a page, or less
    */
-  public KeyDirectory(MemorySegment formA, MemorySegment formB) {
+  public KeyDirectory(MemorySegment formA, MemorySegment formB, int size) {
     this.formA = formA;
     this.formB = formB;
-    MetadataB.prepare(formB);
+    this.size = size;
+    MetadataB.prepare(formB, size - DataPage.START);
   }
 
   /** {@return the address of the metadata page that a map of this wire points to} */
@@ -92,12 +100,22 @@ public final class KeyDirectory {
           "no room for the key \"" + name + "\", all " + MAX_KEYS + " are taken",
           "put several values into one key with a struct layout");
     }
-    int left = DataPage.SIZE - end;
+    int left = size - end;
     if (layout.byteSize() > left) {
+      boolean packed = size < DataPage.SIZE;
       throw new DirectoryFullException(
-          "the key \"%s\" needs %d bytes, the page has %d left of %d"
-              .formatted(name, layout.byteSize(), left, DataPage.CAPACITY),
-          "choose smaller layouts; each value takes a multiple of 8 bytes");
+          "the key \"%s\" needs %d bytes, the %s has %d left of %d"
+              .formatted(
+                  name,
+                  layout.byteSize(),
+                  packed ? "slot of a thread" : "page",
+                  left,
+                  size - DataPage.START),
+          packed
+              ? "start java with a larger -Dtasklocal.slotBytes than %d, or without it; each value"
+                      .formatted(size)
+                  + " takes a multiple of 8 bytes"
+              : "choose smaller layouts; each value takes a multiple of 8 bytes");
     }
     Key key = new Key(name, layout, index, end);
     end = Math.toIntExact(end + roundUp(layout.byteSize()));

@@ -25,8 +25,12 @@ import java.lang.foreign.MemorySegment;
  * </pre>
  *
  * <p>On wire A the count is 64 from the start: an empty entry matches no key, so that a key made
- * later is found without touching the map. There {@code start} is 0, since the offsets of its
- * metadata count from the page's beginning; {@code page 1} is not used.
+ * later is found without touching the map. {@code page 1} is not used.
+ *
+ * <p>A thread that has a page for itself has {@code start} 0 on wire A, whose offsets count from
+ * the beginning of what the thread has, and 8 on wire C. Where threads share a page it tells which
+ * part is the thread's. Wire B has it in the page itself, so that there each thread needs a whole
+ * one.
  *
  * <p>The stamp lies in what the wires' structs leave as padding, which BPF programs do not look at.
  * The kernel gives it back to user space, unlike the pointers: so whoever registered a thread can
@@ -44,23 +48,25 @@ public final class MapValue {
    *
    * @param value the target, of at least {@link Wire#valueSize} bytes, aligned to 8
    * @param wire the map's wire
-   * @param page address of the thread's page
+   * @param page address of the thread's page, or of its part of one; on wire B of a page
    * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
    * @param stamp tells who registers the thread
    */
   public static void write(MemorySegment value, Wire wire, long page, long metadata, int stamp) {
     value.asSlice(0, wire.valueSize()).fill((byte) 0);
-    value.set(JAVA_LONG, 0, page);
+    long start = page & (DataPage.SIZE - 1);
+    value.set(JAVA_LONG, 0, page - start);
     switch (wire) {
       case A -> {
         value.set(JAVA_LONG, 16, metadata);
         value.set(JAVA_SHORT, 24, (short) MetadataA.ENTRIES);
+        value.set(JAVA_SHORT, 26, (short) start);
         value.set(JAVA_INT, STAMP_A, stamp);
       }
       case B -> value.set(JAVA_LONG, 8, metadata);
       case C -> {
         value.set(JAVA_LONG, 8, metadata);
-        value.set(JAVA_SHORT, 16, (short) DataPage.START);
+        value.set(JAVA_SHORT, 16, (short) (start + DataPage.START));
         value.set(JAVA_INT, STAMP_C, stamp);
       }
     }

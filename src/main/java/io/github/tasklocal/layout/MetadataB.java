@@ -56,9 +56,9 @@ final class MetadataB {
 
   private MetadataB() {}
 
-  /** Makes a zeroed page an empty directory. */
-  static void prepare(MemorySegment page) {
-    SIZE.set(page, 0L, (short) DataPage.CAPACITY);
+  /** Makes a zeroed page an empty directory of values for which there are so many bytes. */
+  static void prepare(MemorySegment page, int capacity) {
+    SIZE.set(page, 0L, (short) capacity);
   }
 
   /** Writes the entry behind the last one, while a BPF program may be looking. */

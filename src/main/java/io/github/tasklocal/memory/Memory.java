@@ -2,7 +2,6 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.NativeAccess;
-import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.MemorySegment;
 
 /** All of the process's memory, by absolute address. */
@@ -17,18 +16,16 @@ public final class Memory {
   public static final MemorySegment ALL =
       NativeAccess.allowed() ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE) : MemorySegment.NULL;
 
-  /** The addresses of user space that a value can have: none is negative, each a multiple of 8. */
-  private static final long ADDRESSES = Long.MAX_VALUE & -DataPage.ALIGNMENT;
-
   private Memory() {}
 
   /**
-   * {@return the same address} Now the compiler knows that it lies in {@link #ALL} and is aligned
-   * for every type, so that it leaves out both checks of the access.
+   * {@return the same address} Now the compiler knows that it lies in {@link #ALL} and is aligned,
+   * so that it leaves out both checks of the access.
    *
-   * @param address of a value
+   * @param address of user space, so not negative
+   * @param alignment what the address is a multiple of; a constant power of two
    */
-  public static long at(long address) {
-    return address & ADDRESSES;
+  public static long at(long address, long alignment) {
+    return address & Long.MAX_VALUE & -alignment;
   }
 }

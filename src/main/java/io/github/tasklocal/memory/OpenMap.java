@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
@@ -89,6 +91,7 @@ public final class OpenMap {
   /** Refuses a map into which addresses would be written as numbers. */
   void requireUserPointers() {
     MapValue.write(value, wire, NO_PAGE, NO_PAGE, STAMP);
+    value.set(JAVA_LONG, 0, NO_PAGE); // not split into a page and a start
     if (TaskStorage.holdsUserPointers(map, value)) {
       return;
     }
@@ -244,6 +247,7 @@ public final class OpenMap {
       }
       return true;
     } catch (KernelException e) {
+      slot.left = true;
       failed(e);
       return false;
     }

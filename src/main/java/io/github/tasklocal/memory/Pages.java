@@ -3,36 +3,67 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 
 /**
- * Whole pages that hold nothing but task local data. They never go back to an allocator, which
- * could give them to something else while the kernel still writes there.
+ * Memory for threads' values: whole pages, or equal parts of pages that hold nothing else. They
+ * never go back to an allocator, which could give them to something else while the kernel still
+ * writes there.
  */
 public final class Pages {
 
   /** Few enough not to waste memory, many enough to keep the padding of a block small. */
   private static final int BLOCK = 16;
 
-  private static final MemoryLayout PAGE =
-      MemoryLayout.sequenceLayout(DataPage.SIZE, ValueLayout.JAVA_BYTE);
-
+  private final int bytes;
+  private final long graceNanos;
   private final ArrayDeque<MemorySegment> free = new ArrayDeque<>();
+
+  /** Parts that a program may still write to for a moment, the earliest first. */
+  private final ArrayDeque<Retired> retired = new ArrayDeque<>();
+
   private int count;
 
+  private record Retired(MemorySegment part, long nanos) {}
+
+  /** Makes whole pages. */
+  public Pages() {
+    this(DataPage.SIZE, 0);
+  }
+
   /**
-   * {@return a zeroed, page-aligned page that nobody else has}
+   * Makes pages or parts of them.
+   *
+   * @param bytes the size of each, a power of two of at most a page
+   * @param graceNanos how long one rests that is {@link #retire retired}
+   */
+  Pages(int bytes, long graceNanos) {
+    this.bytes = bytes;
+    this.graceNanos = graceNanos;
+  }
+
+  /** {@return a zeroed page of its own} */
+  static MemorySegment whole() {
+    return Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
+  }
+
+  /**
+   * {@return a zeroed page, or part of one, aligned to its size, that nobody else has}
    *
    * @throws OutOfMemoryError if the system gives this process no more memory; a later call may work
    */
   public synchronized MemorySegment take() {
-    if (free.isEmpty() && !allocate(BLOCK) && !allocate(1)) {
+    if (!free.isEmpty()) {
+      return free.remove();
+    }
+    if (rested()) {
+      return retired.remove().part().fill((byte) 0);
+    }
+    if (!allocate(BLOCK) && !allocate(1)) {
       throw new OutOfMemoryError(
           "the system gives this process no memory for another page of task local data ("
-              + DataPage.SIZE
+              + bytes
               + " bytes for each thread that uses a key, "
               + count
               + " pages so far); raise its limit (ulimit -v, the container's memory), the thread's"
@@ -48,13 +79,15 @@ public final class Pages {
     } catch (OutOfMemoryError e) {
       return false;
     }
-    block.elements(PAGE).forEach(free::add);
+    for (long offset = 0; offset < block.byteSize(); offset += bytes) {
+      free.add(block.asSlice(offset, bytes));
+    }
     count += pages;
     return true;
   }
 
   /**
-   * Takes a page back.
+   * Takes one back.
    *
    * @param page zeroed, and no longer known to the kernel
    */
@@ -62,9 +95,22 @@ public final class Pages {
     free.push(page);
   }
 
+  /**
+   * Takes one back that the kernel has been told to forget, and may still reach for a moment. It
+   * serves nobody else before the time of rest is over.
+   */
+  synchronized void retire(MemorySegment part) {
+    retired.add(new Retired(part, System.nanoTime()));
+  }
+
+  private boolean rested() {
+    Retired first = retired.peek();
+    return first != null && System.nanoTime() - first.nanos() >= graceNanos;
+  }
+
   /** {@return whether the next {@link #take} needs no new memory} */
   synchronized boolean haveFree() {
-    return !free.isEmpty();
+    return !free.isEmpty() || rested();
   }
 
   /** {@return how many pages were taken from the system, in use or free} */

@@ -38,6 +38,9 @@ final class Slot {
   /** Whether the kernel was ever given this page for the thread. */
   boolean shared;
 
+  /** Whether an entry that points to the page could not be taken out of a map at once. */
+  boolean left;
+
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
 
   Slot(MemorySegment page, Task task, long threadId) {

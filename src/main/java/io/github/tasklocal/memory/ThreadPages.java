@@ -25,6 +25,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,11 +42,19 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ThreadPages {
 
-  /** All pages of the process that are shared with the kernel. */
-  private static final Pages PAGES = new Pages();
+  /**
+   * How long the part of a shared page waits before it serves another thread. The kernel releases
+   * an entry of an ended thread after the programs that run then: far earlier, as a program that
+   * lasts so long would be reported as stalled at 21 seconds (if it may not sleep).
+   */
+  private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** All pages of values of the process. */
+  private static final Pages PAGES = new Pages(SlotSize.BYTES, GRACE_NANOS);
 
   /** The keys of the process. */
-  public static final KeyDirectory DIRECTORY = new KeyDirectory(PAGES.take(), PAGES.take());
+  public static final KeyDirectory DIRECTORY =
+      new KeyDirectory(Pages.whole(), Pages.whole(), SlotSize.BYTES);
 
   private static final Object LOCK = new Object();
 
@@ -434,6 +443,12 @@ public final class ThreadPages {
     if (!slot.ended || slot.escapedHolds > 0) {
       return;
     }
+    if (slot.shared && SlotSize.packed()) {
+      if (!slot.left) { // or a program may reach it, for how long nobody knows
+        PAGES.retire(slot.page);
+      }
+      return;
+    }
     if (slot.shared) {
       if (!Libc.dropFrame(slot.page.address(), DataPage.SIZE)) {
         return; // a page whose old frame stays may never serve another thread
@@ -453,9 +468,21 @@ public final class ThreadPages {
    * @param takeOver whether entries that somebody else made are replaced
    * @return the open map; the one that is open already if the process has this map open
    * @throws WrongObjectException if the map's values hold no pointers to user memory
-   * @throws NotSupportedException if the kernel is too old for such pointers
+   * @throws NotSupportedException if the kernel is too old for such pointers, or if threads share
+   *     pages and the wire is B
    */
   public static OpenMap open(KernelMap map, Wire wire, boolean takeOver) {
+    if (wire == Wire.B && SlotSize.packed()) {
+      String subject = map.toString();
+      map.close();
+      throw new NotSupportedException(
+          "open",
+          subject,
+          null,
+          "threads share pages (-D%s=%d), and its wire, B, has a page for each thread"
+              .formatted(SlotSize.PROPERTY, SlotSize.BYTES),
+          "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
+    }
     OpenMap open;
     synchronized (LOCK) {
       for (OpenMap each : MAPS) {
@@ -522,7 +549,7 @@ public final class ThreadPages {
 
   /** {@return how many pages of values were taken from the system, in use or free} */
   public static int pages() {
-    return PAGES.count() - 2; // the pages of keys
+    return PAGES.count();
   }
 
   /** {@return whether a map is open} */

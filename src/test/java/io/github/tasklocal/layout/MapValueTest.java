@@ -54,6 +54,18 @@ class MapValueTest {
   }
 
   @Test
+  void aPartOfAPageIsThePageAndWhereThePartStarts() {
+    MemorySegment a = written(Wire.A);
+    MapValue.write(a, Wire.A, PAGE + 3968, METADATA, STAMP);
+    assertThat(a.get(JAVA_LONG, 0)).isEqualTo(PAGE);
+    assertThat(a.get(JAVA_SHORT, 26)).isEqualTo((short) 3968);
+    MemorySegment c = written(Wire.C);
+    MapValue.write(c, Wire.C, PAGE + 3968, METADATA, STAMP);
+    assertThat(c.get(JAVA_LONG, 0)).isEqualTo(PAGE);
+    assertThat(c.get(JAVA_SHORT, 16)).isEqualTo((short) 3976);
+  }
+
+  @Test
   void anEntryIsKnownByItsStampWhereTheWireHasRoomForOne() {
     for (Wire wire : Wire.values()) {
       assertThat(MapValue.hasStamp(written(wire), wire, STAMP)).isTrue();

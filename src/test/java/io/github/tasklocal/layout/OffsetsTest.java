@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** The offsets that Java draws are those that the C compiler gives the structs of the header. */
 class OffsetsTest {
 
-  private static final long PAGE = 0x1111111111111111L;
+  private static final long PAGE = 0x1111111111111000L;
   private static final long METADATA = 0x2222222222222222L;
 
   @ParameterizedTest
