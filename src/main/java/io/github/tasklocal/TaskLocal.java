@@ -36,15 +36,26 @@ import org.jspecify.annotations.Nullable;
  * multiple of 8. Keys are made at any time, by any thread, and stay. BPF programs on wires B and C
  * see the first 63 only ({@link Wire#maxKeys}).
  *
+ * <p><b>Packed pages.</b> Started with {@code -Dtasklocal.slotBytes=N}, a power of two from the
+ * processor's cache line (64 or 128 bytes) to 2048, Java gives each thread N bytes instead of a
+ * page, in cache lines of its own. Many threads then share a page. The keys of the process have N -
+ * 8 bytes; one that does not fit is refused with {@link DirectoryFullException}. Maps of wire B,
+ * which has a page for each thread, are refused with {@link NotSupportedException}. The slot of an
+ * ended thread serves another after 10 seconds: a BPF program that may sleep, and began before the
+ * thread ended, would reach the next one's values if it took longer. A value that the property
+ * cannot have is refused with {@link IllegalArgumentException} by the first key.
+ *
  * <p><b>Values</b> start at zero. A value of up to 8 bytes is read and written whole; a larger one
  * can be seen half-written by a BPF program that runs in between, unless it is written with {@link
  * OfSegment#update}. Values need no map: until a {@link TaskLocalMap} is open they are plain memory
  * of the thread, and they work where there is no BPF at all.
  *
  * <p><b>Threads</b> get their page of values at their first use of any key, which takes a lock, and
- * some microseconds for each open map. After that, access is a {@link ThreadLocal} look-up and one
- * load or store. A thread needs no call at its end. A virtual thread has no kernel task, and using
- * a key on one throws {@link VirtualThreadException}.
+ * some microseconds for each open map. After that, an access finds the page by the thread's id in a
+ * table, with fewer loads than a {@link ThreadLocal}, and is one load or store; on a {@link
+ * TaskLocalThread}, which has its page in a field, it is cheaper still. A thread needs no call at
+ * its end. A virtual thread has no kernel task, and using a key on one throws {@link
+ * VirtualThreadException}.
  *
  * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
@@ -80,8 +91,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_BOOLEAN}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfBoolean of(String name, ValueLayout.OfBoolean layout) {
     return new OfBoolean(define(name, layout));
@@ -94,8 +107,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_BYTE}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfByte of(String name, ValueLayout.OfByte layout) {
     return new OfByte(define(name, layout));
@@ -108,8 +123,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_SHORT}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfShort of(String name, ValueLayout.OfShort layout) {
     return new OfShort(define(name, layout));
@@ -122,8 +139,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_CHAR}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfChar of(String name, ValueLayout.OfChar layout) {
     return new OfChar(define(name, layout));
@@ -136,8 +155,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_INT}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfInt of(String name, ValueLayout.OfInt layout) {
     return new OfInt(define(name, layout));
@@ -150,8 +171,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_LONG}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfLong of(String name, ValueLayout.OfLong layout) {
     return new OfLong(define(name, layout));
@@ -164,8 +187,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_FLOAT}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfFloat of(String name, ValueLayout.OfFloat layout) {
     return new OfFloat(define(name, layout));
@@ -178,8 +203,10 @@ public sealed interface TaskLocal
    * @param layout {@link ValueLayout#JAVA_DOUBLE}; its own name and alignment do not matter
    * @throws InvalidKeyException if the name is not one, or the byte order is not the machine's
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfDouble of(String name, ValueLayout.OfDouble layout) {
     return new OfDouble(define(name, layout));
@@ -192,8 +219,10 @@ public sealed interface TaskLocal
    * @param layout of 1 to 4088 bytes, aligned to at most 8; its own name does not matter
    * @throws InvalidKeyException if the name or the layout is not one that a page can hold
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfSegment of(String name, GroupLayout layout) {
     return new OfSegment(define(name, layout));
@@ -206,8 +235,10 @@ public sealed interface TaskLocal
    * @param layout of 1 to 4088 bytes, aligned to at most 8; its own name does not matter
    * @throws InvalidKeyException if the name or the layout is not one that a page can hold
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if the process has 64 keys, or the page has no room
+   * @throws DirectoryFullException if the process has 64 keys, or the page (the slot) has no room
    * @throws NativeAccessException if the runtime denies this module native access
+   * @throws IllegalArgumentException if the system property {@code tasklocal.slotBytes} has a value
+   *     that it cannot have
    */
   static OfSegment of(String name, SequenceLayout layout) {
     return new OfSegment(define(name, layout));
