@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** The command. */
+@Command(
+    name = "bench",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Measures what the library costs, beside what one would do without it.",
+      "",
+    },
+    footer = {
+      "",
+      "Needs root, kernel 6.13 or newer and its BTF.",
+      "Exit status: 0 if all was measured, also where a goal was missed; 1 if something failed to"
+          + " run, 2 for a bad option."
+    })
+final class Bench implements Callable<Integer> {
+
+  /** What the measuring itself allocates at most, shared out among the operations. */
+  private static final double PROFILER_BYTES = 0.01;
+
+  private final Jmh jmh = new Jmh(Path.of(System.getProperty("java.io.tmpdir"), "jmh"));
+
+  private final List<Group> groups =
+      List.of(
+          jmh.group("any-thread", "On any platform thread", AnyThread.class),
+          jmh.group("own-thread", "On a TaskLocalThread", OwnThread.class),
+          jmh.group("mixed", "Both kinds of threads in one process", MixedThreads.class),
+          jmh.group("bound", "Through bind()", BoundValue.class),
+          jmh.group("struct", "A struct of 16 bytes", Struct.class),
+          new Group("garbage", "Garbage", 0, 0, quick -> garbage()),
+          jmh.group("hint", "A hint to BPF", Hint.class),
+          new Group("first-use", "A new thread", 6, 18, FirstUse::rows),
+          jmh.group("open", "Opening a map", OpenMap.class),
+          jmh.group("sharing", "Two threads, packed pages", FalseSharing.class),
+          new Group("bpf", "In BPF", 3, 12, BpfCosts::rows),
+          new Group("start", "Start-up", 6, 20, StartUp::rows),
+          new Group("memory", "Memory", 2, 2, PinnedPages::rows));
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--quick", description = "Take less than five minutes: one fork, short rounds.")
+  private boolean quick;
+
+  @Option(names = "--list", description = "Print the names of the groups and run none.")
+  private boolean list;
+
+  @Option(
+      names = "--filter",
+      paramLabel = "GLOB",
+      description = "Run the groups whose name matches; * and ? as in a shell.")
+  private @Nullable String filter;
+
+  @Option(
+      names = "--json",
+      paramLabel = "FILE",
+      description = "Also write the table into a file, as JSON.")
+  private @Nullable Path json;
+
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE",
+      description = "Also draw the ratios into a file, as SVG.")
+  private @Nullable Path plot;
+
+  private Bench() {}
+
+  /**
+   * Runs the command and exits.
+   *
+   * @param args the options
+   */
+  public static void main(String[] args) {
+    // scripts/bench names files for the results; the caller's own come later, and count.
+    System.exit(new CommandLine(new Bench()).setOverwrittenOptionsAllowed(true).execute(args));
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    List<Group> chosen = groups.stream().filter(group -> matches(group.name())).toList();
+    if (chosen.isEmpty()) {
+      throw bad("no group is called " + filter + ": see --list, and use * for any text");
+    }
+    if (list) {
+      chosen.forEach(group -> System.out.printf("%-12s %s%n", group.name(), group.title()));
+      return 0;
+    }
+    for (Path file : new @Nullable Path[] {json, plot}) {
+      if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+        throw bad("the folder of " + file + " does not exist");
+      }
+    }
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> ProcessHandle.current().descendants().forEach(ProcessHandle::destroy)));
+    Map<String, String> machine = Machine.description();
+    Table table = new Table(System.out);
+    table.start(machine, quick);
+    List<Row> rows = new ArrayList<>();
+    List<String> failures = new ArrayList<>();
+    Progress progress = new Progress(chosen, quick);
+    for (Group group : chosen) {
+      progress.start(group);
+      try {
+        List<Row> some = group.body().rows(quick);
+        progress.end();
+        if (!some.isEmpty()) {
+          table.group(group.title(), some);
+        }
+        rows.addAll(some);
+      } catch (Exception e) {
+        progress.end();
+        failures.add(group.name());
+        table.failure(group.title(), causes(e));
+      }
+    }
+    if (json != null) {
+      Results.write(json, machine, quick, rows, failures);
+    }
+    if (plot != null) {
+      Plot.write(plot, machine, rows);
+    }
+    long goals = rows.stream().filter(row -> row.met().isPresent()).count();
+    long met = rows.stream().filter(row -> row.met().orElse(false)).count();
+    System.out.println();
+    System.out.printf("%d of %d goals met%n", met, goals);
+    if (!failures.isEmpty()) {
+      System.out.println("failed to run: " + String.join(", ", failures));
+    }
+    return failures.isEmpty() ? 0 : 1;
+  }
+
+  /** The most that any of the groups before this one has allocated, of those that should not. */
+  private List<Row> garbage() {
+    return jmh.allocated().entrySet().stream()
+        .max(Map.Entry.comparingByValue())
+        .map(
+            most -> {
+              double bytes = most.getValue();
+              return new Row(
+                  "garbage",
+                  "allocated by each set or get above",
+                  "B",
+                  new Measure(bytes, bytes, bytes),
+                  null,
+                  null,
+                  PROFILER_BYTES,
+                  "The most of all, which is "
+                      + most.getKey()
+                      + "; less than 0.01 is what JMH itself allocates.");
+            })
+        .stream()
+        .toList();
+  }
+
+  private boolean matches(String name) {
+    return filter == null
+        || name.matches("\\Q" + filter.replace("*", "\\E.*\\Q").replace("?", "\\E.\\Q") + "\\E");
+  }
+
+  private ParameterException bad(String message) {
+    if (spec == null) {
+      throw new IllegalStateException(message);
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+
+  private static String causes(Throwable failure) {
+    List<String> causes = new ArrayList<>();
+    for (Throwable each = failure; each != null; each = each.getCause()) {
+      causes.add(String.valueOf(each.getMessage()));
+    }
+    return String.join("; ", causes);
+  }
+}

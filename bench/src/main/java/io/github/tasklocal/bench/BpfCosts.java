@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.BpfProgram;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.SymbolLookup;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What a value costs in BPF, by the kernel's own clock, on each wire: a lookup whose offset is
+ * known beside the two calls of {@code bpf_task_storage_get} that it contains, and the first search
+ * for the last of all keys. The programs are those of {@code bench_lookups.bpf.c}, which take turns
+ * and do their work many times in each run.
+ */
+final class BpfCosts {
+
+  private static final String GROUP = "bpf";
+  private static final double GOAL = 1.3;
+
+  /** As many as a process can have, and thus in a JVM of their own. */
+  private static final int KEYS = 64;
+
+  private static final int BPF_STATS_RUN_TIME = 0;
+
+  /** The programs. */
+  private enum Work {
+    EMPTY,
+    STORAGE,
+    LOOKUP,
+    FIND
+  }
+
+  private BpfCosts() {}
+
+  static List<Row> rows(boolean quick) throws IOException, InterruptedException {
+    List<String> lines = Jvm.run(BpfCosts.class, List.of(), quick ? "500" : "5000");
+    List<Row> rows = new ArrayList<>();
+    for (Wire wire : Wire.values()) {
+      Measure[] costs =
+          lines.stream()
+              .skip((long) wire.ordinal() * Work.values().length)
+              .limit(Work.values().length)
+              .map(BpfCosts::measure)
+              .toArray(Measure[]::new);
+      rows.add(
+          new Row(
+              GROUP,
+              "lookup, wire " + wire,
+              "ns",
+              costs[Work.LOOKUP.ordinal()],
+              "two bpf_task_storage_get",
+              costs[Work.STORAGE.ordinal()],
+              GOAL,
+              "%.1f ns of both are the loop.".formatted(costs[Work.EMPTY.ordinal()].value())));
+      rows.add(
+          new Row(
+              GROUP,
+              "first lookup of key %d, wire %s".formatted(wire == Wire.A ? 64 : 63, wire),
+              "ns",
+              costs[Work.FIND.ordinal()],
+              null,
+              null,
+              null,
+              null));
+    }
+    return rows;
+  }
+
+  private static Measure measure(String line) {
+    return Measure.of(Arrays.stream(line.split(" ")).mapToDouble(Double::parseDouble).toArray());
+  }
+
+  /**
+   * Measures, and prints a line of nanoseconds for each wire and kind of work.
+   *
+   * @param args how many rounds
+   */
+  @SuppressWarnings("try") // the map has only to be open
+  public static void main(String[] args) throws IOException {
+    int rounds = Integer.parseInt(args[0]);
+    for (int i = 0; i < KEYS; i++) {
+      TaskLocal.of("bench.%02d".formatted(i), JAVA_INT).set(i);
+    }
+    // The kernel measures as long as this is open, so however this process ends.
+    int statistics = enableStatistics();
+    for (Wire wire : Wire.values()) {
+      try (BpfObject object =
+              Bundled.load("bench_lookups." + wire.name().toLowerCase(Locale.ROOT));
+          TaskLocalMap ignored = TaskLocalMap.of(object.map(wire.mapName()).fd(), wire)) {
+        measure(object, rounds);
+      }
+    }
+    ByHand.close(statistics);
+  }
+
+  private static void measure(BpfObject object, int rounds) throws IOException {
+    Work[] all = Work.values();
+    double[][] samples = new double[all.length][rounds];
+    List<Work> turns = new ArrayList<>(List.of(all));
+    for (int round = -1; round < rounds; round++) { // the first finds the key, and does not count
+      Collections.rotate(turns, 1);
+      for (Work work : turns) {
+        double cost = cost(object.program(work.name().toLowerCase(Locale.ROOT)));
+        if (round >= 0) {
+          samples[work.ordinal()][round] = cost;
+        }
+      }
+    }
+    for (double[] each : samples) {
+      StringBuilder line = new StringBuilder();
+      for (double sample : each) {
+        line.append(sample).append(' ');
+      }
+      System.out.println(line);
+    }
+  }
+
+  /** {@return the nanoseconds of one piece of work, in one run of a program} */
+  private static double cost(BpfProgram program) throws IOException {
+    long before = nanoseconds(program);
+    int done = program.run();
+    long after = nanoseconds(program);
+    if (done <= 0 || after <= before) {
+      throw new IllegalStateException(
+          "%s did its work %d times in %d ns".formatted(program, done, after - before));
+    }
+    return (double) (after - before) / done;
+  }
+
+  /** {@return how long all runs of a program took} */
+  private static long nanoseconds(BpfProgram program) throws IOException {
+    Path info = Path.of("/proc/self/fdinfo", String.valueOf(program.fd()));
+    for (String line : Files.readAllLines(info)) {
+      if (line.startsWith("run_time_ns:")) {
+        return Long.parseLong(line.substring(line.indexOf(':') + 1).strip());
+      }
+    }
+    throw new IllegalStateException("the kernel does not say how long programs run");
+  }
+
+  private static int enableStatistics() {
+    String function = "bpf_enable_stats";
+    try (Arena arena = Arena.ofConfined()) {
+      SymbolLookup libbpf = SymbolLookup.libraryLookup("libbpf.so.1", arena);
+      int fd =
+          (int)
+              Linker.nativeLinker()
+                  .downcallHandle(
+                      libbpf.find(function).orElseThrow(),
+                      FunctionDescriptor.of(JAVA_INT, JAVA_INT))
+                  .invokeExact(BPF_STATS_RUN_TIME);
+      if (fd < 0) {
+        throw new IllegalStateException(function + " has failed: " + fd);
+      }
+      return fd;
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+}

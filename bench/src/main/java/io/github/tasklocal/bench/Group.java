@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench;
+
+import java.util.List;
+
+/**
+ * What is measured together.
+ *
+ * @param name as {@code --filter} takes it
+ * @param title its heading in the table
+ * @param quickSeconds how long it takes, roughly
+ * @param fullSeconds the same of the full run
+ * @param body measures
+ */
+record Group(String name, String title, int quickSeconds, int fullSeconds, Body body) {
+
+  /** Measures; whatever it throws is shown, and the other groups go on. */
+  @FunctionalInterface
+  interface Body {
+    List<Row> rows(boolean quick) throws Exception;
+  }
+
+  int seconds(boolean quick) {
+    return quick ? quickSeconds : fullSeconds;
+  }
+}
