@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.libbpf.bpf_btf_info;
+import io.github.tasklocal.libbpf.btf_header;
 import io.github.tasklocal.libbpf.btf_type;
 import io.github.tasklocal.libbpf.btf_var_secinfo;
 import io.github.tasklocal.libbpf.libbpf_h;
@@ -15,22 +19,62 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("restricted")
 public final class Btf {
 
-  private static final Pattern GLOBAL_DATA = Pattern.compile("\\.(bss|data|rodata)\\b");
-
   private Btf() {}
 
-  /** {@return the name of a type of BTF in the kernel, or null where it may not be read} */
+  /**
+   * {@return the name of a type of BTF in the kernel, or null where it may not be read} Every
+   * program that opens a map asks for it, and to link libbpf's functions for that would cost it 15
+   * ms.
+   */
   static @Nullable String kernelTypeName(int btfId, int typeId) {
-    MemorySegment btf = libbpf_h.btf__load_from_kernel_by_id(btfId);
-    if (btf.address() == 0) {
+    int fd = libbpf_h.bpf_btf_get_fd_by_id(btfId);
+    if (fd < 0) {
       return null;
     }
-    try {
-      MemorySegment type = libbpf_h.btf__type_by_id(btf, typeId);
-      return type.address() == 0 ? null : name(btf, btf_type.name_off(type(type)));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment info = bpf_btf_info.allocate(arena);
+      MemorySegment size = arena.allocateFrom(JAVA_INT, (int) info.byteSize());
+      if (libbpf_h.bpf_obj_get_info_by_fd(fd, info, size) < 0) {
+        return null;
+      }
+      MemorySegment btf = arena.allocate(bpf_btf_info.btf_size(info), Integer.BYTES);
+      bpf_btf_info.btf(info.fill((byte) 0), btf.address());
+      bpf_btf_info.btf_size(info, (int) btf.byteSize());
+      return libbpf_h.bpf_obj_get_info_by_fd(fd, info, size) < 0 ? null : typeName(btf, typeId);
     } finally {
-      libbpf_h.btf__free(btf);
+      Libc.close(fd);
     }
+  }
+
+  /**
+   * {@return the name of a type, or null where a kind of type stands before it that is newer than
+   * this}
+   *
+   * @param btf a header, the types one behind the other, their names
+   * @param typeId its place among the types, from 1
+   */
+  static @Nullable String typeName(MemorySegment btf, int typeId) {
+    int header = btf_header.hdr_len(btf);
+    int at = header + btf_header.type_off(btf);
+    for (int id = 1; id < typeId; id++) {
+      int info = btf_type.info(btf.asSlice(at));
+      int members = info & 0xffff;
+      int more =
+          switch (info >> 24 & 0x1f) {
+            case 1, 14, 17 -> 4; // int, variable, declaration's tag
+            case 3 -> 12; // array
+            case 4, 5, 15, 19 -> members * 12; // struct, union, section, enum of 64 bits
+            case 6, 13 -> members * 8; // enum, function's prototype
+            // pointer, forward, typedef, volatile, const, restrict, function, float, type's tag
+            case 2, 7, 8, 9, 10, 11, 12, 16, 18 -> 0;
+            default -> -1;
+          };
+      if (more < 0) {
+        return null;
+      }
+      at += (int) btf_type.sizeof() + more;
+    }
+    return btf.getString(header + btf_header.str_off(btf) + btf_type.name_off(btf.asSlice(at)));
   }
 
   /**
@@ -45,6 +89,7 @@ public final class Btf {
 
   /** {@return the global variables of an object by name} */
   static Map<String, Variable> variables(MemorySegment btf) {
+    Pattern globalData = Pattern.compile("\\.(bss|data|rodata)\\b");
     Map<String, Variable> variables = new HashMap<>();
     int count = libbpf_h.btf__type_cnt(btf);
     for (int id = 1; id < count; id++) {
@@ -54,7 +99,7 @@ public final class Btf {
         continue;
       }
       String sectionName = name(btf, btf_type.name_off(type(section)));
-      if (!GLOBAL_DATA.matcher(sectionName).lookingAt()) {
+      if (!globalData.matcher(sectionName).lookingAt()) {
         continue; // maps, the licence, struct_ops
       }
       MemorySegment members =

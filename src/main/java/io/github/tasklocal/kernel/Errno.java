@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
-import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.KernelException;
 import io.github.tasklocal.NotFoundException;
@@ -10,12 +10,11 @@ import io.github.tasklocal.NotSupportedException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.VarHandle;
+import java.util.Arrays;
 import java.util.Map;
-import java.util.stream.Stream;
 
 /**
  * Errno: captured in the downcall, by name, and as an exception that says what mends it. The
@@ -41,8 +40,8 @@ public final class Errno {
   static final int EOPNOTSUPP = 95;
   static final int ENOTSUPP = 524;
 
-  private static final StructLayout STATE = Linker.Option.captureStateLayout();
-  private static final VarHandle VALUE = STATE.varHandle(groupElement("errno"));
+  /** On Linux it holds errno and nothing else. */
+  private static final MemoryLayout STATE = Linker.Option.captureStateLayout();
 
   private static final Map<Integer, String> NAMES =
       Map.ofEntries(
@@ -120,9 +119,8 @@ public final class Errno {
   /** Links a function so that its first argument, from {@link #allocate}, receives errno. */
   static MethodHandle capturing(
       MemorySegment address, FunctionDescriptor descriptor, Linker.Option... options) {
-    Linker.Option[] all =
-        Stream.concat(Stream.of(options), Stream.of(Linker.Option.captureCallState("errno")))
-            .toArray(Linker.Option[]::new);
+    Linker.Option[] all = Arrays.copyOf(options, options.length + 1);
+    all[options.length] = Linker.Option.captureCallState("errno");
     return Linker.nativeLinker().downcallHandle(address, descriptor, all);
   }
 
@@ -132,7 +130,7 @@ public final class Errno {
 
   /** {@return the errno that the last failed call left} */
   static int of(MemorySegment state) {
-    return (int) VALUE.get(state, 0L);
+    return state.get(JAVA_INT, 0);
   }
 
   /** What a call through a method handle threw: ours as it is, anything else is a defect. */

@@ -62,12 +62,12 @@ public final class KernelMap implements AutoCloseable {
   public static KernelMap open(Path path) {
     String operation = "open map";
     LibBpf.require(operation, path.toString());
-    Pin.requirePin(operation, path);
     int fd;
     try (Arena arena = Arena.ofConfined()) {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
     }
     if (fd < 0) {
+      Pin.requirePin(operation, path); // knows better than the errno what is wrong
       throw Errno.failure(operation, path.toString(), -fd);
     }
     return take(fd, operation, path.toString());
@@ -98,7 +98,17 @@ public final class KernelMap implements AutoCloseable {
     if (copy < 0) {
       throw Errno.failure(operation, subject, -copy);
     }
-    return take(copy, operation, subject);
+    KernelMap map = take(copy, operation, subject);
+    if (Libc.isReadOnly(copy)) {
+      map.close();
+      throw new NotPermittedException(
+          operation,
+          subject,
+          null,
+          "the descriptor was opened for reading alone",
+          "open the map for reading and writing: threads are entered into it");
+    }
+    return map;
   }
 
   /** Takes a descriptor over; closes it if it is no map's. */
@@ -113,14 +123,6 @@ public final class KernelMap implements AutoCloseable {
             null,
             "it is a " + kind + ", not a map",
             "name a map of task storage, such as task_local_data_map");
-      }
-      if (Libc.isReadOnly(fd)) {
-        throw new NotPermittedException(
-            operation,
-            subject,
-            null,
-            "the descriptor was opened for reading alone",
-            "open the map for reading and writing: threads are entered into it");
       }
       MemorySegment info = bpf_map_info.allocate(arena);
       MemorySegment size = arena.allocateFrom(JAVA_INT, (int) bpf_map_info.sizeof());

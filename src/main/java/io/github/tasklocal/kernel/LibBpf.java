@@ -37,11 +37,10 @@ public final class LibBpf {
 
     private static @Nullable String load() {
       try {
-        if (libbpf_h.libbpf_major_version() == 1 && libbpf_h.libbpf_minor_version() == 0) {
-          return "it is version 1.0";
-        }
-        LibBpfLog.silence();
+        MemorySegment ignored = libbpf_h.bpf_map_get_fd_by_id_opts$address(); // new in 1.1
         return null;
+      } catch (UnsatisfiedLinkError e) {
+        return "it is version 1.0";
       } catch (LinkageError e) {
         Throwable cause = e.getCause() == null ? e : e.getCause();
         return String.valueOf(cause.getMessage());

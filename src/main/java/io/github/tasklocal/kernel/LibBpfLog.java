@@ -22,20 +22,18 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("restricted")
 final class LibBpfLog {
 
-  private static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
   private static final Pattern REFUSED = Pattern.compile("prog '([^']+)': BPF program load failed");
   private static final ThreadLocal<@Nullable StringBuilder> COLLECTED = new ThreadLocal<>();
 
   private LibBpfLog() {}
 
-  /** The callback, which is expensive to link and of use for objects alone. */
+  /**
+   * The callback, which is expensive to link. What is called for maps by their descriptors prints
+   * nothing.
+   */
   private static final class Callback {
+    static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
     static final MemorySegment PRINT = libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
-  }
-
-  /** Keeps libbpf from printing to stderr until objects are used. */
-  static void silence() {
-    MemorySegment ignored = libbpf_h.libbpf_set_print(MemorySegment.NULL);
   }
 
   /** Begins to collect what the calling thread makes libbpf say. */
@@ -120,6 +118,6 @@ final class LibBpfLog {
     if (collected != null && level == libbpf_h.LIBBPF_WARN()) {
       collected.append(text);
     }
-    LOGGER.log(Level.DEBUG, text.stripTrailing());
+    Callback.LOGGER.log(Level.DEBUG, text.stripTrailing());
   }
 }

@@ -25,6 +25,14 @@ public final class Libc {
   /** Same number on every architecture: all system calls from 424 on have that. */
   private static final long SYS_PIDFD_OPEN = 434;
 
+  /** Of the processors of which this knows it, or 0. */
+  private static final long SYS_GETTID =
+      switch (System.getProperty("os.arch", "")) {
+        case "amd64" -> 186;
+        case "aarch64", "riscv64" -> 178;
+        default -> 0;
+      };
+
   /** Of fcntl; the same on every architecture. */
   private static final int F_GETFL = 3;
 
@@ -44,6 +52,9 @@ public final class Libc {
             libc_h.syscall.address(),
             FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
             Linker.Option.firstVariadicArg(1));
+
+    /** For calls that do not fail. */
+    static final MemorySegment IGNORED_ERRNO = Errno.allocate(Arena.global());
 
     static {
       linked = true;
@@ -90,9 +101,19 @@ public final class Libc {
     }
   }
 
-  /** {@return the same on Linux, from the kernel itself} */
+  /**
+   * {@return the same on Linux, from the kernel itself} By the function that is linked for pidfds
+   * anyhow, where it can be: one of another shape costs each start some 5 ms.
+   */
   static int gettid() {
-    return libc_h.gettid();
+    if (SYS_GETTID == 0) {
+      return libc_h.gettid();
+    }
+    try {
+      return (int) (long) Linked.SYSCALL.invokeExact(Linked.IGNORED_ERRNO, SYS_GETTID, 0L, 0L);
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
   }
 
   /**
@@ -197,7 +218,8 @@ public final class Libc {
 
   /** {@return the size of a page of this machine in bytes} */
   public static int pageSize() {
-    return libc_h.getpagesize();
+    // x86-64 has one size, which need not be asked for at each start.
+    return System.getProperty("os.arch", "").equals("amd64") ? 4096 : libc_h.getpagesize();
   }
 
   /**

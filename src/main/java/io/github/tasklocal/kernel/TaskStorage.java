@@ -10,13 +10,16 @@ import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Entries of a task-storage map. The kernel finds the task by a pidfd, and pins the pages that the
  * value points to in the caller's address space, whatever thread the pidfd names.
  */
 public final class TaskStorage {
+
+  private static final MemorySegment KEY = Arena.global().allocate(JAVA_INT);
+  private static final MemorySegment ERRNO = Errno.allocate(Arena.global());
 
   private TaskStorage() {}
 
@@ -34,11 +37,7 @@ public final class TaskStorage {
    */
   public static boolean put(KernelMap map, Task task, MemorySegment value, boolean replace) {
     int flags = replace ? libbpf_h.BPF_ANY() : libbpf_h.BPF_NOEXIST();
-    int error =
-        withPidfd(
-            task.tid(),
-            task::isAlive,
-            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, flags));
+    int error = update(map, task.tid(), task, value, flags);
     if (error == 0) {
       return true;
     }
@@ -90,11 +89,7 @@ public final class TaskStorage {
    * @throws KernelException if the kernel refuses
    */
   public static boolean get(KernelMap map, Task task, MemorySegment value) {
-    int error =
-        withPidfd(
-            task.tid(),
-            () -> task.isAlive() || task.isOurs(),
-            key -> libbpf_h.bpf_map_lookup_elem(map.fd(), key, value));
+    int error = lookUp(map, task, value);
     return switch (error) {
       case 0 -> true;
       case Errno.ESRCH, Errno.ENOENT -> false;
@@ -129,11 +124,7 @@ public final class TaskStorage {
    */
   public static boolean holdsUserPointers(KernelMap map, MemorySegment value) {
     int tid = Libc.gettid();
-    int error =
-        withPidfd(
-            tid,
-            () -> true,
-            key -> libbpf_h.bpf_map_update_elem(map.fd(), key, value, libbpf_h.BPF_NOEXIST()));
+    int error = update(map, tid, null, value, libbpf_h.BPF_NOEXIST());
     return switch (error) {
       case Errno.EOPNOTSUPP -> true;
       case 0 -> {
@@ -154,49 +145,70 @@ public final class TaskStorage {
    * @throws KernelException if the kernel refuses
    */
   public static void remove(KernelMap map, Task task) {
-    int error =
-        withPidfd(
-            task.tid(),
-            () -> task.isAlive() || task.isOurs(),
-            key -> libbpf_h.bpf_map_delete_elem(map.fd(), key));
+    int error = delete(map, task);
     if (error != 0 && error != Errno.ESRCH && error != Errno.ENOENT) {
       throw Errno.failure("take the entry of " + task + " out of", map.toString(), error);
     }
   }
 
-  @FunctionalInterface
-  private interface Call {
-    int with(MemorySegment key);
+  /**
+   * The three calls of the kernel: 0, or a positive errno; ESRCH if the thread is not the one that
+   * has the tid. That is only sure once the pidfd is open. They share the memory, so one at a time.
+   */
+  private static synchronized int update(
+      KernelMap map, int tid, @Nullable Task task, MemorySegment value, long flags) {
+    int pidfd = openKey(tid);
+    if (pidfd < 0) {
+      return -pidfd;
+    }
+    try {
+      if (task != null && !task.isAlive()) {
+        return Errno.ESRCH;
+      }
+      int error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
+      // The kernel answers so while a BPF program makes the task's first storage on another CPU.
+      for (int tries = 0; error == -Errno.EAGAIN && tries < 1000; tries++) {
+        Thread.onSpinWait();
+        error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
+      }
+      return -error;
+    } finally {
+      Libc.close(pidfd);
+    }
   }
 
-  /**
-   * Calls with a pidfd of a thread, if it is the right one once the pidfd is open.
-   *
-   * @return 0, or a positive errno; ESRCH if it is not the right one
-   */
-  private static int withPidfd(int tid, BooleanSupplier right, Call call) {
-    try (Arena arena = Arena.ofConfined()) {
-      int pidfd = Libc.pidfdOpen(tid, Errno.allocate(arena));
-      if (pidfd < 0) {
-        return -pidfd;
-      }
-      try {
-        if (!right.getAsBoolean()) {
-          return Errno.ESRCH;
-        }
-        MemorySegment key = arena.allocateFrom(JAVA_INT, pidfd);
-        int error = call.with(key);
-        // The kernel answers so while a BPF program makes the task's first storage on another CPU.
-        for (int tries = 0; error == -Errno.EAGAIN && tries < 1000; tries++) {
-          Thread.onSpinWait();
-          error = call.with(key);
-        }
-        return error < 0 ? -error : 0;
-      } finally {
-        Libc.close(pidfd);
-      }
-    } catch (OutOfMemoryError e) {
-      return Errno.ENOMEM; // of the few bytes that the call takes: it can be tried again
+  private static synchronized int lookUp(KernelMap map, Task task, MemorySegment value) {
+    int pidfd = openKey(task.tid());
+    if (pidfd < 0) {
+      return -pidfd;
     }
+    try {
+      return isOurs(task) ? -libbpf_h.bpf_map_lookup_elem(map.fd(), KEY, value) : Errno.ESRCH;
+    } finally {
+      Libc.close(pidfd);
+    }
+  }
+
+  private static synchronized int delete(KernelMap map, Task task) {
+    int pidfd = openKey(task.tid());
+    if (pidfd < 0) {
+      return -pidfd;
+    }
+    try {
+      return isOurs(task) ? -libbpf_h.bpf_map_delete_elem(map.fd(), KEY) : Errno.ESRCH;
+    } finally {
+      Libc.close(pidfd);
+    }
+  }
+
+  private static int openKey(int tid) {
+    int pidfd = Libc.pidfdOpen(tid, ERRNO);
+    KEY.set(JAVA_INT, 0, pidfd);
+    return pidfd;
+  }
+
+  /** A thread that has ended in Java may have a task that lives on, to be told from a stranger. */
+  private static boolean isOurs(Task task) {
+    return task.isAlive() || task.isOurs();
   }
 }

@@ -2,7 +2,6 @@
 package io.github.tasklocal.layout;
 
 import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
-import static java.lang.foreign.MemoryLayout.PathElement.sequenceElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -40,18 +39,18 @@ final class MetadataA {
           JAVA_SHORT.withName("off"));
   static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
 
-  private static final VarHandle KEY =
-      PAGE.varHandle(sequenceElement(), groupElement("key"), sequenceElement());
-  private static final VarHandle OFF = PAGE.varHandle(sequenceElement(), groupElement("off"));
+  // Plain offsets and the JDK's own VarHandles: one along a path of a layout takes milliseconds to
+  // make, at each start of a program.
+  private static final long OFF = ENTRY.byteOffset(groupElement("off"));
+  private static final VarHandle BYTE = JAVA_BYTE.varHandle();
 
   private MetadataA() {}
 
   /** Writes an entry that a BPF program may be looking at meanwhile. */
   static void publish(MemorySegment page, long index, byte[] key, short off) {
-    OFF.set(page, 0L, index, off);
-    for (int i = 1; i < key.length; i++) {
-      KEY.set(page, 0L, index, (long) i, key[i]);
-    }
-    KEY.setRelease(page, 0L, index, 0L, key[0]);
+    long entry = index * ENTRY.byteSize();
+    page.set(JAVA_SHORT, entry + OFF, off);
+    MemorySegment.copy(key, 1, page, JAVA_BYTE, entry + 1, key.length - 1);
+    BYTE.setRelease(page, entry, key[0]);
   }
 }

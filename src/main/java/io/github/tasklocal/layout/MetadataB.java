@@ -2,7 +2,6 @@
 package io.github.tasklocal.layout;
 
 import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
-import static java.lang.foreign.MemoryLayout.PathElement.sequenceElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -46,27 +45,24 @@ final class MetadataB {
           MemoryLayout.sequenceLayout(ENTRIES, ENTRY).withName("entries"),
           MemoryLayout.paddingLayout(DataPage.SIZE - 4 - ENTRIES * ENTRY.byteSize()));
 
-  private static final VarHandle CNT = PAGE.varHandle(groupElement("cnt"));
-  private static final VarHandle SIZE = PAGE.varHandle(groupElement("size"));
-  private static final VarHandle ENTRY_NAME =
-      PAGE.varHandle(
-          groupElement("entries"), sequenceElement(), groupElement("name"), sequenceElement());
-  private static final VarHandle ENTRY_SIZE =
-      PAGE.varHandle(groupElement("entries"), sequenceElement(), groupElement("size"));
+  // As in MetadataA: no VarHandle along a path.
+  private static final long SIZE = PAGE.byteOffset(groupElement("size"));
+  private static final long ENTRY_LIST = PAGE.byteOffset(groupElement("entries"));
+  private static final long ENTRY_SIZE = ENTRY.byteOffset(groupElement("size"));
+  private static final VarHandle SHORT = JAVA_SHORT.varHandle();
 
   private MetadataB() {}
 
   /** Makes a zeroed page an empty directory of values for which there are so many bytes. */
   static void prepare(MemorySegment page, int capacity) {
-    SIZE.set(page, 0L, (short) capacity);
+    page.set(JAVA_SHORT, SIZE, (short) capacity);
   }
 
   /** Writes the entry behind the last one, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] name, short size) {
-    ENTRY_SIZE.set(page, 0L, index, size);
-    for (int i = 0; i < name.length; i++) {
-      ENTRY_NAME.set(page, 0L, index, (long) i, name[i]);
-    }
-    CNT.setRelease(page, 0L, (short) (index + 1));
+    long entry = ENTRY_LIST + index * ENTRY.byteSize();
+    page.set(JAVA_SHORT, entry + ENTRY_SIZE, size);
+    MemorySegment.copy(name, 0, page, JAVA_BYTE, entry, name.length);
+    SHORT.setRelease(page, 0L, (short) (index + 1)); // cnt
   }
 }

@@ -387,8 +387,6 @@ public class bpf_map_info {
     public static long[] name$dimensions() {
         return name$DIMS;
     }
-    private static final VarHandle name$ELEM_HANDLE = name$LAYOUT.varHandle(sequenceElement());
-
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
@@ -396,7 +394,7 @@ public class bpf_map_info {
      * }
      */
     public static byte name(MemorySegment struct, long index0) {
-        return (byte)name$ELEM_HANDLE.get(struct, 0L, index0);
+        return (byte)name$LAYOUT.varHandle(sequenceElement()).get(struct, 0L, index0);
     }
 
     /**
@@ -406,7 +404,7 @@ public class bpf_map_info {
      * }
      */
     public static void name(MemorySegment struct, long index0, byte fieldValue) {
-        name$ELEM_HANDLE.set(struct, 0L, index0, fieldValue);
+        name$LAYOUT.varHandle(sequenceElement()).set(struct, 0L, index0, fieldValue);
     }
 
     private static final OfInt ifindex$LAYOUT = (OfInt)$LAYOUT.select(groupElement("ifindex"));

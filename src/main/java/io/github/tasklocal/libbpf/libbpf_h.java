@@ -31,8 +31,11 @@ public class libbpf_h {
     }
 
     static MemorySegment findOrThrow(String symbol) {
-        return SYMBOL_LOOKUP.find(symbol)
-            .orElseThrow(() -> new UnsatisfiedLinkError("function not found: " + symbol));
+        MemorySegment found = SYMBOL_LOOKUP.find(symbol).orElse(null);
+        if (found == null) {
+            throw new UnsatisfiedLinkError("function not found: " + symbol);
+        }
+        return found;
     }
 
     static MethodHandle upcallHandle(Class<?> fi, String name, FunctionDescriptor fdesc) {
@@ -57,9 +60,7 @@ public class libbpf_h {
         };
     }
 
-    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.libraryLookup("libbpf.so.1", LIBRARY_ARENA)
-            .or(SymbolLookup.loaderLookup())
-            .or(Linker.nativeLinker().defaultLookup());
+    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.libraryLookup("libbpf.so.1", LIBRARY_ARENA);
 
     public static final ValueLayout.OfBoolean C_BOOL = (ValueLayout.OfBoolean) Linker.nativeLinker().canonicalLayouts().get("bool");
     public static final ValueLayout.OfByte C_CHAR =(ValueLayout.OfByte)Linker.nativeLinker().canonicalLayouts().get("char");
@@ -174,7 +175,13 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map_update_elem$descriptor() {
-        return bpf_map_update_elem.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_LONG_LONG
+        );
     }
 
     /**
@@ -194,7 +201,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map_update_elem$address() {
-        return bpf_map_update_elem.ADDR;
+        return libbpf_h.findOrThrow("bpf_map_update_elem");
     }
 
     /**
@@ -234,7 +241,12 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map_lookup_elem$descriptor() {
-        return bpf_map_lookup_elem.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -254,7 +266,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map_lookup_elem$address() {
-        return bpf_map_lookup_elem.ADDR;
+        return libbpf_h.findOrThrow("bpf_map_lookup_elem");
     }
 
     /**
@@ -293,7 +305,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map_delete_elem$descriptor() {
-        return bpf_map_delete_elem.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -313,7 +329,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map_delete_elem$address() {
-        return bpf_map_delete_elem.ADDR;
+        return libbpf_h.findOrThrow("bpf_map_delete_elem");
     }
 
     /**
@@ -353,7 +369,12 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map_get_next_key$descriptor() {
-        return bpf_map_get_next_key.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -373,7 +394,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map_get_next_key$address() {
-        return bpf_map_get_next_key.ADDR;
+        return libbpf_h.findOrThrow("bpf_map_get_next_key");
     }
 
     /**
@@ -412,7 +433,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_obj_pin$descriptor() {
-        return bpf_obj_pin.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -432,7 +457,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_obj_pin$address() {
-        return bpf_obj_pin.ADDR;
+        return libbpf_h.findOrThrow("bpf_obj_pin");
     }
 
     /**
@@ -470,7 +495,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_obj_get$descriptor() {
-        return bpf_obj_get.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -490,7 +518,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_obj_get$address() {
-        return bpf_obj_get.ADDR;
+        return libbpf_h.findOrThrow("bpf_obj_get");
     }
 
     /**
@@ -528,7 +556,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_iter_create$descriptor() {
-        return bpf_iter_create.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -548,7 +579,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_iter_create$address() {
-        return bpf_iter_create.ADDR;
+        return libbpf_h.findOrThrow("bpf_iter_create");
     }
 
     /**
@@ -563,6 +594,130 @@ public class libbpf_h {
                 traceDowncall("bpf_iter_create", link_fd);
             }
             return (int)mh$.invokeExact(link_fd);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_map_get_fd_by_id_opts {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map_get_fd_by_id_opts");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_map_get_fd_by_id_opts(__u32 id, const struct bpf_get_fd_by_id_opts *opts)
+     * }
+     */
+    public static FunctionDescriptor bpf_map_get_fd_by_id_opts$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_map_get_fd_by_id_opts(__u32 id, const struct bpf_get_fd_by_id_opts *opts)
+     * }
+     */
+    public static MethodHandle bpf_map_get_fd_by_id_opts$handle() {
+        return bpf_map_get_fd_by_id_opts.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_map_get_fd_by_id_opts(__u32 id, const struct bpf_get_fd_by_id_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_map_get_fd_by_id_opts$address() {
+        return libbpf_h.findOrThrow("bpf_map_get_fd_by_id_opts");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_map_get_fd_by_id_opts(__u32 id, const struct bpf_get_fd_by_id_opts *opts)
+     * }
+     */
+    public static int bpf_map_get_fd_by_id_opts(int id, MemorySegment opts) {
+        var mh$ = bpf_map_get_fd_by_id_opts.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map_get_fd_by_id_opts", id, opts);
+            }
+            return (int)mh$.invokeExact(id, opts);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_btf_get_fd_by_id {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_btf_get_fd_by_id");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_btf_get_fd_by_id(__u32 id)
+     * }
+     */
+    public static FunctionDescriptor bpf_btf_get_fd_by_id$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_btf_get_fd_by_id(__u32 id)
+     * }
+     */
+    public static MethodHandle bpf_btf_get_fd_by_id$handle() {
+        return bpf_btf_get_fd_by_id.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_btf_get_fd_by_id(__u32 id)
+     * }
+     */
+    public static MemorySegment bpf_btf_get_fd_by_id$address() {
+        return libbpf_h.findOrThrow("bpf_btf_get_fd_by_id");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_btf_get_fd_by_id(__u32 id)
+     * }
+     */
+    public static int bpf_btf_get_fd_by_id(int id) {
+        var mh$ = bpf_btf_get_fd_by_id.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_btf_get_fd_by_id", id);
+            }
+            return (int)mh$.invokeExact(id);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -588,7 +743,12 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_obj_get_info_by_fd$descriptor() {
-        return bpf_obj_get_info_by_fd.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -608,7 +768,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_obj_get_info_by_fd$address() {
-        return bpf_obj_get_info_by_fd.ADDR;
+        return libbpf_h.findOrThrow("bpf_obj_get_info_by_fd");
     }
 
     /**
@@ -647,7 +807,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_prog_test_run_opts$descriptor() {
-        return bpf_prog_test_run_opts.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -667,7 +831,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_prog_test_run_opts$address() {
-        return bpf_prog_test_run_opts.ADDR;
+        return libbpf_h.findOrThrow("bpf_prog_test_run_opts");
     }
 
     /**
@@ -682,118 +846,6 @@ public class libbpf_h {
                 traceDowncall("bpf_prog_test_run_opts", prog_fd, opts);
             }
             return (int)mh$.invokeExact(prog_fd, opts);
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class libbpf_major_version {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_INT    );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("libbpf_major_version");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * __u32 libbpf_major_version()
-     * }
-     */
-    public static FunctionDescriptor libbpf_major_version$descriptor() {
-        return libbpf_major_version.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * __u32 libbpf_major_version()
-     * }
-     */
-    public static MethodHandle libbpf_major_version$handle() {
-        return libbpf_major_version.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * __u32 libbpf_major_version()
-     * }
-     */
-    public static MemorySegment libbpf_major_version$address() {
-        return libbpf_major_version.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * __u32 libbpf_major_version()
-     * }
-     */
-    public static int libbpf_major_version() {
-        var mh$ = libbpf_major_version.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("libbpf_major_version");
-            }
-            return (int)mh$.invokeExact();
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class libbpf_minor_version {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_INT    );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("libbpf_minor_version");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * __u32 libbpf_minor_version()
-     * }
-     */
-    public static FunctionDescriptor libbpf_minor_version$descriptor() {
-        return libbpf_minor_version.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * __u32 libbpf_minor_version()
-     * }
-     */
-    public static MethodHandle libbpf_minor_version$handle() {
-        return libbpf_minor_version.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * __u32 libbpf_minor_version()
-     * }
-     */
-    public static MemorySegment libbpf_minor_version$address() {
-        return libbpf_minor_version.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * __u32 libbpf_minor_version()
-     * }
-     */
-    public static int libbpf_minor_version() {
-        var mh$ = libbpf_minor_version.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("libbpf_minor_version");
-            }
-            return (int)mh$.invokeExact();
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -815,7 +867,8 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor libbpf_version_string$descriptor() {
-        return libbpf_version_string.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER    );
     }
 
     /**
@@ -835,7 +888,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment libbpf_version_string$address() {
-        return libbpf_version_string.ADDR;
+        return libbpf_h.findOrThrow("libbpf_version_string");
     }
 
     /**
@@ -900,7 +953,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor libbpf_set_print$descriptor() {
-        return libbpf_set_print.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -920,7 +976,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment libbpf_set_print$address() {
-        return libbpf_set_print.ADDR;
+        return libbpf_h.findOrThrow("libbpf_set_print");
     }
 
     /**
@@ -960,7 +1016,12 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__open_mem$descriptor() {
-        return bpf_object__open_mem.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_LONG,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -980,7 +1041,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__open_mem$address() {
-        return bpf_object__open_mem.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__open_mem");
     }
 
     /**
@@ -1018,7 +1079,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__load$descriptor() {
-        return bpf_object__load.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1038,7 +1102,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__load$address() {
-        return bpf_object__load.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__load");
     }
 
     /**
@@ -1075,7 +1139,9 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__close$descriptor() {
-        return bpf_object__close.DESC;
+        return FunctionDescriptor.ofVoid(
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1095,7 +1161,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__close$address() {
-        return bpf_object__close.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__close");
     }
 
     /**
@@ -1133,7 +1199,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__btf$descriptor() {
-        return bpf_object__btf.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1153,7 +1222,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__btf$address() {
-        return bpf_object__btf.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__btf");
     }
 
     /**
@@ -1192,7 +1261,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__find_program_by_name$descriptor() {
-        return bpf_object__find_program_by_name.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1212,7 +1285,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__find_program_by_name$address() {
-        return bpf_object__find_program_by_name.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__find_program_by_name");
     }
 
     /**
@@ -1251,7 +1324,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__next_program$descriptor() {
-        return bpf_object__next_program.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1271,7 +1348,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__next_program$address() {
-        return bpf_object__next_program.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__next_program");
     }
 
     /**
@@ -1309,7 +1386,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__name$descriptor() {
-        return bpf_program__name.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1329,7 +1409,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__name$address() {
-        return bpf_program__name.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__name");
     }
 
     /**
@@ -1367,7 +1447,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__section_name$descriptor() {
-        return bpf_program__section_name.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1387,7 +1470,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__section_name$address() {
-        return bpf_program__section_name.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__section_name");
     }
 
     /**
@@ -1426,7 +1509,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__set_autoload$descriptor() {
-        return bpf_program__set_autoload.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_BOOL
+        );
     }
 
     /**
@@ -1446,7 +1533,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__set_autoload$address() {
-        return bpf_program__set_autoload.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__set_autoload");
     }
 
     /**
@@ -1484,7 +1571,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__fd$descriptor() {
-        return bpf_program__fd.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1504,7 +1594,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__fd$address() {
-        return bpf_program__fd.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__fd");
     }
 
     /**
@@ -1542,7 +1632,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_link__fd$descriptor() {
-        return bpf_link__fd.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1562,7 +1655,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_link__fd$address() {
-        return bpf_link__fd.ADDR;
+        return libbpf_h.findOrThrow("bpf_link__fd");
     }
 
     /**
@@ -1600,7 +1693,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_link__destroy$descriptor() {
-        return bpf_link__destroy.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1620,7 +1716,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_link__destroy$address() {
-        return bpf_link__destroy.ADDR;
+        return libbpf_h.findOrThrow("bpf_link__destroy");
     }
 
     /**
@@ -1658,7 +1754,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__attach$descriptor() {
-        return bpf_program__attach.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1678,7 +1777,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__attach$address() {
-        return bpf_program__attach.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__attach");
     }
 
     /**
@@ -1716,7 +1815,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__attach_struct_ops$descriptor() {
-        return bpf_map__attach_struct_ops.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1736,7 +1838,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__attach_struct_ops$address() {
-        return bpf_map__attach_struct_ops.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__attach_struct_ops");
     }
 
     /**
@@ -1774,7 +1876,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_program__type$descriptor() {
-        return bpf_program__type.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1794,7 +1899,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_program__type$address() {
-        return bpf_program__type.ADDR;
+        return libbpf_h.findOrThrow("bpf_program__type");
     }
 
     /**
@@ -1833,7 +1938,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__find_map_by_name$descriptor() {
-        return bpf_object__find_map_by_name.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1853,7 +1962,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__find_map_by_name$address() {
-        return bpf_object__find_map_by_name.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__find_map_by_name");
     }
 
     /**
@@ -1892,7 +2001,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_object__next_map$descriptor() {
-        return bpf_object__next_map.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1912,7 +2025,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_object__next_map$address() {
-        return bpf_object__next_map.ADDR;
+        return libbpf_h.findOrThrow("bpf_object__next_map");
     }
 
     /**
@@ -1950,7 +2063,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__fd$descriptor() {
-        return bpf_map__fd.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -1970,7 +2086,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__fd$address() {
-        return bpf_map__fd.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__fd");
     }
 
     /**
@@ -2008,7 +2124,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__name$descriptor() {
-        return bpf_map__name.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2028,7 +2147,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__name$address() {
-        return bpf_map__name.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__name");
     }
 
     /**
@@ -2066,7 +2185,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__type$descriptor() {
-        return bpf_map__type.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2086,7 +2208,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__type$address() {
-        return bpf_map__type.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__type");
     }
 
     /**
@@ -2124,7 +2246,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__max_entries$descriptor() {
-        return bpf_map__max_entries.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2144,7 +2269,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__max_entries$address() {
-        return bpf_map__max_entries.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__max_entries");
     }
 
     /**
@@ -2183,7 +2308,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__set_max_entries$descriptor() {
-        return bpf_map__set_max_entries.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -2203,7 +2332,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__set_max_entries$address() {
-        return bpf_map__set_max_entries.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__set_max_entries");
     }
 
     /**
@@ -2241,7 +2370,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__key_size$descriptor() {
-        return bpf_map__key_size.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2261,7 +2393,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__key_size$address() {
-        return bpf_map__key_size.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__key_size");
     }
 
     /**
@@ -2299,7 +2431,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__value_size$descriptor() {
-        return bpf_map__value_size.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2319,7 +2454,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__value_size$address() {
-        return bpf_map__value_size.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__value_size");
     }
 
     /**
@@ -2358,7 +2493,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__initial_value$descriptor() {
-        return bpf_map__initial_value.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2378,7 +2517,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__initial_value$address() {
-        return bpf_map__initial_value.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__initial_value");
     }
 
     /**
@@ -2417,7 +2556,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__set_pin_path$descriptor() {
-        return bpf_map__set_pin_path.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2437,7 +2580,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__set_pin_path$address() {
-        return bpf_map__set_pin_path.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__set_pin_path");
     }
 
     /**
@@ -2475,7 +2618,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor bpf_map__pin_path$descriptor() {
-        return bpf_map__pin_path.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2495,7 +2641,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment bpf_map__pin_path$address() {
-        return bpf_map__pin_path.ADDR;
+        return libbpf_h.findOrThrow("bpf_map__pin_path");
     }
 
     /**
@@ -2533,121 +2679,6 @@ public class libbpf_h {
         return BTF_KIND_STRUCT;
     }
 
-    private static class btf__free {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.ofVoid(
-            libbpf_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("btf__free");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * void btf__free(struct btf *btf)
-     * }
-     */
-    public static FunctionDescriptor btf__free$descriptor() {
-        return btf__free.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * void btf__free(struct btf *btf)
-     * }
-     */
-    public static MethodHandle btf__free$handle() {
-        return btf__free.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * void btf__free(struct btf *btf)
-     * }
-     */
-    public static MemorySegment btf__free$address() {
-        return btf__free.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * void btf__free(struct btf *btf)
-     * }
-     */
-    public static void btf__free(MemorySegment btf) {
-        var mh$ = btf__free.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("btf__free", btf);
-            }
-            mh$.invokeExact(btf);
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class btf__load_from_kernel_by_id {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_POINTER,
-            libbpf_h.C_INT
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("btf__load_from_kernel_by_id");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * struct btf *btf__load_from_kernel_by_id(__u32 id)
-     * }
-     */
-    public static FunctionDescriptor btf__load_from_kernel_by_id$descriptor() {
-        return btf__load_from_kernel_by_id.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * struct btf *btf__load_from_kernel_by_id(__u32 id)
-     * }
-     */
-    public static MethodHandle btf__load_from_kernel_by_id$handle() {
-        return btf__load_from_kernel_by_id.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * struct btf *btf__load_from_kernel_by_id(__u32 id)
-     * }
-     */
-    public static MemorySegment btf__load_from_kernel_by_id$address() {
-        return btf__load_from_kernel_by_id.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * struct btf *btf__load_from_kernel_by_id(__u32 id)
-     * }
-     */
-    public static MemorySegment btf__load_from_kernel_by_id(int id) {
-        var mh$ = btf__load_from_kernel_by_id.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("btf__load_from_kernel_by_id", id);
-            }
-            return (MemorySegment)mh$.invokeExact(id);
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class btf__find_by_name_kind {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -2668,7 +2699,12 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor btf__find_by_name_kind$descriptor() {
-        return btf__find_by_name_kind.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -2688,7 +2724,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment btf__find_by_name_kind$address() {
-        return btf__find_by_name_kind.ADDR;
+        return libbpf_h.findOrThrow("btf__find_by_name_kind");
     }
 
     /**
@@ -2726,7 +2762,10 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor btf__type_cnt$descriptor() {
-        return btf__type_cnt.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
     }
 
     /**
@@ -2746,7 +2785,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment btf__type_cnt$address() {
-        return btf__type_cnt.ADDR;
+        return libbpf_h.findOrThrow("btf__type_cnt");
     }
 
     /**
@@ -2785,7 +2824,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor btf__type_by_id$descriptor() {
-        return btf__type_by_id.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -2805,7 +2848,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment btf__type_by_id$address() {
-        return btf__type_by_id.ADDR;
+        return libbpf_h.findOrThrow("btf__type_by_id");
     }
 
     /**
@@ -2844,7 +2887,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor btf__resolve_size$descriptor() {
-        return btf__resolve_size.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_LONG_LONG,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -2864,7 +2911,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment btf__resolve_size$address() {
-        return btf__resolve_size.ADDR;
+        return libbpf_h.findOrThrow("btf__resolve_size");
     }
 
     /**
@@ -2903,7 +2950,11 @@ public class libbpf_h {
      * }
      */
     public static FunctionDescriptor btf__name_by_offset$descriptor() {
-        return btf__name_by_offset.DESC;
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
     }
 
     /**
@@ -2923,7 +2974,7 @@ public class libbpf_h {
      * }
      */
     public static MemorySegment btf__name_by_offset$address() {
-        return btf__name_by_offset.ADDR;
+        return libbpf_h.findOrThrow("btf__name_by_offset");
     }
 
     /**

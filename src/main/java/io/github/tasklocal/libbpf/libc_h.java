@@ -31,8 +31,11 @@ public class libc_h {
     }
 
     static MemorySegment findOrThrow(String symbol) {
-        return SYMBOL_LOOKUP.find(symbol)
-            .orElseThrow(() -> new UnsatisfiedLinkError("function not found: " + symbol));
+        MemorySegment found = SYMBOL_LOOKUP.find(symbol).orElse(null);
+        if (found == null) {
+            throw new UnsatisfiedLinkError("function not found: " + symbol);
+        }
+        return found;
     }
 
     static MethodHandle upcallHandle(Class<?> fi, String name, FunctionDescriptor fdesc) {
@@ -57,8 +60,7 @@ public class libc_h {
         };
     }
 
-    static final SymbolLookup SYMBOL_LOOKUP = SymbolLookup.loaderLookup()
-            .or(Linker.nativeLinker().defaultLookup());
+    static final SymbolLookup SYMBOL_LOOKUP = Linker.nativeLinker().defaultLookup();
 
     public static final ValueLayout.OfBoolean C_BOOL = (ValueLayout.OfBoolean) Linker.nativeLinker().canonicalLayouts().get("bool");
     public static final ValueLayout.OfByte C_CHAR =(ValueLayout.OfByte)Linker.nativeLinker().canonicalLayouts().get("char");
@@ -236,7 +238,12 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor vasprintf$descriptor() {
-        return vasprintf.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_POINTER,
+            libc_h.C_POINTER
+        );
     }
 
     /**
@@ -256,7 +263,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment vasprintf$address() {
-        return vasprintf.ADDR;
+        return libc_h.findOrThrow("vasprintf");
     }
 
     /**
@@ -293,7 +300,9 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor free$descriptor() {
-        return free.DESC;
+        return FunctionDescriptor.ofVoid(
+            libc_h.C_POINTER
+        );
     }
 
     /**
@@ -313,7 +322,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment free$address() {
-        return free.ADDR;
+        return libc_h.findOrThrow("free");
     }
 
     /**
@@ -356,7 +365,15 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor mmap$descriptor() {
-        return mmap.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_POINTER,
+            libc_h.C_POINTER,
+            libc_h.C_LONG,
+            libc_h.C_INT,
+            libc_h.C_INT,
+            libc_h.C_INT,
+            libc_h.C_LONG
+        );
     }
 
     /**
@@ -376,7 +393,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment mmap$address() {
-        return mmap.ADDR;
+        return libc_h.findOrThrow("mmap");
     }
 
     /**
@@ -415,7 +432,11 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor munmap$descriptor() {
-        return munmap.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_LONG
+        );
     }
 
     /**
@@ -435,7 +456,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment munmap$address() {
-        return munmap.ADDR;
+        return libc_h.findOrThrow("munmap");
     }
 
     /**
@@ -475,7 +496,12 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor madvise$descriptor() {
-        return madvise.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_LONG,
+            libc_h.C_INT
+        );
     }
 
     /**
@@ -495,7 +521,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment madvise$address() {
-        return madvise.ADDR;
+        return libc_h.findOrThrow("madvise");
     }
 
     /**
@@ -533,7 +559,10 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor close$descriptor() {
-        return close.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_INT
+        );
     }
 
     /**
@@ -553,7 +582,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment close$address() {
-        return close.ADDR;
+        return libc_h.findOrThrow("close");
     }
 
     /**
@@ -593,7 +622,12 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor read$descriptor() {
-        return read.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_LONG,
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_LONG
+        );
     }
 
     /**
@@ -613,7 +647,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment read$address() {
-        return read.ADDR;
+        return libc_h.findOrThrow("read");
     }
 
     /**
@@ -649,7 +683,8 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor getpagesize$descriptor() {
-        return getpagesize.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT    );
     }
 
     /**
@@ -669,7 +704,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment getpagesize$address() {
-        return getpagesize.ADDR;
+        return libc_h.findOrThrow("getpagesize");
     }
 
     /**
@@ -777,7 +812,8 @@ public class libc_h {
      * }
      */
     public static FunctionDescriptor gettid$descriptor() {
-        return gettid.DESC;
+        return FunctionDescriptor.of(
+            libc_h.C_INT    );
     }
 
     /**
@@ -797,7 +833,7 @@ public class libc_h {
      * }
      */
     public static MemorySegment gettid$address() {
-        return gettid.ADDR;
+        return libc_h.findOrThrow("gettid");
     }
 
     /**
