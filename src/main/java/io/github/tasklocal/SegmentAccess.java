@@ -15,13 +15,17 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   private static final VarHandle SEQUENCE = ValueLayout.JAVA_INT.varHandle();
 
-  private final boolean sequenced;
+  final boolean sequenced;
 
   SegmentAccess(MemoryLayout layout) {
     this.sequenced =
         layout instanceof StructLayout struct
             && struct.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
             && first.name().equals(Optional.of("sequence"));
+  }
+
+  SegmentAccess(boolean sequenced) {
+    this.sequenced = sequenced;
   }
 
   /** {@return the bytes of the value, confined to the thread that they belong to} */

@@ -1369,7 +1369,7 @@ public sealed interface TaskLocal
      */
     public Bound bind() {
       ThreadPage page = TaskLocalThread.page().escaping();
-      return new Bound(key, page, page.slice(key), Thread.currentThread());
+      return new Bound(sequenced, page, page.slice(key), Thread.currentThread());
     }
 
     /**
@@ -1395,7 +1395,7 @@ public sealed interface TaskLocal
      */
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();
-      return new Bound(key, page, page.sharedSlice(key), null);
+      return new Bound(sequenced, page, page.sharedSlice(key), null);
     }
 
     @Override
@@ -1440,8 +1440,9 @@ public sealed interface TaskLocal
       /** The thread whose value it is, if nobody else may use it. */
       private final @Nullable Thread owner;
 
-      private Bound(Key key, ThreadPage page, MemorySegment segment, @Nullable Thread owner) {
-        super(key.layout());
+      private Bound(
+          boolean sequenced, ThreadPage page, MemorySegment segment, @Nullable Thread owner) {
+        super(sequenced);
         this.page = page;
         this.segment = segment;
         this.address = segment.address();

@@ -53,11 +53,11 @@ public final class MapValue {
    * @param stamp tells who registers the thread
    */
   public static void write(MemorySegment value, Wire wire, long page, long metadata, int stamp) {
-    value.asSlice(0, wire.valueSize()).fill((byte) 0);
     long start = page & (DataPage.SIZE - 1);
     value.set(JAVA_LONG, 0, page - start);
     switch (wire) {
       case A -> {
+        value.set(JAVA_LONG, 8, 0);
         value.set(JAVA_LONG, 16, metadata);
         value.set(JAVA_SHORT, 24, (short) MetadataA.ENTRIES);
         value.set(JAVA_SHORT, 26, (short) start);
@@ -67,6 +67,7 @@ public final class MapValue {
       case C -> {
         value.set(JAVA_LONG, 8, metadata);
         value.set(JAVA_SHORT, 16, (short) (start + DataPage.START));
+        value.set(JAVA_SHORT, 18, (short) 0);
         value.set(JAVA_INT, STAMP_C, stamp);
       }
     }

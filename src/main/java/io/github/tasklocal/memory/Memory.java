@@ -16,16 +16,22 @@ public final class Memory {
   public static final MemorySegment ALL =
       NativeAccess.allowed() ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE) : MemorySegment.NULL;
 
+  /**
+   * The bits that an address of user space can have: fewer than the size of {@link #ALL} has, so
+   * that no access of 8 bytes can reach beyond its end.
+   */
+  private static final long ADDRESSES = Long.MAX_VALUE >> 1;
+
   private Memory() {}
 
   /**
    * {@return the same address} Now the compiler knows that it lies in {@link #ALL} and is aligned,
    * so that it leaves out both checks of the access.
    *
-   * @param address of user space, so not negative
+   * @param address of user space
    * @param alignment what the address is a multiple of; a constant power of two
    */
   public static long at(long address, long alignment) {
-    return address & Long.MAX_VALUE & -alignment;
+    return address & ADDRESSES & -alignment;
   }
 }

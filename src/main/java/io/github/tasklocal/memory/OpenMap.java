@@ -40,7 +40,8 @@ public final class OpenMap {
   private final KernelMap map;
   private final Wire wire;
   private final long metadata;
-  private final Arena arena = Arena.ofShared();
+
+  /** Left to the collector: to free a shared arena takes a handshake with each of the threads. */
   private final MemorySegment value;
 
   /** By the kernel's id of the thread. */
@@ -69,7 +70,7 @@ public final class OpenMap {
     this.map = map;
     this.wire = wire;
     this.metadata = metadata;
-    this.value = arena.allocate(wire.valueSize(), Long.BYTES);
+    this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
   }
 
   /**
@@ -352,7 +353,6 @@ public final class OpenMap {
     unregistered.clear();
     stale.clear();
     unaudited.clear();
-    arena.close();
     map.close();
   }
 

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalThread;
+import java.lang.foreign.Arena;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -36,6 +37,8 @@ public class OwnThread {
   private static final TaskLocal.OfInt INT = TaskLocal.of("bench.int", JAVA_INT);
   private static final TaskLocal.OfLong LONG = TaskLocal.of("bench.long", JAVA_LONG);
 
+  private static final VarHandle INT_AT = JAVA_INT.varHandle();
+
   static final VarHandle INT_FIELD;
   private static final VarHandle LONG_FIELD;
 
@@ -52,6 +55,9 @@ public class OwnThread {
   static final class ThreadWithFields extends TaskLocalThread {
     int intField;
     long longField;
+
+    /** Of memory of its own, what a thread would keep that does by hand what the library does. */
+    final long address = Arena.global().allocate(ByHand.PAGE, ByHand.PAGE).address() + Long.BYTES;
 
     ThreadWithFields(Runnable work) {
       super(work);
@@ -90,6 +96,22 @@ public class OwnThread {
   @Benchmark
   public void setIntField() {
     INT_FIELD.setOpaque((ThreadWithFields) Thread.currentThread(), intValue);
+  }
+
+  @Benchmark
+  @Compared(
+      work = "set an int, TaskLocalThread",
+      to = "setIntAtAddress",
+      named = "an address in that field")
+  public void setIntAgain() {
+    INT.set(intValue);
+  }
+
+  /** Baseline. */
+  @Benchmark
+  public void setIntAtAddress() {
+    long address = ((ThreadWithFields) Thread.currentThread()).address;
+    INT_AT.setOpaque(ByHand.ALL, address, intValue);
   }
 
   @Benchmark
