@@ -100,7 +100,7 @@ public class OwnThread {
 
   @Benchmark
   @Compared(
-      work = "set an int, TaskLocalThread",
+      work = "set an int, its page",
       to = "setIntAtAddress",
       named = "an address in that field")
   public void setIntAgain() {

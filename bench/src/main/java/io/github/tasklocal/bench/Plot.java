@@ -91,6 +91,9 @@ final class Plot {
     DefaultCategoryDataset dataset = new DefaultCategoryDataset();
     rows.forEach(
         row -> dataset.addValue(Math.min(row.ratio().orElseThrow(), LONGEST), "ratio", row.name()));
+    if (dataset.getColumnCount() != rows.size()) {
+      throw new IllegalArgumentException("two rows have one name, which the plot goes by: " + rows);
+    }
     JFreeChart chart =
         ChartFactory.createBarChart(
             "Cost beside the baseline's",
