@@ -1282,7 +1282,9 @@ public sealed interface TaskLocal
         CURRENT =
             lookup.findStatic(
                 OfSegment.class, "current", MethodType.methodType(long.class, long.class));
-        HELD = lookup.findVirtual(Bound.class, "address", MethodType.methodType(long.class));
+        HELD =
+            lookup.findVirtual(
+                Bound.class, "address", MethodType.methodType(long.class, Key.class));
       } catch (ReflectiveOperationException e) {
         throw new ExceptionInInitializerError(e);
       }
@@ -1333,8 +1335,9 @@ public sealed interface TaskLocal
 
     /**
      * {@return a handle of a member of a held value} As {@link #varHandle}, but that its first
-     * coordinate is a {@link Bound} from {@link #bind()}, to be used by that one's thread alone;
-     * {@link WrongThreadException} otherwise.
+     * coordinate is a {@link Bound} from {@link #bind()} of this key, to be used by that one's
+     * thread alone. It throws {@link WrongThreadException} in another thread, and {@link
+     * IllegalArgumentException} with another key's value.
      *
      * {@snippet :
      * static final VarHandle DEPTH = SPAN.boundVarHandle(groupElement("depth"));
@@ -1349,7 +1352,8 @@ public sealed interface TaskLocal
      * @throws IllegalArgumentException if the path is no path of the layout, or leads elsewhere
      */
     public VarHandle boundVarHandle(PathElement... path) {
-      return MethodHandles.filterCoordinates(member(path), 0, HELD);
+      MethodHandle address = MethodHandles.insertArguments(HELD, 1, key);
+      return MethodHandles.filterCoordinates(member(path), 0, address);
     }
 
     private VarHandle member(PathElement... path) {
@@ -1369,7 +1373,7 @@ public sealed interface TaskLocal
      */
     public Bound bind() {
       ThreadPage page = TaskLocalThread.page().escaping();
-      return new Bound(sequenced, page, page.slice(key), Thread.currentThread());
+      return new Bound(sequenced, key, page, page.slice(key), Thread.currentThread());
     }
 
     /**
@@ -1395,7 +1399,7 @@ public sealed interface TaskLocal
      */
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();
-      return new Bound(sequenced, page, page.sharedSlice(key), null);
+      return new Bound(sequenced, key, page, page.sharedSlice(key), null);
     }
 
     @Override
@@ -1440,9 +1444,16 @@ public sealed interface TaskLocal
       /** The thread whose value it is, if nobody else may use it. */
       private final @Nullable Thread owner;
 
+      private final Key key;
+
       private Bound(
-          boolean sequenced, ThreadPage page, MemorySegment segment, @Nullable Thread owner) {
+          boolean sequenced,
+          Key key,
+          ThreadPage page,
+          MemorySegment segment,
+          @Nullable Thread owner) {
         super(sequenced);
+        this.key = key;
         this.page = page;
         this.segment = segment;
         this.address = segment.address();
@@ -1452,8 +1463,16 @@ public sealed interface TaskLocal
       /**
        * As long as its thread lives, the page is that thread's whether this is reachable or not.
        */
-      @SuppressWarnings("UnusedMethod") // HELD
-      private long address() {
+      @SuppressWarnings({
+        "UnusedMethod",
+        "ReferenceEquality"
+      }) // HELD; a process has one of each key
+      private long address(Key of) {
+        if (key != of) {
+          throw new IllegalArgumentException(
+              "a handle of the key \"%s\" was given the held value of \"%s\": use the handles of the key that was bound"
+                  .formatted(of.name(), key.name()));
+        }
         if (owner != Thread.currentThread()) {
           throw new WrongThreadException(
               "a handle reaches a held value from its own thread alone; from others use segment() of"

@@ -18,10 +18,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Keys work on every platform thread in the same way; on these they are faster.
  *
- * <p>The page is taken when the object is made, and given back after the thread's end, or when a
- * thread that was never started is unreachable. The thread registers itself with the open maps as
- * it starts, whether it will use a key or not: some microseconds for each map. As with any thread,
- * a registration that fails is reported at the map, and the thread goes on.
+ * <p>The page is taken when the object is made. It is given back after the thread's end, or, of a
+ * thread that was never started or whose page something was bound to, when this object and all that
+ * was bound are unreachable. The thread registers itself with the open maps as it starts, whether
+ * it will use a key or not: some microseconds for each map. As with any thread, a registration that
+ * fails is reported at the map, and the thread goes on.
  */
 public class TaskLocalThread extends Thread {
 
@@ -69,6 +70,25 @@ public class TaskLocalThread extends Thread {
       thread.setDaemon(false);
       return thread;
     };
+  }
+
+  /**
+   * Starts the thread; see {@link Thread#start()}.
+   *
+   * @throws IllegalThreadStateException if it was started before
+   */
+  @Override
+  public void start() {
+    ThreadPages.starting(page);
+    boolean started = false;
+    try {
+      super.start();
+      started = true;
+    } finally {
+      if (!started) {
+        ThreadPages.notStarting(page);
+      }
+    }
   }
 
   /**

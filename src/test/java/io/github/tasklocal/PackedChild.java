@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;
@@ -44,6 +45,7 @@ public final class PackedChild {
         Set<Long> used = addresses(workers, slot);
         workers.forEach(Worker::close);
         replace(used, List.of(a, c), slot);
+        reattach(List.of(a, c));
         check(mapA.failures() == 0 && mapC.failures() == 0, "failures " + mapA.lastFailure());
       }
     }
@@ -117,6 +119,22 @@ public final class PackedChild {
     long again = addresses(workers, slot).stream().filter(each -> early.test(each)).count();
     check(again == 0, again + " slots serve others at once");
     workers.forEach(Worker::close);
+  }
+
+  /**
+   * A native thread that detaches and attaches again is one task, of which BPF knows the offset.
+   */
+  private static void reattach(List<BpfView> views) {
+    Pthread.attachTwice(() -> seen(views, 7001, 0), () -> seen(views, 7002, 7001));
+  }
+
+  private static void seen(List<BpfView> views, int value, int before) {
+    check(VALUE.getAndSet(value) == before, "the task's value is not " + before);
+    for (BpfView view : views) {
+      check(
+          view.of(Libc.currentTid()) == value, view.wire() + " reads another value than " + value);
+      check(view.write(Libc.currentTid(), 0, value) == value, "BPF does not write");
+    }
   }
 
   private static void check(boolean condition, String otherwise) {

@@ -20,8 +20,11 @@ import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
 import java.lang.invoke.VarHandle.AccessMode;
+import java.lang.ref.WeakReference;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
@@ -473,6 +476,46 @@ class TaskLocalTest {
           .get();
     }
     assertThat((int) HELD_KIND.getOpaque(held)).isEqualTo(6);
+  }
+
+  @Test
+  void aHandleReachesNoOtherKeysHeldValue() {
+    TaskLocal.OfSegment large =
+        TaskLocal.of("unit.large", MemoryLayout.sequenceLayout(64, JAVA_LONG));
+    VarHandle handle = large.boundVarHandle(sequenceElement());
+    TaskLocal.OfSegment.Bound small = TRACED.bind();
+    assertThatThrownBy(() -> handle.setOpaque(small, 60L, 1L))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("unit.large")
+        .hasMessageContaining("unit.traced");
+    handle.setOpaque(large.bind(), 60L, 5L);
+    assertThat(large.segment().getAtIndex(JAVA_LONG, 60)).isEqualTo(5);
+    assertThat(TaskLocal.of("unit.large", MemoryLayout.sequenceLayout(64, JAVA_LONG)).bind())
+        .as("an equal key")
+        .satisfies(equal -> assertThat((long) handle.getOpaque(equal, 60L)).isEqualTo(5));
+  }
+
+  @Test
+  void nothingKeepsAnEndedThread() throws Exception {
+    List<WeakReference<Thread>> ended = new ArrayList<>();
+    for (int i = 0; i < 10; i++) {
+      Thread thread =
+          new Thread(
+              () -> {
+                INT.set(1);
+                TRACED.segment().set(JAVA_LONG, 0, 1);
+                TRACED.bind().segment().set(JAVA_LONG, 0, 2);
+                KIND.setOpaque(3);
+              });
+      thread.start();
+      thread.join();
+      ended.add(new WeakReference<>(thread));
+    }
+    for (int i = 0; i < 100 && ended.stream().anyMatch(each -> each.get() != null); i++) {
+      System.gc();
+      Thread.sleep(10);
+    }
+    assertThat(ended).allSatisfy(each -> assertThat(each.get()).isNull());
   }
 
   @Test

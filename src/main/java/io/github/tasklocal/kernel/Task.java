@@ -137,6 +137,15 @@ public final class Task {
         new String(name.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
   }
 
+  /** {@return the thread of this process that has a tid now, or null if that cannot be told} */
+  public static @Nullable Task ofKernel(int tid) {
+    try {
+      return read(tid);
+    } catch (KernelException e) {
+      return null;
+    }
+  }
+
   /** {@return the kernel's id of the thread, or 0 where it is not known} */
   public int tid() {
     return tid;

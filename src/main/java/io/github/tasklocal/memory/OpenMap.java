@@ -194,7 +194,7 @@ public final class OpenMap {
       takeOutEarlier(slot);
       if (put(slot)) {
         registered.put(slot.task.tid(), slot);
-        stale.remove(slot.task.tid());
+        takenOut(stale.remove(slot.task.tid())); // if there was one, this has taken its place
       }
       return null;
     } catch (KernelException e) {
@@ -237,7 +237,16 @@ public final class OpenMap {
   void forget(Slot slot) {
     unregistered.remove(slot);
     if (registered.remove(slot.task.tid(), slot) && !takeOut(slot)) {
-      stale.put(slot.task.tid(), slot);
+      takenOut(stale.put(slot.task.tid(), slot));
+      slot.left++;
+    }
+  }
+
+  /** What an ended thread had left in the map is there no more. */
+  private static void takenOut(@Nullable Slot slot) {
+    if (slot != null) {
+      slot.left--;
+      ThreadPages.takenOut(slot);
     }
   }
 
@@ -248,7 +257,6 @@ public final class OpenMap {
       }
       return true;
     } catch (KernelException e) {
-      slot.left = true;
       failed(e);
       return false;
     }
@@ -269,7 +277,7 @@ public final class OpenMap {
     }
     for (Slot slot : stale.values().stream().limit(most).toList()) {
       if (takeOut(slot)) {
-        stale.remove(slot.task.tid());
+        takenOut(stale.remove(slot.task.tid()));
       }
     }
   }
@@ -348,7 +356,11 @@ public final class OpenMap {
   }
 
   void close() {
-    registered.values().forEach(this::takeOut);
+    for (Slot slot : registered.values()) {
+      if (!takeOut(slot)) {
+        slot.left++; // for ever: nobody tries again
+      }
+    }
     registered.clear();
     unregistered.clear();
     stale.clear();

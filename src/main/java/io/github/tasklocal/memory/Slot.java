@@ -17,7 +17,11 @@ final class Slot {
   /** The thread; of one that attaches to the JVM, its Java side as long as that lives. */
   Task task;
 
-  /** The same thread as the kernel knows it, if it had this page before it attached. */
+  /**
+   * The same thread as the kernel knows it, if what it has belongs to the task: it had this page
+   * before it attached, or threads share pages, of which BPF programs keep where in one a task's
+   * values start.
+   */
   @Nullable Task nativeTask;
 
   /** Of the thread in Java, or 0. */
@@ -38,8 +42,11 @@ final class Slot {
   /** Whether the kernel was ever given this page for the thread. */
   boolean shared;
 
-  /** Whether an entry that points to the page could not be taken out of a map at once. */
-  boolean left;
+  /** Of whether the thread is between {@code start()} and its own first step. */
+  boolean starting;
+
+  /** In how many maps an entry that points to the page could not be taken out so far. */
+  int left;
 
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
 

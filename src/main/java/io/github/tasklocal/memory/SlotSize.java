@@ -63,9 +63,13 @@ public final class SlotSize {
   /** What two processors can write to at once without disturbing each other, in bytes. */
   private static int lineSize() {
     try {
-      return Integer.parseInt(Files.readString(LINE_SIZE).strip());
+      int bytes = Integer.parseInt(Files.readString(LINE_SIZE).strip());
+      if (bytes >= 16 && bytes <= MOST && Integer.bitCount(bytes) == 1) {
+        return bytes;
+      }
     } catch (IOException | NumberFormatException e) {
-      return System.getProperty("os.arch").equals("amd64") ? 64 : 128;
+      // It is not said here.
     }
+    return System.getProperty("os.arch").equals("amd64") ? 64 : 128;
   }
 }

@@ -6,6 +6,7 @@ import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
+import java.lang.ref.WeakReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  */
 @SuppressWarnings("restricted")
 public final class ThreadPage {
+
+  private static final WeakReference<@Nullable MemorySegment[]> NONE = new WeakReference<>(null);
 
   /** Where the page begins. */
   public final long address;
@@ -29,8 +32,11 @@ public final class ThreadPage {
   /** Set under the registry's lock; who uses the page may look without it. */
   boolean escaped;
 
-  /** Slices of the page by the keys' indexes, made at their first uses, by the page's thread. */
-  private @Nullable MemorySegment @Nullable [] slices;
+  /**
+   * Slices of the page by the keys' indexes, made at their first uses, by the page's thread. Weak,
+   * since they hold that thread, and the registry holds this page for a while after its end.
+   */
+  private WeakReference<@Nullable MemorySegment[]> slices = NONE;
 
   ThreadPage(Slot slot) {
     this.address = slot.page.address();
@@ -53,19 +59,22 @@ public final class ThreadPage {
 
   /** {@return a key's bytes, confined to the calling thread, whose page this is} */
   public MemorySegment slice(Key key) {
-    MemorySegment slice = slices == null ? null : slices[key.index()];
-    return slice == null ? newSlice(key) : slice;
+    var all = slices.get();
+    MemorySegment slice = all == null ? null : all[key.index()];
+    return slice == null ? newSlice(key, all) : slice;
   }
 
   @SuppressWarnings("MustBeClosedChecker") // the page is never freed; confinement is all we want
-  private MemorySegment newSlice(Key key) {
-    if (slices == null) {
-      slices = new MemorySegment[KeyDirectory.MAX_KEYS];
+  private MemorySegment newSlice(Key key, @Nullable MemorySegment @Nullable [] known) {
+    var all = known;
+    if (all == null) {
+      all = new MemorySegment[KeyDirectory.MAX_KEYS];
+      slices = new WeakReference<>(all);
     }
     MemorySegment slice =
         MemorySegment.ofAddress(address + key.offset())
             .reinterpret(key.size(), Arena.ofConfined(), null);
-    slices[key.index()] = slice;
+    all[key.index()] = slice;
     return slice;
   }
 

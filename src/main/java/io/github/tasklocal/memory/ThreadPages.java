@@ -42,10 +42,13 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ThreadPages {
 
+  /** How long a thread may take from its start to its first step while others wait for that. */
+  private static final long START_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   /**
-   * How long the part of a shared page waits before it serves another thread. The kernel releases
-   * an entry of an ended thread after the programs that run then: far earlier, as a program that
-   * lasts so long would be reported as stalled at 21 seconds (if it may not sleep).
+   * How long the part of a shared page waits before it serves another thread: far longer than the
+   * kernel lets programs run that may not sleep. Nothing enforces that, nor keeps a program from
+   * holding an ended task; {@link io.github.tasklocal.TaskLocal} says so.
    */
   private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
@@ -76,15 +79,18 @@ public final class ThreadPages {
    */
   private static final int NATIVES = 64;
 
+  /** How many threads are between {@code start()} and their own first step. */
+  private static int starting;
+
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private static int lookAt;
 
   /**
    * The pages of the threads that Java knows: lists by the last bits of {@link Thread#threadId},
    * changed under the lock, and read without it. A constant array costs fewer loads than one that
-   * can grow; with 100,000 threads a list has six.
+   * can grow; with 100,000 threads, a list has one or two.
    */
-  private static final @Nullable ThreadPage[] BY_BITS = new ThreadPage[1 << 14];
+  private static final @Nullable ThreadPage[] BY_BITS = new ThreadPage[1 << 16];
 
   private static final VarHandle ELEMENT = MethodHandles.arrayElementVarHandle(ThreadPage[].class);
 
@@ -168,6 +174,9 @@ public final class ThreadPages {
         Slot slot = attached(tid, thread);
         if (slot == null) {
           slot = new Slot(take(), Task.of(tid, thread), thread.threadId());
+          if (SlotSize.packed()) {
+            slot.nativeTask = Task.ofKernel(tid);
+          }
           register(slot);
         }
         page = slot.hold();
@@ -193,6 +202,56 @@ public final class ThreadPages {
   }
 
   /**
+   * Says that a thread is being started, so that nobody makes it another page before {@link
+   * #begin}.
+   *
+   * @param page from {@link #reserve}
+   */
+  public static void starting(ThreadPage page) {
+    synchronized (LOCK) {
+      if (page.slot.unstarted != null && !page.slot.starting) {
+        page.slot.starting = true;
+        starting++;
+      }
+    }
+  }
+
+  /** Says that it is not, or has begun. */
+  public static void notStarting(ThreadPage page) {
+    synchronized (LOCK) {
+      notStarting(page.slot);
+    }
+  }
+
+  private static void notStarting(Slot slot) {
+    if (slot.starting) {
+      slot.starting = false;
+      starting--;
+      LOCK.notifyAll();
+    }
+  }
+
+  /** Waits until no thread is between its start and its first step, or does not come to that. */
+  private static void awaitStarting() {
+    long end = System.nanoTime() + START_NANOS;
+    boolean interrupted = false;
+    while (starting > 0) {
+      long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (left <= 0) {
+        break;
+      }
+      try {
+        LOCK.wait(left);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
    * Registers a thread that has got its page before, the first time that this is called.
    *
    * @param page from {@link #reserve}
@@ -209,14 +268,16 @@ public final class ThreadPages {
       if (unstarted == null) {
         return;
       }
+      notStarting(slot);
       slot.unstarted = null;
       unstarted.clear();
       ENDINGS.remove(unstarted);
       slot.escapedHolds--;
       slot.ended = false;
       Slot earlier = attached(tid, thread);
-      if (earlier
-          != null) { // somebody has set a value for it meanwhile, and has seen its task only
+      // Somebody has set a value for it meanwhile, and has seen its task only: it was started by
+      // other means than start().
+      if (earlier != null) {
         slot.page.copyFrom(earlier.page);
         earlier.nativeTask = null;
         ended(earlier);
@@ -238,6 +299,10 @@ public final class ThreadPages {
     ThreadPage page;
     synchronized (LOCK) {
       Slot slot = find(task);
+      if (slot == null && starting > 0) {
+        awaitStarting(); // it may be one of these
+        slot = find(task);
+      }
       if (slot == null) {
         requireAlive(task);
         slot = new Slot(take(), task, 0);
@@ -367,10 +432,12 @@ public final class ThreadPages {
   }
 
   private static MemorySegment take() {
-    if (!PAGES.haveFree() && SLOTS.size() >= lookAt) {
+    if (!PAGES.haveFree()) {
       takeBackUnreachable();
-      takeBackEnded();
-      lookAt = SLOTS.size() + SLOTS.size() / 4;
+      if (SLOTS.size() >= lookAt) {
+        takeBackEnded();
+        lookAt = SLOTS.size() + SLOTS.size() / 4;
+      }
     }
     MemorySegment page = PAGES.take();
     DataPage.prepare(page);
@@ -439,12 +506,19 @@ public final class ThreadPages {
     MAPS.forEach(map -> map.forget(slot));
   }
 
+  /** An entry that an ended thread had left is gone, for which part of a page has waited. */
+  static void takenOut(Slot slot) {
+    if (SlotSize.packed()) {
+      takeBackIfUnused(slot);
+    }
+  }
+
   private static void takeBackIfUnused(Slot slot) {
     if (!slot.ended || slot.escapedHolds > 0) {
       return;
     }
     if (slot.shared && SlotSize.packed()) {
-      if (!slot.left) { // or a program may reach it, for how long nobody knows
+      if (slot.left == 0) { // or a program may reach it, until that is taken out
         PAGES.retire(slot.page);
       }
       return;
