@@ -354,7 +354,7 @@ static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data 
 
 /*
  * The bytes at a cached address, or null. What keeps the verifier content is
- * also what keeps a program within the thread's own page: the last two steps
+ * also what keeps a program within the thread's page: the last two steps
  * use the very register that is added to the page.
  */
 static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *cached,
@@ -466,7 +466,7 @@ static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_tas
  * (call this from tp_btf/sched_process_exec if that matters to you), and an
  * entry that is replaced by one with other keys (bpf_tld_init_var() learns
  * anew). Until then a lookup may give a wrong value, always of the thread's
- * own pages.
+ * own pages (which it may share with other threads of its process).
  */
 static __always_inline void bpf_tld_forget(struct task_struct *task)
 {

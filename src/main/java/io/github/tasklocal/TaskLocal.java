@@ -41,9 +41,11 @@ import org.jspecify.annotations.Nullable;
  * page, in cache lines of its own. Many threads then share a page. The keys of the process have N -
  * 8 bytes; one that does not fit is refused with {@link DirectoryFullException}. Maps of wire B,
  * which has a page for each thread, are refused with {@link NotSupportedException}. The slot of an
- * ended thread serves another after 10 seconds: a BPF program that may sleep, and began before the
- * thread ended, would reach the next one's values if it took longer. A value that the property
- * cannot have is refused with {@link IllegalArgumentException} by the first key.
+ * ended thread serves another after 10 seconds: a BPF program that sleeps for longer, having begun
+ * before the thread's end, or that holds the ended task itself, would reach the next one's values.
+ * A thread that detaches from the Java virtual machine and attaches again finds its values. Each
+ * first use reads a file of {@code /proc}. A value that the property cannot have is refused with
+ * {@link IllegalArgumentException} by the first key.
  *
  * <p><b>Values</b> start at zero. A value of up to 8 bytes is read and written whole; a larger one
  * can be seen half-written by a BPF program that runs in between, unless it is written with {@link
@@ -52,10 +54,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Threads</b> get their page of values at their first use of any key, which takes a lock, and
  * some microseconds for each open map. After that, an access finds the page by the thread's id in a
- * table, with fewer loads than a {@link ThreadLocal}, and is one load or store; on a {@link
- * TaskLocalThread}, which has its page in a field, it is cheaper still. A thread needs no call at
- * its end. A virtual thread has no kernel task, and using a key on one throws {@link
- * VirtualThreadException}.
+ * table of short lists, mostly with fewer loads than a {@link ThreadLocal}, and is one load or
+ * store; on a {@link TaskLocalThread}, which has its page in a field, it is cheaper still. A thread
+ * needs no call at its end. A virtual thread has no kernel task, and using a key on one throws
+ * {@link VirtualThreadException}.
  *
  * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page

@@ -35,6 +35,7 @@ public class MixedThreads {
   private static final VarHandle INT_ELEMENT = MethodHandles.arrayElementVarHandle(int[].class);
 
   private int intValue = 7;
+  private int sum;
 
   /** Uses the key and the {@code ThreadLocal} on both kinds of threads, in turn. */
   @Setup
@@ -51,6 +52,7 @@ public class MixedThreads {
     for (int i = 0; i < ENOUGH_TO_COMPILE; i++) {
       setAnyThread();
       setThreadLocal();
+      sum += getAnyThread() + getThreadLocal();
     }
   }
 
@@ -68,6 +70,22 @@ public class MixedThreads {
   @Benchmark
   public void setThreadLocal() {
     INT_ELEMENT.setOpaque(INTS.get(), 0, intValue);
+  }
+
+  @Benchmark
+  @Compared(
+      work = "mixed: get an int, any thread",
+      to = "getThreadLocal",
+      named = "ThreadLocal<int[]>",
+      goal = 1.0)
+  public int getAnyThread() {
+    return INT.get();
+  }
+
+  /** Baseline. */
+  @Benchmark
+  public int getThreadLocal() {
+    return (int) INT_ELEMENT.getOpaque(INTS.get(), 0);
   }
 
   @Benchmark
