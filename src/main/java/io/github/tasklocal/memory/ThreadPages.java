@@ -436,7 +436,6 @@ public final class ThreadPages {
       takeBackUnreachable();
       if (SLOTS.size() >= lookAt) {
         takeBackEnded();
-        lookAt = SLOTS.size() + SLOTS.size() / 4;
       }
     }
     MemorySegment page = PAGES.take();
@@ -468,9 +467,12 @@ public final class ThreadPages {
    */
   private static void takeBackEnded() {
     int natives = 0;
+    boolean all = true;
+    int before = SLOTS.size();
     for (Slot slot : List.copyOf(SLOTS)) {
       if (slot.keep != null) {
         if (natives == NATIVES) {
+          all = false;
           continue;
         }
         natives++;
@@ -485,6 +487,9 @@ public final class ThreadPages {
         // It cannot be told, since no descriptor is left, for instance: the next look may.
       }
     }
+    int left = SLOTS.size();
+    // Where some of those had ended, so may have others.
+    lookAt = !all && left < before ? 0 : left + left / 4;
   }
 
   private static void ended(Slot slot) {
