@@ -42,10 +42,12 @@ final class Slot {
   /** Whether the kernel was ever given this page for the thread. */
   boolean shared;
 
-  /** Of whether the thread is between {@code start()} and its own first step. */
+  /** Whether the thread is between {@code start()} and its own first step. */
   boolean starting;
 
-  /** In how many maps an entry that points to the page could not be taken out so far. */
+  /**
+   * In how many maps an entry that points to the page could not be taken out, so far or for ever.
+   */
   int left;
 
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
@@ -56,7 +58,10 @@ final class Slot {
     this.threadId = threadId;
   }
 
-  /** Makes the next hold another one: the last may have a segment that is one thread's alone. */
+  /**
+   * Makes the next hold another one: the last may have segments that are one thread's alone, and
+   * stands in its list.
+   */
   void renewHold() {
     hold = new WeakReference<>(null);
   }

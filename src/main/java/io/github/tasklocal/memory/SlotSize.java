@@ -68,7 +68,7 @@ public final class SlotSize {
         return bytes;
       }
     } catch (IOException | NumberFormatException e) {
-      // It is not said here.
+      // Then what such a processor mostly has.
     }
     return System.getProperty("os.arch").equals("amd64") ? 64 : 128;
   }
