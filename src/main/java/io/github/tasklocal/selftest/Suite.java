@@ -17,6 +17,7 @@ final class Suite {
         AtomicTests.tests(),
         MapTests.tests(),
         ThreadTests.tests(),
+        HintTests.tests(),
         DirectoryTests.tests(),
         NobodyTests.tests(),
         BadInputTests.tests());
