@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+/** What keeps a command from doing its work, with the remedy, in words for its user. */
+final class Failure extends Exception {
+
+  private static final long serialVersionUID = 1;
+
+  Failure(String message) {
+    super(message);
+  }
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
+import java.time.Duration;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Loads {@code scx_tasklocal}, shows what it does, and gives the machine back at the end. */
+@Command(
+    name = "sched",
+    mixinStandardHelpOptions = true,
+    versionProvider = Tools.Version.class,
+    description = {
+      "Lets a sched_ext scheduler that listens to hints run this machine's tasks, until Ctrl-C.",
+      "",
+      "A thread's hints are its values of the keys priority (an int: 0 is normal, 1 to 3 are"
+          + " served before and preempt lower ones) and deadline_ns (a long: CLOCK_MONOTONIC, the"
+          + " earliest first within a class). Its process opens the map that is pinned here.",
+      "",
+    },
+    footer = {
+      "",
+      "Each line of figures is a second's: how often a task of a class was given a processor, lost"
+          + " it to a higher class, or was given it because it had waited for too long, and how"
+          + " often a task was queued that had a hint.",
+      "",
+      "Needs root, Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT, and libbpf 1.4 or newer."
+    })
+final class Sched implements Callable<Integer> {
+
+  private static final int LINES_PER_HEADER = 20;
+
+  /** The kernel's enum scx_exit_kind: what it says where the one who loaded it has ended it. */
+  private static final int UNREGISTERED = 64;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(
+      names = "--pin",
+      paramLabel = "PATH",
+      defaultValue = "/sys/fs/bpf/task_local_data_map",
+      description = "Where to pin the map that processes open (${DEFAULT-VALUE}).")
+  private Path pin = Path.of("");
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      defaultValue = "600",
+      description =
+          "The pin's mode, octal (${DEFAULT-VALUE}). Who may write it can set any thread's hints.")
+  private String mode = "";
+
+  @Option(names = "--group", paramLabel = "NAME", description = "The pin's group.")
+  private @Nullable String group;
+
+  @Option(
+      names = "--interval",
+      paramLabel = "SECONDS",
+      defaultValue = "1",
+      description = "How often to print a line of figures (${DEFAULT-VALUE}).")
+  private int interval;
+
+  /** Somebody wants it to end. */
+  private final CountDownLatch stop = new CountDownLatch(1);
+
+  /** It has ended. */
+  private final CountDownLatch stopped = new CountDownLatch(1);
+
+  private Sched() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (interval < 1) {
+      throw bad("--interval takes a number of seconds from 1 on, not " + interval);
+    }
+    Set<PosixFilePermission> permissions = permissions();
+    requireSchedExt();
+    // A signal ends the virtual machine, which waits for this thread as long as it is orderly.
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  stop.countDown();
+                  try {
+                    if (!stopped.await(5, TimeUnit.SECONDS)) {
+                      System.err.println("sched: no orderly end; the kernel unloads it");
+                    }
+                  } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                  }
+                }));
+    try {
+      return run(permissions);
+    } finally {
+      stopped.countDown();
+    }
+  }
+
+  private int run(Set<PosixFilePermission> permissions) throws Exception {
+    String why;
+    SchedStats total;
+    try (BpfObject object = load()) {
+      object.map("task_local_data_map").pin(pin);
+      share(permissions);
+      MemorySegment stats = object.global("stats");
+      MemorySegment exited = object.global("exited");
+      object.map("tasklocal_ops").attach();
+      System.out.printf(
+          "%s runs this machine's tasks and takes hints through %s (%s). Ctrl-C ends it.%n",
+          SchedExt.scheduler(), pin, owner());
+      show(stats, exited);
+      why = reason(exited);
+      total = SchedStats.read(stats);
+    }
+    boolean given = SchedExt.awaitDisabled(Duration.ofSeconds(5));
+    System.out.println();
+    System.out.println(total.total());
+    if (!why.isEmpty()) {
+      throw new Failure("the kernel has unloaded it: " + why);
+    }
+    if (!given) {
+      throw new Failure("sched_ext is still " + SchedExt.state() + " after 5 seconds");
+    }
+    System.out.println("the default scheduler has the machine back");
+    return 0;
+  }
+
+  /** Prints a line each interval, until it shall end or the kernel has unloaded it. */
+  private void show(MemorySegment stats, MemorySegment exited) throws InterruptedException {
+    SchedStats before = SchedStats.read(stats);
+    long then = System.nanoTime();
+    for (int line = 0; exited.get(JAVA_INT, 0) == 0; line++) {
+      if (line % LINES_PER_HEADER == 0) {
+        System.out.println(SchedStats.header());
+      }
+      if (stop.await(interval, TimeUnit.SECONDS)) {
+        return;
+      }
+      long now = System.nanoTime();
+      SchedStats after = SchedStats.read(stats);
+      System.out.println(after.rates(before, (now - then) / 1e9));
+      before = after;
+      then = now;
+    }
+  }
+
+  /** {@return why it ended without our doing, or an empty string} */
+  private static String reason(MemorySegment exited) {
+    int kind = exited.get(JAVA_INT, 0);
+    if (kind == 0 || kind == UNREGISTERED) {
+      return "";
+    }
+    String message = exited.getString(80);
+    return exited.getString(16)
+        + (message.isEmpty() ? "" : ", " + message)
+        + " (kind "
+        + kind
+        + ", code "
+        + exited.get(JAVA_LONG, 8)
+        + ")";
+  }
+
+  private static void requireSchedExt() throws Failure, IOException {
+    if (!SchedExt.supported()) {
+      throw new Failure(
+          "this kernel ("
+              + System.getProperty("os.name")
+              + " "
+              + System.getProperty("os.version")
+              + ") has no sched_ext: it needs Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT."
+              + " To try it in a virtual machine: scripts/vm --kernel backports -- COMMAND");
+    }
+    if (!SchedExt.state().equals("disabled")) {
+      throw new Failure(
+          "sched_ext is "
+              + SchedExt.state()
+              + " with the scheduler "
+              + SchedExt.scheduler()
+              + ", and there can be one only: end that first");
+    }
+  }
+
+  private static BpfObject load() throws IOException {
+    try (InputStream object = Sched.class.getResourceAsStream("/bpf/scx_tasklocal.bpf.o")) {
+      if (object == null) {
+        throw new IllegalStateException(
+            "scx_tasklocal.bpf.o is not in the jar: build the library first, with Maven");
+      }
+      return BpfObject.load(object);
+    }
+  }
+
+  private void share(Set<PosixFilePermission> permissions) throws IOException, Failure {
+    if (group != null) {
+      GroupPrincipal principal;
+      try {
+        principal =
+            pin.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(group);
+      } catch (UserPrincipalNotFoundException e) {
+        throw new Failure("there is no group " + group + " here: see /etc/group");
+      }
+      Files.getFileAttributeView(pin, PosixFileAttributeView.class).setGroup(principal);
+    }
+    Files.setPosixFilePermissions(pin, permissions);
+  }
+
+  /** {@return mode, owner and group of the pin} */
+  private String owner() throws IOException {
+    PosixFileAttributes attributes =
+        Files.readAttributes(pin, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    return PosixFilePermissions.toString(attributes.permissions())
+        + " "
+        + attributes.owner()
+        + ":"
+        + attributes.group();
+  }
+
+  private Set<PosixFilePermission> permissions() {
+    if (!mode.matches("0?[0-7]{3}")) {
+      throw bad("--mode takes three octal digits, such as 660, not " + mode);
+    }
+    int bits = Integer.parseInt(mode, 8);
+    Set<PosixFilePermission> permissions = EnumSet.noneOf(PosixFilePermission.class);
+    // The enum's order is that of the bits, the owner's read first.
+    PosixFilePermission[] all = PosixFilePermission.values();
+    for (int i = 0; i < all.length; i++) {
+      if ((bits & 0400 >> i) != 0) {
+        permissions.add(all[i]);
+      }
+    }
+    return permissions;
+  }
+
+  private ParameterException bad(String message) {
+    if (spec == null) {
+      throw new IllegalStateException("picocli has not set the command");
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+}
