@@ -21,13 +21,34 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct cpumask {
+};
+
+/* How long a task has had a CPU in all, in nanoseconds. */
+struct sched_entity {
+	__u64 sum_exec_runtime;
+};
+
+/* A task under sched_ext. */
+struct sched_ext_entity {
+	__u32 weight; /* 1 to 10000, 100 for nice 0 */
+	__u64 slice;
+	__u64 dsq_vtime;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int prio;
 	int static_prio;
 	int normal_prio;
-	int pid;  /* the thread's id, as gettid() says it in the first pid namespace */
-	int tgid; /* the process's id: the pid of its first thread */
+	struct sched_entity se;
+	struct sched_ext_entity scx;
+	int nr_cpus_allowed;
+	const struct cpumask *cpus_ptr;
+	struct cpumask
+		cpus_mask; /* unused; with it, BTF has the type in full, as libbpf wants it */
+	int pid;	   /* the thread's id, as gettid() says it in the first pid namespace */
+	int tgid;	   /* the process's id: the pid of its first thread */
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	__u64 start_boottime;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef TASKLOCAL_SCHED_EXT_BPF_H
+#define TASKLOCAL_SCHED_EXT_BPF_H
+
+/*
+ * What scx_tasklocal.bpf.c uses of sched_ext, for Linux 6.13 and newer, without
+ * a generated vmlinux.h: types that list only the members that are used,
+ * constants, and the kernel's functions with their changes over the versions
+ * hidden. Extend it as you need, from the kernel's BTF; a name that only some
+ * kernels have is __weak, and asked for before it is called.
+ */
+
+#include "kernel_types.bpf.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define SCX_DSQ_LOCAL ((1ULL << 63) | 2) /* of the CPU at hand, or of the one just selected */
+#define SCX_ENQ_WAKEUP 1ULL
+#define SCX_ENQ_PREEMPT (1ULL << 32)
+#define SCX_KICK_IDLE 1
+#define SCX_KICK_PREEMPT 2
+#define PF_KTHREAD 0x00200000
+
+struct scx_init_task_args;
+
+/* Why a scheduler ended; there are more, errors from SCX_EXIT_ERROR on. */
+enum scx_exit_kind {
+	SCX_EXIT_NONE,
+	SCX_EXIT_UNREG = 64, /* its link was closed */
+	SCX_EXIT_ERROR = 1024,
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct scx_exit_info {
+	enum scx_exit_kind kind;
+	__s64 exit_code;
+	const char *reason;
+	char *msg;
+};
+
+#pragma clang attribute pop
+
+/* Arguments of __scx_bpf_dsq_insert_vtime(), Linux 6.19 and newer. */
+struct scx_bpf_dsq_insert_vtime_args {
+	__u64 dsq_id;
+	__u64 slice;
+	__u64 vtime;
+	__u64 enq_flags;
+};
+
+/* A scheduler. libbpf finds the members by name. */
+struct sched_ext_ops {
+	__s32 (*select_cpu)(struct task_struct *p, __s32 prev_cpu, __u64 wake_flags);
+	void (*enqueue)(struct task_struct *p, __u64 enq_flags);
+	void (*dispatch)(__s32 cpu, struct task_struct *prev);
+	void (*running)(struct task_struct *p);
+	void (*stopping)(struct task_struct *p, bool runnable);
+	__s32 (*init_task)(struct task_struct *p, struct scx_init_task_args *args);
+	void (*cpu_online)(__s32 cpu);
+	void (*cpu_offline)(__s32 cpu);
+	__s32 (*init)(void);
+	void (*exit)(struct scx_exit_info *info);
+	char name[128];
+};
+
+/* The same in all versions. */
+__s32 scx_bpf_create_dsq(__u64 dsq_id, __s32 node) __ksym;
+__s32 scx_bpf_dsq_nr_queued(__u64 dsq_id) __ksym;
+__u32 scx_bpf_nr_cpu_ids(void) __ksym;
+__s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
+__s32 scx_bpf_select_cpu_dfl(struct task_struct *p, __s32 prev_cpu, __u64 wake_flags,
+			     bool *is_idle) __ksym;
+bool scx_bpf_test_and_clear_cpu_idle(__s32 cpu) __ksym;
+void scx_bpf_kick_cpu(__s32 cpu, __u64 flags) __ksym;
+struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
+void bpf_task_release(struct task_struct *p) __ksym;
+bool bpf_cpumask_test_cpu(__u32 cpu, const struct cpumask *mask) __ksym;
+
+struct bpf_iter_scx_dsq {
+	__u64 opaque[6];
+} __attribute__((aligned(8)));
+
+int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, __u64 dsq_id, __u64 flags) __ksym;
+struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym;
+void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
+
+/* Whichever this kernel has. libbpf ignores what follows the last "___". */
+void scx_bpf_dsq_insert___void(struct task_struct *p, __u64 dsq_id, __u64 slice,
+			       __u64 enq_flags) __ksym __weak;
+bool scx_bpf_dsq_insert___v2___bool(struct task_struct *p, __u64 dsq_id, __u64 slice,
+				    __u64 enq_flags) __ksym __weak;
+void scx_bpf_dsq_insert_vtime___void(struct task_struct *p, __u64 dsq_id, __u64 slice, __u64 vtime,
+				     __u64 enq_flags) __ksym __weak;
+bool __scx_bpf_dsq_insert_vtime(struct task_struct *p,
+				struct scx_bpf_dsq_insert_vtime_args *args) __ksym __weak;
+bool scx_bpf_dsq_move_to_local___v1(__u64 dsq_id) __ksym __weak;
+bool scx_bpf_dsq_move_to_local___v2___flags(__u64 dsq_id, __u64 enq_flags) __ksym __weak;
+bool scx_bpf_task_set_slice(struct task_struct *p, __u64 slice) __ksym __weak;
+
+static __always_inline void scx_insert(struct task_struct *p, __u64 dsq, __u64 slice,
+				       __u64 enq_flags)
+{
+	if (scx_bpf_dsq_insert___v2___bool) /* 6.19 */
+		scx_bpf_dsq_insert___v2___bool(p, dsq, slice, enq_flags);
+	else
+		scx_bpf_dsq_insert___void(p, dsq, slice, enq_flags);
+}
+
+static __always_inline void scx_insert_in_order(struct task_struct *p, __u64 dsq, __u64 slice,
+						__u64 key, __u64 enq_flags)
+{
+	struct scx_bpf_dsq_insert_vtime_args args = {dsq, slice, key, enq_flags};
+
+	if (__scx_bpf_dsq_insert_vtime) /* 6.19 */
+		__scx_bpf_dsq_insert_vtime(p, &args);
+	else
+		scx_bpf_dsq_insert_vtime___void(p, dsq, slice, key, enq_flags);
+}
+
+static __always_inline bool scx_move_to_local(__u64 dsq)
+{
+	if (scx_bpf_dsq_move_to_local___v2___flags) /* 7.1 */
+		return scx_bpf_dsq_move_to_local___v2___flags(dsq, 0);
+	return scx_bpf_dsq_move_to_local___v1(dsq);
+}
+
+static __always_inline void scx_set_slice(struct task_struct *p, __u64 slice)
+{
+	if (scx_bpf_task_set_slice) /* 6.19 */
+		scx_bpf_task_set_slice(p, slice);
+	else
+		p->scx.slice = slice;
+}
+
+/* The key of the first task in a queue, or all ones if there is none. */
+static __always_inline __u64 scx_first_key(__u64 dsq)
+{
+	struct bpf_iter_scx_dsq it;
+	struct task_struct *p = NULL;
+	__u64 key = ~0ULL;
+
+	if (!bpf_iter_scx_dsq_new(&it, dsq, 0))
+		p = bpf_iter_scx_dsq_next(&it);
+	if (p)
+		key = p->scx.dsq_vtime;
+	bpf_iter_scx_dsq_destroy(&it);
+	return key;
+}
+
+#endif /* TASKLOCAL_SCHED_EXT_BPF_H */
