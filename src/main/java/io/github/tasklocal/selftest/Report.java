@@ -130,6 +130,9 @@ final class Report {
       JsonObject test = new JsonObject();
       test.put("name", result.test().name());
       test.put("wire", result.test().wire() == null ? null : String.valueOf(result.test().wire()));
+      JsonArray needs = new JsonArray();
+      result.test().needs().stream().sorted().forEach(need -> needs.add(need.name()));
+      test.put("needs", needs);
       test.put("outcome", result.outcome().name().toLowerCase(Locale.ROOT));
       test.put("nanoseconds", result.nanos());
       test.put("message", result.message());
