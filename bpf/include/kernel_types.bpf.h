@@ -31,6 +31,7 @@ struct sched_entity {
 
 /* A task under sched_ext. */
 struct sched_ext_entity {
+	__u32 flags;
 	__u32 weight; /* 1 to 10000, 100 for nice 0 */
 	__u64 slice;
 	__u64 dsq_vtime;

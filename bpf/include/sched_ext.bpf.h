@@ -22,7 +22,15 @@
 #define SCX_KICK_PREEMPT 2
 #define PF_KTHREAD 0x00200000
 
+/* A function of a scheduler; the second may sleep. */
+#define SCX_OP(name, args...) SEC("struct_ops/" #name) BPF_PROG(name, ##args)
+#define SCX_OP_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
+
 struct scx_init_task_args;
+
+enum scx_ent_flags {
+	SCX_TASK_QUEUED = 1,
+};
 
 /* Why a scheduler ended; there are more, errors from SCX_EXIT_ERROR on. */
 enum scx_exit_kind {
@@ -41,6 +49,22 @@ struct scx_exit_info {
 };
 
 #pragma clang attribute pop
+
+/* Why a scheduler ended, for who loaded it: kind is 0 while it runs. */
+struct scx_exited {
+	__s32 kind; /* an enum scx_exit_kind */
+	__s64 code;
+	char reason[64];
+	char message[128];
+};
+
+static __always_inline void scx_note_exit(struct scx_exited *exited, struct scx_exit_info *info)
+{
+	bpf_probe_read_kernel_str(exited->reason, sizeof(exited->reason), info->reason);
+	bpf_probe_read_kernel_str(exited->message, sizeof(exited->message), info->msg);
+	exited->code = info->exit_code;
+	exited->kind = info->kind;
+}
 
 /* Arguments of __scx_bpf_dsq_insert_vtime(), Linux 6.19 and newer. */
 struct scx_bpf_dsq_insert_vtime_args {
@@ -72,7 +96,7 @@ __u32 scx_bpf_nr_cpu_ids(void) __ksym;
 __s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
 __s32 scx_bpf_select_cpu_dfl(struct task_struct *p, __s32 prev_cpu, __u64 wake_flags,
 			     bool *is_idle) __ksym;
-bool scx_bpf_test_and_clear_cpu_idle(__s32 cpu) __ksym;
+__s32 scx_bpf_pick_idle_cpu(const struct cpumask *cpus_allowed, __u64 flags) __ksym;
 void scx_bpf_kick_cpu(__s32 cpu, __u64 flags) __ksym;
 struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
@@ -134,13 +158,24 @@ static __always_inline void scx_set_slice(struct task_struct *p, __u64 slice)
 		p->scx.slice = slice;
 }
 
-/* The key of the first task in a queue, or all ones if there is none. */
+/* Whether a task wants to run: dispatch() is also told of one that has just gone to sleep. */
+static __always_inline bool scx_is_queued(struct task_struct *p)
+{
+	return p->scx.flags & bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED);
+}
+
+/* Larger than any key that a scheduler gives. */
+#define SCX_NO_KEY (~0ULL >> 1)
+
+/* The key of the first task in a queue, or SCX_NO_KEY if there is none. */
 static __always_inline __u64 scx_first_key(__u64 dsq)
 {
 	struct bpf_iter_scx_dsq it;
 	struct task_struct *p = NULL;
-	__u64 key = ~0ULL;
+	__u64 key = SCX_NO_KEY;
 
+	if (!scx_bpf_dsq_nr_queued(dsq))
+		return key;
 	if (!bpf_iter_scx_dsq_new(&it, dsq, 0))
 		p = bpf_iter_scx_dsq_next(&it);
 	if (p)

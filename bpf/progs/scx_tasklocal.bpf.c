@@ -4,25 +4,24 @@
  * local data:
  *
  *	priority	int, 0 (normal) to 3; what is above counts as 3, below as 0
- *	deadline_ns	long, CLOCK_MONOTONIC; 0 or less: none
+ *	deadline_ns	long, by CLOCK_MONOTONIC; 0 or less is none
  *
- * There are two queues for each class of priority, one for tasks with a
- * deadline and one for those without. The order, from first to last: 3 with a
- * deadline, 3 without, 2 with, ... 0 without. A task of an earlier queue is
- * served first and preempts one of a later queue. In a queue, the earliest
- * deadline goes first, or the task that has had the least of the CPU for its
- * weight (nice); tasks that say nothing are all in the last queue, and share
- * the CPUs fairly there.
+ * There is a queue for each class of priority. A higher class is served first
+ * and preempts a lower one. Within a class the earliest deadline is first; one
+ * that has passed counts as now. Who has none is due a second from now, and later
+ * by what it had of a CPU last time, times the number of those who wait, by its
+ * weight (nice): threads that say nothing share the CPUs fairly, and those that
+ * sleep a lot hardly wait.
  *
- * Hints are read when a task is queued, and again when the turn of a running
- * one is over (slice_ns): a thread that raises its priority while it runs keeps
- * its CPU, and one that lowers it is gone after that time at the latest.
+ * Hints are read when a task is queued, and when the turn of a running one is
+ * over (SLICE): who raises its priority while it runs stays on its CPU, who
+ * lowers it is off it that much later at most, if others wait.
  *
- * Nobody starves: on each CPU, a queue that has waited for rescue_ns gets a
- * turn, whatever else there is; in a queue, no task is overtaken for more than
- * some seconds. When very many tasks wait, turns and rescues become so short
- * and frequent that all of them run within about MAX_WAIT, far from the 30
- * seconds after which the kernel would end this scheduler.
+ * Nobody starves. After MAX_PASSED turns in a row that passed over a lower class,
+ * a CPU gives one to a lower class, to each in its turn. Within a class all are
+ * due by the clock, so that whoever comes a second or two later is behind. (It
+ * takes about a thousand busy threads for each CPU to make a round as long as the
+ * 30 seconds after which the kernel would end this scheduler.)
  */
 #include "sched_ext.bpf.h"
 
@@ -34,37 +33,24 @@ struct task_local_data_offsets {
 #include "task_local_data.bpf.h"
 
 #define CLASSES 4
-#define QUEUES (2 * CLASSES) /* class * 2, and 1 more with a deadline */
-#define MSEC 1000000LL
-#define MAX_WAIT (10000 * MSEC)
-#define MAX_DEADLINE (1000 * MSEC) /* from now on; one that is farther counts as this */
-#define MAX_LEAD (300 * MSEC)	   /* of a task's time over that of its class ... */
-#define MAX_LAG (6 * MSEC)	   /* ... and what a sleeper has in hand at most */
-#define WAKEUP_MARGIN (1 * MSEC)
-
-const volatile bool use_hints = true;
-const volatile __u64 slice_ns = 3 * MSEC;
-const volatile __u64 rescue_ns = 50 * MSEC;
+#define MSEC 1000000ULL
+#define SLICE (3 * MSEC)
+#define HORIZON (1000 * MSEC) /* farther deadlines, and none, count as this */
+#define MAX_PASSED 8
 
 struct {
-	__u64 dispatched[CLASSES]; /* how often a task of the class was put on a CPU */
-	__u64 preemptions;	   /* of a running task, by one that was queued */
-	__u64 rescues;		   /* turns of a queue that had waited for too long */
+	__u64 dispatched[CLASSES]; /* how often a CPU went to a task of the class */
+	__u64 preemptions;	   /* of a running task, by one of a higher class */
+	__u64 rescues;		   /* turns of a lower class, after MAX_PASSED */
 	__u64 hints;		   /* readings that found one */
 } stats;
 
-struct {
-	__s32 kind; /* 0 while it runs; see struct scx_exit_info */
-	__s64 code;
-	char reason[64];
-	char message[128];
-} exited;
+struct scx_exited exited;
 
 struct task {
-	__u64 ran;   /* CPU time that is paid for */
-	__u64 vtime; /* CPU time by weight, on the clock of the class */
-	__u64 key;   /* the deadline or vtime that it is, or was last, queued by */
-	__u32 queue;
+	__u64 paid; /* CPU time until its last turn */
+	__u64 due;
+	__u32 level;
 };
 
 struct {
@@ -75,9 +61,10 @@ struct {
 } tasks SEC(".maps");
 
 struct cpu {
-	__s32 pid;	      /* of the task of ours that it runs, or 0 */
-	__u32 promised;	      /* the queue for whose task it is being preempted */
-	__u64 served[QUEUES]; /* when each queue had its last turn here */
+	__s32 pid;     /* of the task that it runs */
+	__u32 claimed; /* the class for which that is being preempted; CLASSES: hands off */
+	__u32 passed;  /* turns in a row that passed over a lower class */
+	__u32 rescued; /* the class that was rescued last */
 };
 
 struct {
@@ -86,16 +73,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct cpu);
 } cpus SEC(".maps");
-
-/* How far the class has come: the vtime of the farthest task that was served. */
-static struct {
-	__u64 vtime;
-	__u64 at;
-} clocks[CLASSES];
-
-static __u64 filled[QUEUES]; /* when the queue was empty last */
-
-#define clock_of(queue) (&clocks[(queue) / 2 % CLASSES])
 
 static struct task *task_of(struct task_struct *p)
 {
@@ -109,228 +86,187 @@ static struct cpu *cpu_of(__s32 cpu)
 	return bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
 }
 
-static bool before(__u64 a, __u64 b)
+static __u64 min(__u64 a, __u64 b)
 {
-	return (__s64)(a - b) < 0;
+	return a < b ? a : b;
 }
 
-static __u64 clamp(__u64 value, __u64 min, __u64 max)
-{
-	return before(value, min) ? min : before(max, value) ? max : value;
-}
-
-/* Of some time for each, no more than lets all that wait have theirs soon. */
-static __u64 ration(__u32 queue, __u64 ns)
-{
-	__u64 most = MAX_WAIT / (1 + (__u32)scx_bpf_dsq_nr_queued(queue));
-
-	return ns < most ? ns : most;
-}
-
-/* The queue that a task wants to be in, and its deadline. Any value may be there. */
+/* What a task says now: its class and its deadline. Any value may be there. */
 static __noinline __u32 listen(struct task_struct *p, __s64 *deadline)
 {
 	struct bpf_task_local_data tld;
-	__s32 *priority, class = 0;
+	__s32 *priority, level = 0;
 	__s64 *deadline_ns;
 
 	*deadline = 0;
-	if (!use_hints || bpf_tld_init(p, &tld))
+	if (bpf_tld_init(p, &tld))
 		return 0;
 	priority = bpf_tld_lookup(&tld, priority, sizeof(*priority));
 	if (priority)
-		class = TLD_READ_ONCE(*priority);
+		level = TLD_READ_ONCE(*priority);
 	deadline_ns = bpf_tld_lookup(&tld, deadline_ns, sizeof(*deadline_ns));
 	if (deadline_ns)
 		*deadline = TLD_READ_ONCE(*deadline_ns);
-	if (class || *deadline)
+	if (level || *deadline)
 		__sync_fetch_and_add(&stats.hints, 1);
-	class = class < 0 ? 0 : class >= CLASSES ? CLASSES - 1 : class;
-	return class * 2 + (*deadline > 0);
+	return level < 0 ? 0 : min(level, CLASSES - 1);
 }
 
-/* What the task has used since it was charged last, by weight. */
-static __u64 used(struct task_struct *p, struct task *task)
+/* The kernel's threads of one CPU: others depend on them. */
+static bool is_bound(struct task_struct *p)
 {
-	return (p->se.sum_exec_runtime - task->ran) * 100 / p->scx.weight;
+	return p->flags & PF_KTHREAD && p->nr_cpus_allowed == 1;
 }
 
-static void charge(struct task_struct *p, struct task *task)
+/* Finds a task's class and when it is due. */
+static void place(struct task_struct *p, struct task *task)
 {
-	if (before(clock_of(task->queue)->vtime, task->vtime))
-		clock_of(task->queue)->vtime = task->vtime;
-	task->vtime += used(p, task);
-	task->ran = p->se.sum_exec_runtime;
-}
-
-/*
- * Finds the task's queue and its place there. A clock runs by the CPU time that
- * the class is given, but not slower than a 16th of real time, so that those
- * who are ahead of it need not wait forever. (Two CPUs at once may hurry it.)
- */
-static void place(struct task_struct *p, struct task *task, __u64 now)
-{
+	__u64 used = min(p->se.sum_exec_runtime - task->paid, HORIZON);
+	__u64 now = bpf_ktime_get_ns();
 	__s64 deadline;
-	__u32 queue = listen(p, &deadline);
-	__u64 old = clock_of(task->queue)->vtime;
 
-	if (before(clock_of(queue)->at, now)) {
-		clock_of(queue)->vtime += (now - clock_of(queue)->at) / 16;
-		clock_of(queue)->at = now;
+	task->level = listen(p, &deadline);
+	if (is_bound(p))
+		task->level = CLASSES - 1;
+	if (deadline > 0) {
+		task->due = (__u64)deadline < now ? now : min(deadline, now + HORIZON);
+	} else {
+		used *= 1 + (__u32)scx_bpf_dsq_nr_queued(task->level);
+		used = used * 100 / p->scx.weight / scx_bpf_nr_cpu_ids();
+		task->due = now + HORIZON + min(used, HORIZON);
 	}
-	if (queue / 2 != task->queue / 2)
-		task->vtime += clock_of(queue)->vtime - old;
-	task->vtime = clamp(task->vtime, clock_of(queue)->vtime - MAX_LAG,
-			    clock_of(queue)->vtime + ration(queue, MAX_LEAD));
-	task->key = deadline > 0 ? clamp(deadline, now - MAX_DEADLINE, now + MAX_DEADLINE)
-				 : task->vtime;
-	task->queue = queue;
 }
 
-/* The CPU that runs what can best wait, for a task that cannot. */
 struct victim {
-	struct task_struct *p;
-	struct task *task;
-	__s32 cpu;
-	__u32 queue;
-	__u64 key;
+	struct task_struct *p; /* for whom */
+	__u32 level;	       /* the lowest that was seen */
+	__s32 cpu;	       /* where */
 };
 
 static long consider(__u32 number, struct victim *victim)
 {
 	struct cpu *cpu = cpu_of(number);
 	struct task_struct *p;
-	struct task *task;
 	__s64 deadline;
-	__u32 queue;
+	__u32 level;
 
 	if (!cpu || !bpf_cpumask_test_cpu(number, victim->p->cpus_ptr))
 		return 0;
-	if (scx_bpf_test_and_clear_cpu_idle(number)) {
-		scx_bpf_kick_cpu(number, SCX_KICK_IDLE);
-		victim->cpu = -1;
-		return 1;
-	}
 	p = bpf_task_from_pid(cpu->pid);
 	if (!p)
 		return 0;
-	task = task_of(p);
-	if (task) {
-		__u64 key = task->vtime + used(p, task);
-
-		queue = listen(p, &deadline); /* it may have changed while it runs */
-		if (deadline > 0)
-			key = deadline;
-		if (queue < cpu->promised)
-			queue = cpu->promised;
-		if (queue < victim->queue || (queue == victim->queue && before(victim->key, key))) {
-			victim->cpu = number;
-			victim->queue = queue;
-			victim->key = key;
-		}
+	level = listen(p, &deadline); /* it may have changed since it was queued */
+	if (level < cpu->claimed)
+		level = cpu->claimed;
+	if (level < victim->level) {
+		victim->level = level;
+		victim->cpu = number;
 	}
 	bpf_task_release(p);
 	return 0;
 }
 
+/* Takes the CPU of the lowest class for a task of a higher one. */
 static void preempt(struct task_struct *p, struct task *task)
 {
-	struct victim victim = {p, task, -1, task->queue, task->key + WAKEUP_MARGIN};
+	struct victim victim = {p, task->level, -1};
 	struct cpu *cpu;
 
-	if (task->queue)
-		bpf_loop(scx_bpf_nr_cpu_ids(), consider, &victim, 0);
-	else
-		consider(scx_bpf_task_cpu(p), &victim);
-	if (victim.cpu < 0)
-		return;
+	bpf_loop(scx_bpf_nr_cpu_ids(), consider, &victim, 0);
 	cpu = cpu_of(victim.cpu);
-	if (cpu)
-		cpu->promised = task->queue;
+	if (!cpu)
+		return;
+	cpu->claimed = task->level;
 	scx_bpf_kick_cpu(victim.cpu, SCX_KICK_PREEMPT);
 	__sync_fetch_and_add(&stats.preemptions, 1);
 }
 
-SEC("struct_ops/select_cpu")
-__s32 BPF_PROG(select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_flags)
+__s32 SCX_OP(tasklocal_select_cpu, struct task_struct *p, __s32 prev_cpu, __u64 wake_flags)
 {
 	struct task *task = task_of(p);
 	bool idle = false;
 	__s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 
 	if (idle && task) {
-		place(p, task, bpf_ktime_get_ns());
-		scx_insert(p, SCX_DSQ_LOCAL, slice_ns, 0);
+		place(p, task);
+		scx_insert(p, SCX_DSQ_LOCAL, SLICE, 0);
 	}
 	return cpu;
 }
 
-SEC("struct_ops/enqueue")
-void BPF_PROG(enqueue, struct task_struct *p, __u64 flags)
+void SCX_OP(tasklocal_enqueue, struct task_struct *p, __u64 flags)
 {
 	struct task *task = task_of(p);
-	__u64 now = bpf_ktime_get_ns();
+	__s32 idle;
 
-	/* The kernel's own threads of one CPU come first there; others depend on them. */
-	if (!task || (p->flags & PF_KTHREAD && p->nr_cpus_allowed == 1)) {
-		flags |= flags & SCX_ENQ_WAKEUP ? SCX_ENQ_PREEMPT : 0;
-		scx_insert(p, SCX_DSQ_LOCAL, slice_ns, flags);
+	if (!task || (is_bound(p) && flags & SCX_ENQ_WAKEUP)) {
+		scx_insert(p, SCX_DSQ_LOCAL, SLICE, flags | SCX_ENQ_PREEMPT);
 		return;
 	}
-	place(p, task, now);
-	if (!scx_bpf_dsq_nr_queued(task->queue))
-		filled[task->queue % QUEUES] = now;
-	scx_insert_in_order(p, task->queue, ration(task->queue, slice_ns), task->key, flags);
-	if (task->queue || flags & SCX_ENQ_WAKEUP)
+	place(p, task);
+	scx_insert_in_order(p, task->level, SLICE, task->due, flags);
+
+	idle = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (idle >= 0)
+		scx_bpf_kick_cpu(idle, SCX_KICK_IDLE);
+	else if (task->level)
 		preempt(p, task);
 }
 
-/* The CPU needs something to run: one from the queues, or again what it has run so far. */
-SEC("struct_ops/dispatch")
-void BPF_PROG(dispatch, __s32 number, struct task_struct *prev)
+/* A CPU has nothing to run, or what it ran (prev) has had its turn or goes to sleep. */
+void SCX_OP(tasklocal_dispatch, __s32 number, struct task_struct *prev)
 {
+	struct task *task = prev && scx_is_queued(prev) ? task_of(prev) : NULL;
 	struct cpu *cpu = cpu_of(number);
-	struct task *task = prev ? task_of(prev) : NULL;
-	__u64 now = bpf_ktime_get_ns();
-	__u32 first = 0, queue;
+	__u32 level, waiting = 0;
+	__s32 top = -1;
 
 	if (!cpu)
 		return;
+	cpu->claimed = 0;
 	if (task) {
-		charge(prev, task);
-		place(prev, task, now);
-		first = task->queue;
+		place(prev, task);
+		top = task->level;
 	}
-	for (queue = QUEUES - 1; queue > first; queue--)
-		if (scx_bpf_dsq_nr_queued(queue))
-			first = queue;
-
-	for (queue = 0; queue < first && queue < QUEUES; queue++) {
-		__u64 limit = ration(queue, rescue_ns);
-
-		if (before(now, cpu->served[queue] + limit) || before(now, filled[queue] + limit))
+	for (level = 0; level < CLASSES; level++) {
+		if (!scx_bpf_dsq_nr_queued(level))
 			continue;
-		cpu->served[queue] = now;
-		if (scx_move_to_local(queue)) {
-			__sync_fetch_and_add(&stats.rescues, 1);
-			return;
+		waiting |= 1 << level;
+		if (top < (__s32)level)
+			top = level;
+	}
+
+	if (cpu->passed >= MAX_PASSED) {
+		cpu->passed = 0;
+		for (__u32 i = 0; i < CLASSES; i++) {
+			level = ++cpu->rescued % CLASSES;
+			if ((__s32)level < top && scx_move_to_local(level)) {
+				cpu->claimed = CLASSES;
+				__sync_fetch_and_add(&stats.rescues, 1);
+				return;
+			}
 		}
 	}
-	for (queue = QUEUES; queue-- > 0;) {
-		if (task && (queue < task->queue ||
-			     (queue == task->queue && !before(scx_first_key(queue), task->key)))) {
-			scx_set_slice(prev, ration(queue, slice_ns));
-			break;
+
+	for (level = CLASSES; level-- > 0;) {
+		bool own = task && level == task->level;
+
+		if (own && scx_first_key(level) >= task->due)
+			; /* prev goes on */
+		else if (scx_move_to_local(level))
+			own = false;
+		else if (!own)
+			continue;
+		if (own) {
+			scx_set_slice(prev, SLICE);
+			task->paid = prev->se.sum_exec_runtime;
 		}
-		if (scx_move_to_local(queue))
-			break;
+		cpu->passed = waiting & ((1 << level) - 1) ? cpu->passed + 1 : 0;
+		return;
 	}
-	if (queue < QUEUES)
-		cpu->served[queue] = now;
 }
 
-SEC("struct_ops/running")
-void BPF_PROG(running, struct task_struct *p)
+void SCX_OP(tasklocal_running, struct task_struct *p)
 {
 	struct cpu *cpu = cpu_of(scx_bpf_task_cpu(p));
 	struct task *task = task_of(p);
@@ -338,76 +274,54 @@ void BPF_PROG(running, struct task_struct *p)
 	if (!cpu || !task)
 		return;
 	cpu->pid = p->pid;
-	cpu->promised = 0;
-	__sync_fetch_and_add(&stats.dispatched[task->queue / 2 % CLASSES], 1);
+	task->paid = p->se.sum_exec_runtime;
+	__sync_fetch_and_add(&stats.dispatched[task->level % CLASSES], 1);
 }
 
-SEC("struct_ops/stopping")
-void BPF_PROG(stopping, struct task_struct *p, bool runnable)
-{
-	struct cpu *cpu = cpu_of(scx_bpf_task_cpu(p));
-	struct task *task = task_of(p);
-
-	if (!cpu || !task)
-		return;
-	cpu->pid = 0;
-	charge(p, task);
-}
-
-SEC("struct_ops.s/init_task")
-__s32 BPF_PROG(init_task, struct task_struct *p, struct scx_init_task_args *args)
+__s32 SCX_OP_SLEEPABLE(tasklocal_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
 	struct task *task = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!task)
 		return -ENOMEM;
-	task->ran = p->se.sum_exec_runtime;
-	task->vtime = clocks[0].vtime;
+	task->paid = p->se.sum_exec_runtime;
 	return 0;
 }
 
-/* With these, CPUs may come and go; without, the kernel would end the scheduler. */
-SEC("struct_ops/cpu_online")
-void BPF_PROG(cpu_online, __s32 cpu)
+/* With these two, CPUs may come and go; without, the kernel would end the scheduler. */
+void SCX_OP(tasklocal_cpu_online, __s32 cpu)
 {
 }
 
-SEC("struct_ops/cpu_offline")
-void BPF_PROG(cpu_offline, __s32 cpu)
+void SCX_OP(tasklocal_cpu_offline, __s32 cpu)
 {
 }
 
-SEC("struct_ops.s/init")
-__s32 BPF_PROG(init)
+__s32 SCX_OP_SLEEPABLE(tasklocal_init)
 {
 	__s32 error = 0;
 
-	for (__u32 queue = 0; queue < QUEUES && !error; queue++)
-		error = scx_bpf_create_dsq(queue, -1);
+	for (__u32 level = 0; level < CLASSES && !error; level++)
+		error = scx_bpf_create_dsq(level, -1);
 	return error;
 }
 
-SEC("struct_ops/ended")
-void BPF_PROG(ended, struct scx_exit_info *info)
+void SCX_OP(tasklocal_exit, struct scx_exit_info *info)
 {
-	bpf_probe_read_kernel_str(exited.reason, sizeof(exited.reason), info->reason);
-	bpf_probe_read_kernel_str(exited.message, sizeof(exited.message), info->msg);
-	exited.code = info->exit_code;
-	exited.kind = info->kind;
+	scx_note_exit(&exited, info);
 }
 
 SEC(".struct_ops.link")
 struct sched_ext_ops tasklocal_ops = {
-	.select_cpu = (void *)select_cpu,
-	.enqueue = (void *)enqueue,
-	.dispatch = (void *)dispatch,
-	.running = (void *)running,
-	.stopping = (void *)stopping,
-	.init_task = (void *)init_task,
-	.cpu_online = (void *)cpu_online,
-	.cpu_offline = (void *)cpu_offline,
-	.init = (void *)init,
-	.exit = (void *)ended,
+	.select_cpu = (void *)tasklocal_select_cpu,
+	.enqueue = (void *)tasklocal_enqueue,
+	.dispatch = (void *)tasklocal_dispatch,
+	.running = (void *)tasklocal_running,
+	.init_task = (void *)tasklocal_init_task,
+	.cpu_online = (void *)tasklocal_cpu_online,
+	.cpu_offline = (void *)tasklocal_cpu_offline,
+	.init = (void *)tasklocal_init,
+	.exit = (void *)tasklocal_exit,
 	.name = "tasklocal",
 };
 

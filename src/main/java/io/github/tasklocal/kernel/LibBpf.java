@@ -14,6 +14,7 @@ import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,6 +28,12 @@ import org.jspecify.annotations.Nullable;
  */
 @SuppressWarnings("restricted")
 public final class LibBpf {
+
+  /** Where a kernel with sched_ext says what it does with it. */
+  private static final Path SCHED_EXT = Path.of("/sys/kernel/sched_ext");
+
+  /** What is there on any kernel, if a sysfs is mounted. */
+  private static final Path SYS_KERNEL = Path.of("/sys/kernel");
 
   private LibBpf() {}
 
@@ -95,6 +102,33 @@ public final class LibBpf {
     }
   }
 
+  /**
+   * {@return what keeps schedulers from being loaded here, and what mends it; or null} libbpf must
+   * be loaded.
+   */
+  public static @Nullable Lack schedulerLack() {
+    if (Files.notExists(SCHED_EXT) && Files.isDirectory(SYS_KERNEL)) {
+      return new Lack(
+          "this kernel has no sched_ext",
+          "needs kernel 6.13 or newer with CONFIG_SCHED_CLASS_EXT; this is "
+              + KernelVersion.RUNNING);
+    }
+    return KernelVersion.parse(version().substring(1)).atLeast(1, 4)
+        ? null
+        : new Lack(
+            "libbpf " + version() + " cannot load schedulers",
+            "install libbpf 1.4 or newer (Debian 12: libbpf1 of bookworm-backports), or name its"
+                + " folder in LD_LIBRARY_PATH");
+  }
+
+  /**
+   * What is missing.
+   *
+   * @param problem what is wrong, in words
+   * @param cure what mends it
+   */
+  public record Lack(String problem, String cure) {}
+
   /** {@return the version of the libbpf in use, such as {@code v1.1}; it must be loaded} */
   public static String version() {
     return libbpf_h.libbpf_version_string().getString(0);
@@ -155,13 +189,26 @@ public final class LibBpf {
       if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
         throw Errno.failure(operation, name, -error);
       }
-      if (!KernelVersion.RUNNING.atLeast(6, 13) && usesUserPointers(object)) {
+      if (!KernelVersion.RUNNING.atLeast(6, 13)
+          && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
+        // An older kernel takes such a pointer for a number, and refuses who follows it.
         throw new NotSupportedException(
             operation,
             name,
             Errno.name(-error),
             "its maps hold pointers to user memory (uptr)" + LibBpfLog.summary(log),
             "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+      }
+      if (hasType(object, "sched_ext_ops", libbpf_h.BTF_KIND_STRUCT())) {
+        Lack lack = schedulerLack();
+        if (lack != null) {
+          throw new NotSupportedException(
+              operation,
+              name,
+              Errno.name(-error),
+              "it is a scheduler, and " + lack.problem + LibBpfLog.summary(log),
+              lack.cure);
+        }
       }
       throw new ObjectLoadException(
           operation,
@@ -178,14 +225,11 @@ public final class LibBpf {
     }
   }
 
-  /** An older kernel takes such a pointer for a number, and refuses who follows it. */
-  private static boolean usesUserPointers(MemorySegment object) {
+  private static boolean hasType(MemorySegment object, String name, int kind) {
     MemorySegment btf = libbpf_h.bpf_object__btf(object);
     try (Arena arena = Arena.ofConfined()) {
       return btf.address() != 0
-          && libbpf_h.btf__find_by_name_kind(
-                  btf, arena.allocateFrom("uptr"), libbpf_h.BTF_KIND_TYPE_TAG())
-              > 0;
+          && libbpf_h.btf__find_by_name_kind(btf, arena.allocateFrom(name), kind) > 0;
     }
   }
 
@@ -371,7 +415,9 @@ public final class LibBpf {
         Attach.PROGRAM,
         program,
         "attach program",
-        programName(program) + " (" + sectionName(program) + ")");
+        programName(program) + " (" + sectionName(program) + ")",
+        "check the section's name against this kernel; SEC(\"tp/...\") needs tracefs:"
+            + " mount -t tracefs tracefs /sys/kernel/tracing");
   }
 
   /**
@@ -405,11 +451,16 @@ public final class LibBpf {
    * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
    */
   public static MemorySegment attachStructOps(MemorySegment map) {
-    return attach(AttachStructOps.MAP, map, "attach struct_ops map", mapName(map));
+    return attach(
+        AttachStructOps.MAP,
+        map,
+        "attach struct_ops map",
+        mapName(map),
+        "the kernel's log (dmesg) may say more");
   }
 
   private static MemorySegment attach(
-      MethodHandle handle, MemorySegment target, String operation, String subject) {
+      MethodHandle handle, MemorySegment target, String operation, String subject, String cure) {
     LibBpfLog.begin();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
@@ -418,6 +469,14 @@ public final class LibBpf {
         int number = Errno.of(errno);
         if (number == Errno.EPERM || number == Errno.EACCES) {
           throw Errno.failure(operation, subject, number);
+        }
+        if (number == Errno.EBUSY) {
+          throw new KernelException(
+              operation,
+              subject,
+              Errno.name(number),
+              "another one is in its place",
+              "detach that first; the scheduler in use is in " + SCHED_EXT.resolve("root/ops"));
         }
         if (number == Errno.EOPNOTSUPP) {
           throw new KernelException(
@@ -433,8 +492,7 @@ public final class LibBpf {
             subject,
             Errno.name(number),
             "it cannot be attached" + LibBpfLog.summary(LibBpfLog.text()),
-            "check the section's name against this kernel; SEC(\"tp/...\") needs tracefs:"
-                + " mount -t tracefs tracefs /sys/kernel/tracing");
+            cure);
       }
       return link;
     } catch (Throwable e) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.KernelException;
 import io.github.tasklocal.kernel.KernelVersion;
+import io.github.tasklocal.kernel.LibBpf;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -53,6 +55,20 @@ public enum Need {
     String lack() {
       Path btf = Path.of("/sys/kernel/btf/vmlinux");
       return Files.exists(btf) ? "" : "the kernel has no BTF (" + btf + ", CONFIG_DEBUG_INFO_BTF)";
+    }
+  },
+
+  /** Schedulers as BPF programs, and a libbpf that can load them. */
+  SCHED_EXT {
+    @Override
+    String lack() {
+      try {
+        LibBpf.require("look for", "sched_ext");
+      } catch (KernelException e) {
+        return "no libbpf: " + e.getMessage();
+      }
+      LibBpf.Lack lack = LibBpf.schedulerLack();
+      return lack == null ? "" : lack.problem() + ": " + lack.cure();
     }
   },
 

@@ -20,7 +20,8 @@ final class Suite {
         HintTests.tests(),
         DirectoryTests.tests(),
         NobodyTests.tests(),
-        BadInputTests.tests());
+        BadInputTests.tests(),
+        SchedulerTests.tests());
   }
 
   /** {@return the tests of several lists in one} */

@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.KernelException;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.bpf.BpfLink;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * The scheduler of the project, on kernels with sched_ext. What is measured is how the processors
+ * are shared, in wide bounds: an emulated machine is slow, but not unjust.
+ */
+final class SchedulerTests {
+
+  private static final Path STATE = Path.of("/sys/kernel/sched_ext/state");
+  private static final Path NAME = Path.of("/sys/kernel/sched_ext/root/ops");
+  private static final int CPUS = Runtime.getRuntime().availableProcessors();
+  private static final long MILLI = 1_000_000;
+
+  private static final ThreadMXBean CPU = ManagementFactory.getThreadMXBean();
+
+  /** Long enough for many turns of everybody. */
+  private static final long WINDOW_MILLIS = 1500;
+
+  /** Some twenty times what the scheduler promises to few threads. */
+  private static final long LONGEST_WAIT_MILLIS = 5000;
+
+  private SchedulerTests() {}
+
+  /** {@return the tests of this theme} */
+  static List<TestCase> tests() {
+    return Suite.of(
+        test("A scheduler takes the machine and gives it back", SchedulerTests::takesAndGivesBack),
+        test("A scheduler's end is the end of its process", SchedulerTests::endsWithItsProcess),
+        test("Higher classes come first, lower ones do not starve", SchedulerTests::classes),
+        test("A thread that wakes preempts a lower class", SchedulerTests::preempts),
+        test("A hint that changes while its thread runs is heard", SchedulerTests::changes),
+        test("No processor idles while a thread waits", SchedulerTests::busy),
+        test("The earliest deadline is first in its class", SchedulerTests::deadlines),
+        test("Garbage for hints does no harm", SchedulerTests::garbage),
+        test("Who says nothing gets a fair share", SchedulerTests::strangers),
+        test("Who says nothing is weighed by nice", SchedulerTests::nice));
+  }
+
+  private static List<TestCase> test(String name, TestCase.Body body) {
+    return TestCase.withoutWire(name, body, Need.ROOT, Need.UPTR, Need.BTF, Need.SCHED_EXT);
+  }
+
+  /** Keys are made by the first test that uses them, not by listing the tests. */
+  private static final class Keys {
+    static final TaskLocal.OfInt PRIORITY = TaskLocal.of("priority", JAVA_INT);
+    static final TaskLocal.OfLong DEADLINE = TaskLocal.of("deadline_ns", JAVA_LONG);
+  }
+
+  /** A scheduler that runs; the watchdog or an error must not end it before the test does. */
+  private static final class Scheduler implements AutoCloseable {
+    private static final int UNREGISTERED = 64;
+
+    private final BpfObject object;
+    private final BpfLink link;
+    private boolean closed;
+
+    Scheduler(BpfObject object) throws IOException {
+      this.object = object;
+      this.link = object.map("tasklocal_ops").attach();
+      Check.equal("enabled", read(STATE), "the state of sched_ext");
+      Check.equal("tasklocal", read(NAME), "the scheduler");
+    }
+
+    static Scheduler start(Fixture fixture) throws IOException {
+      BpfObject object = fixture.loadWithoutWire("scx_tasklocal");
+      TaskLocalMap ignored =
+          fixture.closing(TaskLocalMap.of(object.map("task_local_data_map").fd()));
+      return fixture.closing(new Scheduler(object));
+    }
+
+    long preemptions() {
+      return object.global("stats").get(JAVA_LONG, 32);
+    }
+
+    long rescues() {
+      return object.global("stats").get(JAVA_LONG, 40);
+    }
+
+    long hints() {
+      return object.global("stats").get(JAVA_LONG, 48);
+    }
+
+    @Override
+    public void close() {
+      if (!closed) {
+        closed = true;
+        MemorySegment exited = object.global("exited");
+        Check.equal(0, exited.get(JAVA_INT, 0), "why it ended before its time: " + why(exited));
+        link.close();
+        Check.equal("disabled", read(STATE), "the state of sched_ext after");
+        Check.equal(UNREGISTERED, exited.get(JAVA_INT, 0), "why it ended: " + why(exited));
+      }
+    }
+
+    private static String why(MemorySegment exited) {
+      return exited.getString(16) + ", " + exited.getString(80);
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void takesAndGivesBack(Fixture fixture) throws Exception {
+    Check.equal("disabled", read(STATE), "the state of sched_ext before");
+    Scheduler scheduler = Scheduler.start(fixture);
+    BpfObject second = fixture.loadWithoutWire("scx_tasklocal");
+    KernelException refused =
+        Check.refused(
+            KernelException.class,
+            "a second scheduler",
+            () -> second.map("tasklocal_ops").attach());
+    Check.contains("another one is in its place", refused.getMessage(), "the message");
+    scheduler.close();
+  }
+
+  /** The main class of a process that loads the scheduler and waits for its end. */
+  static final class Holder {
+    private Holder() {}
+
+    /**
+     * Loads it and says so.
+     *
+     * @param args none
+     */
+    public static void main(String[] args) throws Exception {
+      try (Bpffs none = new Bpffs(Path.of("/none"));
+          Fixture fixture = new Fixture(null, new Fixture.Settings(1, 1), none)) {
+        Scheduler ignored = Scheduler.start(fixture);
+        System.out.println("loaded");
+        Thread.sleep(Duration.ofMinutes(1));
+      }
+    }
+  }
+
+  private static void endsWithItsProcess(Fixture fixture) throws Exception {
+    Process process = Jvm.start(Jvm.command(Jvm.SHORT_LIVED, Holder.class));
+    try {
+      Check.equal("loaded", process.inputReader().readLine(), "what the process says");
+      Check.equal("enabled", read(STATE), "the state of sched_ext");
+    } finally {
+      process.destroyForcibly().waitFor();
+    }
+    Check.soon(() -> read(STATE).equals("disabled"), "The end of the scheduler");
+  }
+
+  private static void classes(Fixture fixture) throws Exception {
+    Scheduler scheduler = Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      List<List<Spinner>> classes = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        int priority = i;
+        classes.add(crowd.add(CPUS, () -> Keys.PRIORITY.set(priority)));
+      }
+      crowd.run();
+      long all = classes.stream().mapToLong(SchedulerTests::cpuTime).sum();
+      long highest = cpuTime(classes.getLast());
+      Check.that(
+          highest > all * 6 / 10,
+          "the highest class had " + highest / MILLI + " of " + all / MILLI + " ms");
+      crowd.requireAllServed();
+    }
+    Check.that(scheduler.rescues() > 0, "no lower class was rescued");
+  }
+
+  /** {@return how much longer a piece of work took than the processor time that it had} */
+  private static double stretch(Runnable hint) {
+    long work = 20 * MILLI;
+    hint.run();
+    long start = System.nanoTime();
+    long cpu = CPU.getCurrentThreadCpuTime();
+    long used = 0;
+    while (used < work) {
+      used = CPU.getCurrentThreadCpuTime() - cpu;
+    }
+    return (System.nanoTime() - start) / (double) used;
+  }
+
+  private static double median(int rounds, Check.Code before, Runnable hint) throws Exception {
+    double[] stretches = new double[rounds];
+    for (int i = 0; i < rounds; i++) {
+      before.run();
+      stretches[i] = stretch(hint);
+    }
+    Arrays.sort(stretches);
+    return stretches[rounds / 2];
+  }
+
+  private static void preempts(Fixture fixture) throws Exception {
+    Scheduler scheduler = Scheduler.start(fixture);
+    int rounds = 15;
+    try (Crowd crowd = new Crowd()) {
+      crowd.add(4 * CPUS, () -> {});
+      crowd.start();
+      double plain = median(rounds, () -> Thread.sleep(5), () -> Keys.PRIORITY.set(0));
+      long before = scheduler.preemptions();
+      double high = median(rounds, () -> Thread.sleep(5), () -> Keys.PRIORITY.set(2));
+      long preemptions = scheduler.preemptions() - before;
+      requireFaster(plain, high);
+      Check.that(
+          preemptions >= rounds - 1, preemptions + " preemptions in " + rounds + " awakenings");
+    } finally {
+      Keys.PRIORITY.set(0);
+    }
+  }
+
+  private static void requireFaster(double plain, double high) {
+    Check.that(
+        high < 2 && high * 2 < plain,
+        "20 ms of work took %.1f times as long without a hint, %.1f with one"
+            .formatted(plain, high));
+  }
+
+  private static void changes(Fixture fixture) throws Exception {
+    Keys.PRIORITY.set(0); // this thread has a page before there is a map
+    Scheduler scheduler = Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      crowd.add(4 * CPUS, () -> {});
+      crowd.start();
+      requireHeard();
+      Parallel.run(1, index -> requireHeard()); // and a thread that comes later
+    } finally {
+      Keys.PRIORITY.set(0);
+    }
+    Check.that(scheduler.hints() > 0, "no hint was counted");
+  }
+
+  /** The thread does not sleep, so that only a look at a running thread can find its hint. */
+  private static void requireHeard() throws Exception {
+    List<Double> plain = new ArrayList<>();
+    double high =
+        median(9, () -> plain.add(stretch(() -> Keys.PRIORITY.set(0))), () -> Keys.PRIORITY.set(1));
+    requireFaster(plain.stream().sorted().skip(4).findFirst().orElseThrow(), high);
+  }
+
+  private static void busy(Fixture fixture) throws Exception {
+    Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      List<Spinner> spinners = crowd.add(2 * CPUS, () -> {});
+      for (int i = 0; i < 4; i++) {
+        int priority = i;
+        crowd.add(
+            1,
+            () -> {
+              Keys.PRIORITY.set(priority);
+              LockSupport.parkNanos(2 * MILLI);
+            });
+      }
+      crowd.run();
+      double share = cpuTime(spinners) / (double) (CPUS * crowd.nanos);
+      Check.that(share > 0.6, "threads that never sleep had %.2f of the time".formatted(share));
+    }
+  }
+
+  private static void deadlines(Fixture fixture) throws Exception {
+    Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      List<Spinner> none = crowd.add(CPUS, () -> {});
+      List<Spinner> late =
+          crowd.add(CPUS, () -> Keys.DEADLINE.set(System.nanoTime() + 700 * MILLI));
+      List<Spinner> early =
+          crowd.add(CPUS, () -> Keys.DEADLINE.set(System.nanoTime() + 20 * MILLI));
+      crowd.run();
+      String shares =
+          "with an early deadline %d ms, with a late one %d, without %d"
+              .formatted(cpuTime(early) / MILLI, cpuTime(late) / MILLI, cpuTime(none) / MILLI);
+      Check.that(cpuTime(early) > 2 * cpuTime(late) && cpuTime(early) > 4 * cpuTime(none), shares);
+      crowd.requireAllServed();
+    }
+  }
+
+  private static void garbage(Fixture fixture) throws Exception {
+    Scheduler.start(fixture);
+    int[] priorities = {Integer.MIN_VALUE, -1, 0, 1, 3, 4, Integer.MAX_VALUE};
+    long[] deadlines = {Long.MIN_VALUE, -1, 0, 1, Long.MAX_VALUE};
+    try (Crowd crowd = new Crowd()) {
+      for (int i = 0; i < 3 * CPUS; i++) {
+        Random random = new Random(fixture.random().nextLong() + i);
+        crowd.add(
+            1,
+            () -> {
+              Keys.PRIORITY.set(
+                  random.nextBoolean()
+                      ? random.nextInt()
+                      : priorities[random.nextInt(priorities.length)]);
+              Keys.DEADLINE.set(
+                  random.nextBoolean()
+                      ? random.nextLong()
+                      : deadlines[random.nextInt(deadlines.length)]);
+            });
+      }
+      crowd.add(1, () -> {}); // and one that behaves
+      crowd.run();
+      crowd.requireAllServed();
+    }
+  }
+
+  private static void strangers(Fixture fixture) throws Exception {
+    Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      List<Spinner> ours = crowd.add(2 * CPUS, () -> Keys.PRIORITY.set(0));
+      crowd.addProcesses(2 * CPUS, "sh", "-c", "while :; do :; done");
+      long theirs = crowd.run();
+      double share = theirs / (double) (theirs + cpuTime(ours));
+      Check.that(
+          share > 0.35 && share < 0.65, "other processes had %.2f, for 0.5".formatted(share));
+      crowd.requireAllServed();
+    }
+  }
+
+  private static void nice(Fixture fixture) throws Exception {
+    Scheduler.start(fixture);
+    try (Crowd crowd = new Crowd()) {
+      List<Spinner> ours = crowd.add(CPUS, () -> {});
+      crowd.addProcesses(CPUS, "nice", "-n", "10", "sh", "-c", "while :; do :; done");
+      long theirs = crowd.run();
+      double ratio = cpuTime(ours) / (double) theirs;
+      Check.that(
+          ratio > 2 && ratio < 50, "nice 10 had a %.1fth of nice 0, for a 9th".formatted(ratio));
+    }
+  }
+
+  private static long cpuTime(List<Spinner> spinners) {
+    return spinners.stream().mapToLong(spinner -> spinner.cpuTime).sum();
+  }
+
+  /** A thread that never sleeps. */
+  private static final class Spinner {
+    final Thread thread;
+    long cpuTime; // read and written by who measures
+    volatile long longestWait;
+    volatile boolean running;
+
+    Spinner(Crowd crowd, Runnable hint) {
+      this.thread =
+          Thread.ofPlatform()
+              .daemon()
+              .unstarted(
+                  () -> {
+                    hint.run();
+                    running = true;
+                    long last = System.nanoTime();
+                    while (!crowd.stopped) {
+                      hint.run();
+                      long now = System.nanoTime();
+                      longestWait = Math.max(longestWait, now - last);
+                      last = now;
+                    }
+                  });
+    }
+  }
+
+  /** Threads that want all processors at once. */
+  private static final class Crowd implements AutoCloseable {
+    private final List<Spinner> spinners = new ArrayList<>();
+    private final List<Process> processes = new ArrayList<>();
+    private volatile boolean stopped;
+    long nanos; // how long the last run took
+
+    List<Spinner> add(int count, Runnable hint) {
+      List<Spinner> added = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        added.add(new Spinner(this, hint));
+      }
+      spinners.addAll(added);
+      return added;
+    }
+
+    void start() throws InterruptedException {
+      spinners.forEach(spinner -> spinner.thread.start());
+      Check.soon(
+          () -> spinners.stream().allMatch(spinner -> spinner.running), "A turn of each thread");
+    }
+
+    void addProcesses(int count, String... command) throws IOException {
+      for (int i = 0; i < count; i++) {
+        processes.add(Jvm.start(List.of(command)));
+      }
+    }
+
+    /**
+     * Lets all run for a while, and finds what each thread had of it.
+     *
+     * @return what all the processes had of it
+     */
+    long run() throws InterruptedException {
+      Keys.PRIORITY.set(3); // who measures must not wait
+      try {
+        start();
+        for (Spinner spinner : spinners) {
+          spinner.cpuTime = -CPU.getThreadCpuTime(spinner.thread.threadId());
+          spinner.longestWait = 0;
+        }
+        long theirs = -processTime();
+        nanos = -System.nanoTime();
+        TimeUnit.MILLISECONDS.sleep(WINDOW_MILLIS);
+        for (Spinner spinner : spinners) {
+          spinner.cpuTime += CPU.getThreadCpuTime(spinner.thread.threadId());
+        }
+        nanos += System.nanoTime();
+        return theirs + processTime();
+      } finally {
+        Keys.PRIORITY.set(0);
+      }
+    }
+
+    private long processTime() {
+      return processes.stream()
+          .mapToLong(process -> process.info().totalCpuDuration().orElse(Duration.ZERO).toNanos())
+          .sum();
+    }
+
+    void requireAllServed() {
+      for (Spinner spinner : spinners) {
+        Check.that(spinner.cpuTime > 0, "a thread had no processor at all");
+        long wait = spinner.longestWait / MILLI;
+        Check.that(wait < LONGEST_WAIT_MILLIS, "a thread waited for " + wait + " ms");
+      }
+    }
+
+    @Override
+    public void close() {
+      stopped = true;
+      processes.forEach(Process::destroyForcibly);
+      while (spinners.stream().anyMatch(spinner -> spinner.thread.isAlive())) {
+        LockSupport.parkNanos(MILLI);
+      }
+    }
+  }
+}
