@@ -46,8 +46,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "Each line of figures is a second's: how often a task of a class was given a processor, lost"
-          + " it to a higher class, or was given it because it had waited for too long, and how"
-          + " often a task was queued that had a hint.",
+          + " it to a higher class, or was given it after higher ones had been served for too"
+          + " long, and how often a hint was read.",
       "",
       "Needs root, Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT, and libbpf 1.4 or newer."
     })
@@ -154,12 +154,14 @@ final class Sched implements Callable<Integer> {
   private void show(MemorySegment stats, MemorySegment exited) throws InterruptedException {
     SchedStats before = SchedStats.read(stats);
     long then = System.nanoTime();
-    for (int line = 0; exited.get(JAVA_INT, 0) == 0; line++) {
+    for (int line = 0; ; line++) {
       if (line % LINES_PER_HEADER == 0) {
         System.out.println(SchedStats.header());
       }
-      if (stop.await(interval, TimeUnit.SECONDS)) {
-        return;
+      for (int second = 0; second < interval; second++) {
+        if (stop.await(1, TimeUnit.SECONDS) || exited.get(JAVA_INT, 0) != 0) {
+          return;
+        }
       }
       long now = System.nanoTime();
       SchedStats after = SchedStats.read(stats);

@@ -10,9 +10,9 @@ import java.util.Locale;
  * What {@code scx_tasklocal} has counted since it was loaded.
  *
  * @param dispatched how often a task was given a processor, by its class, normal first
- * @param preemptions how often a task lost its processor to a higher class
- * @param rescues how often a task was given a processor because it had waited for too long
- * @param hints how often a task was queued that had a hint
+ * @param preemptions how often a task was to leave its processor for one of a higher class
+ * @param rescues how often a task was given a processor after higher ones had been served for long
+ * @param hints how often a hint was read
  */
 record SchedStats(long[] dispatched, long preemptions, long rescues, long hints) {
 
