@@ -11,7 +11,7 @@
  * that has passed counts as now. Who has none is due a second from now, and later
  * by what it had of a CPU last time, times the number of those who wait, by its
  * weight (nice): threads that say nothing share the CPUs fairly, and those that
- * sleep a lot hardly wait.
+ * sleep a lot are next when a turn is over.
  *
  * Hints are read when a task is queued, and when the turn of a running one is
  * over (SLICE): who raises its priority while it runs stays on its CPU, who
@@ -39,7 +39,7 @@ struct task_local_data_offsets {
 #define MAX_PASSED 8
 
 struct {
-	__u64 dispatched[CLASSES]; /* how often a CPU went to a task of the class */
+	__u64 dispatched[CLASSES]; /* turns of each class, bound threads aside */
 	__u64 preemptions;	   /* of a running task, by one of a higher class */
 	__u64 rescues;		   /* turns of a lower class, after MAX_PASSED */
 	__u64 hints;		   /* readings that found one */
@@ -135,6 +135,13 @@ static void place(struct task_struct *p, struct task *task)
 		used = used * 100 / p->scx.weight / scx_bpf_nr_cpu_ids();
 		task->due = now + HORIZON + min(used, HORIZON);
 	}
+}
+
+static void start_turn(struct task_struct *p, struct task *task)
+{
+	task->paid = p->se.sum_exec_runtime;
+	if (!is_bound(p))
+		__sync_fetch_and_add(&stats.dispatched[task->level % CLASSES], 1);
 }
 
 struct victim {
@@ -259,7 +266,7 @@ void SCX_OP(tasklocal_dispatch, __s32 number, struct task_struct *prev)
 			continue;
 		if (own) {
 			scx_set_slice(prev, SLICE);
-			task->paid = prev->se.sum_exec_runtime;
+			start_turn(prev, task);
 		}
 		cpu->passed = waiting & ((1 << level) - 1) ? cpu->passed + 1 : 0;
 		return;
@@ -274,8 +281,7 @@ void SCX_OP(tasklocal_running, struct task_struct *p)
 	if (!cpu || !task)
 		return;
 	cpu->pid = p->pid;
-	task->paid = p->se.sum_exec_runtime;
-	__sync_fetch_and_add(&stats.dispatched[task->level % CLASSES], 1);
+	start_turn(p, task);
 }
 
 __s32 SCX_OP_SLEEPABLE(tasklocal_init_task, struct task_struct *p, struct scx_init_task_args *args)

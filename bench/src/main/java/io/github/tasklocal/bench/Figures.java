@@ -4,7 +4,7 @@ package io.github.tasklocal.bench;
 import java.util.Locale;
 
 /** Figures in the words of the table and the plot. */
-final class Figures {
+public final class Figures {
 
   /** Ratios below this are shown as fractions. */
   private static final double SMALL = 0.02;
@@ -12,7 +12,7 @@ final class Figures {
   private Figures() {}
 
   /** {@return about three digits} */
-  static String number(double value) {
+  public static String number(double value) {
     String format = value >= 100 ? "%,.0f" : value >= 10 ? "%.1f" : "%.2f";
     return String.format(Locale.ROOT, format, value);
   }

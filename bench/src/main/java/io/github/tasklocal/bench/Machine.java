@@ -9,7 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /** What the figures were measured on. */
-final class Machine {
+public final class Machine {
 
   private static final String BUSY =
       ": others are at work here; figures of a busy machine are wrong";
@@ -17,7 +17,7 @@ final class Machine {
   private Machine() {}
 
   /** {@return what a reader of figures wants to know, by name} */
-  static Map<String, String> description() {
+  public static Map<String, String> description() {
     Map<String, String> description = new LinkedHashMap<>();
     description.put(
         "kernel", System.getProperty("os.name") + " " + System.getProperty("os.version"));

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench.sched;
+
+import io.github.tasklocal.bench.Figures;
+import io.github.tasklocal.bench.Machine;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/**
+ * The command. All runs are in one virtual machine of Java's, so that all execute the same compiled
+ * code; each has a new pool of threads, so that none begins with what an earlier scheduler thought
+ * of them.
+ */
+@Command(
+    name = "bench-sched",
+    mixinStandardHelpOptions = true,
+    showDefaultValues = true,
+    description = {
+      "Measures what hints do for a server under the scheduler scx_tasklocal, beside the kernel's"
+          + " default scheduler, with and without nice, and beside scx_tasklocal without hints.",
+      "",
+    },
+    footer = {
+      "",
+      "Needs root and a kernel with sched_ext.",
+      "Exit status: 0 if all was measured, also where a goal was missed; 1 if something failed to"
+          + " run, 2 for a bad option."
+    })
+final class SchedBench implements Callable<Integer> {
+
+  private static final double SETTLE_SECONDS = 2;
+  private static final double WARM_UP_SECONDS = 1.5;
+  private static final int CHANGES = 20_000;
+  private static final int CHANGE_ROUNDS = 25;
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--quick", description = "Short runs, one repeat: too few for the percentiles.")
+  private boolean quick;
+
+  @Option(names = "--threads", paramLabel = "N", description = "Threads of the pool.")
+  private int threads = 16;
+
+  @Option(
+      names = "--request",
+      paramLabel = "MILLIS",
+      description = "Processor time of an interactive request.")
+  private double requestMillis = 4;
+
+  @Option(
+      names = "--piece",
+      paramLabel = "MILLIS",
+      description = "Processor time of a piece of the backlog.")
+  private double pieceMillis = 1;
+
+  @Option(
+      names = "--share",
+      paramLabel = "PERCENT",
+      description = "Of the processors' time, what the requests take: 40 at most.")
+  private double percent = 30;
+
+  @Option(names = "--seconds", paramLabel = "N", description = "Of one run.")
+  private @Nullable Double chosenSeconds;
+
+  @Option(names = "--repeats", paramLabel = "N", description = "Of each run.")
+  private @Nullable Integer chosenRepeats;
+
+  @Option(
+      names = "--settings",
+      paramLabel = "NAME",
+      split = ",",
+      description = "Only these of: ${COMPLETION-CANDIDATES}.")
+  private List<Setting> settings = List.of(Setting.values());
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Also write the figures as JSON.")
+  private @Nullable Path json;
+
+  @Option(names = "--plot", paramLabel = "FILE", description = "Also draw the curves, as SVG.")
+  private @Nullable Path plot;
+
+  private SchedBench() {}
+
+  /**
+   * Runs the command and exits.
+   *
+   * @param args the options
+   */
+  public static void main(String[] args) {
+    System.exit(
+        new CommandLine(new SchedBench())
+            .setCaseInsensitiveEnumValuesAllowed(true)
+            .setOverwrittenOptionsAllowed(true)
+            .execute(args));
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException, ExecutionException {
+    check();
+    double seconds = chosenSeconds != null ? chosenSeconds : quick ? 6 : 20;
+    int repeats = chosenRepeats != null ? chosenRepeats : quick ? 1 : 3;
+    Report report = new Report(System.out);
+    Map<String, String> machine = Machine.description();
+    report.start(machine);
+    progress("warming up");
+    Load load = Load.measure(threads, requestMillis, pieceMillis, percent / 100, quick ? 6 : 12, 4);
+    report.load(load, seconds, repeats);
+    for (Telling telling : Telling.values()) {
+      // What the compiler does at first belongs to no setting.
+      Server.run(Scheduler.kernels(), load, telling, 0, WARM_UP_SECONDS);
+      Section.run(Scheduler.kernels(), load, telling, 0, WARM_UP_SECONDS);
+    }
+
+    Repeats<Run> runs = new Repeats<>();
+    Repeats<Section.Outcome> sections = new Repeats<>();
+    Map<Setting, Double> changeNanos = new EnumMap<>(Setting.class);
+    for (int repeat = 1; repeat <= repeats; repeat++) {
+      for (Setting setting : settings) {
+        progress("%s, %d of %d".formatted(setting.title(), repeat, repeats));
+        try (Scheduler scheduler = setting.start()) {
+          if (repeat == 1 && setting.telling() != Telling.NOTHING) {
+            changeNanos.put(setting, changeNanos(setting.telling()));
+          }
+          Run run = Server.run(scheduler, load, setting.telling(), SETTLE_SECONDS, seconds);
+          scheduler.check();
+          runs.add(setting, run);
+          progress(
+              "  delay p50 %s ms, p99 %s ms"
+                  .formatted(
+                      Figures.number(Repeats.millis(run.delay(), 50)),
+                      Figures.number(Repeats.millis(run.delay(), 99))));
+          sections.add(setting, Section.run(scheduler, load, setting.telling(), 1, seconds / 3));
+          scheduler.check();
+        }
+      }
+    }
+    report.runs(runs);
+    report.sections(sections, changeNanos);
+    if (json != null) {
+      Results.write(json, machine, load, runs, sections, changeNanos);
+    }
+    if (plot != null) {
+      Curves.write(plot, machine, load, runs);
+    }
+    return 0;
+  }
+
+  private void check() {
+    for (Path file : new @Nullable Path[] {json, plot}) {
+      if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+        throw bad("the folder of " + file + " does not exist");
+      }
+    }
+    if (percent <= 0 || percent > 40) {
+      throw bad(
+          "--share is 40 at most: with more, requests queue for each other, whatever the"
+              + " scheduler does");
+    }
+    if (settings.stream().anyMatch(Setting::needsSchedExt) && !Scheduler.supported()) {
+      throw bad(
+          "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT): scripts/bench-sched boots one"
+              + " that has; --settings default,nice runs without");
+    }
+  }
+
+  /** {@return what one change costs the thread that makes it} */
+  private static double changeNanos(Telling telling) {
+    List<Double> rounds = new ArrayList<>();
+    for (int round = 0; round < CHANGE_ROUNDS; round++) {
+      long begin = Clock.ownTime();
+      for (int i = 0; i < CHANGES / 2; i++) {
+        telling.urgent();
+        telling.normal();
+      }
+      rounds.add((double) (Clock.ownTime() - begin) / CHANGES);
+    }
+    return Repeats.median(rounds);
+  }
+
+  private static void progress(String what) {
+    System.err.println("bench-sched: " + what);
+  }
+
+  private ParameterException bad(String message) {
+    if (spec == null) {
+      throw new IllegalStateException(message);
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

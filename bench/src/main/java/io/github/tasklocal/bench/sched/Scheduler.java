@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench.sched;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.bench.Bundled;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** The scheduler that all threads of the machine are under, until this is closed. */
+final class Scheduler implements AutoCloseable {
+
+  private static final Path STATE = Path.of("/sys/kernel/sched_ext/state");
+
+  /** Members of the scheduler's stats, after what was dispatched from each of four classes. */
+  private static final int PREEMPTIONS = 4;
+
+  private static final int RESCUES = 5;
+  private static final int HINTS = 6;
+
+  private static final long MILLIS_TO_SWITCH = 10_000;
+
+  private final @Nullable BpfObject object;
+  private final @Nullable TaskLocalMap map;
+
+  private Scheduler(@Nullable BpfObject object, @Nullable TaskLocalMap map) {
+    this.object = object;
+    this.map = map;
+  }
+
+  /** {@return whether this kernel can have one of ours} */
+  static boolean supported() {
+    return Files.exists(STATE);
+  }
+
+  /** {@return the kernel's own} */
+  static Scheduler kernels() {
+    if (supported() && !state().equals("disabled")) {
+      throw new IllegalStateException(
+          "another sched_ext scheduler is at work, which is not the kernel's default: stop it");
+    }
+    return new Scheduler(null, null);
+  }
+
+  /** {@return ours, at work} */
+  static Scheduler load() {
+    kernels().close();
+    BpfObject object = Bundled.open("scx_tasklocal");
+    Scheduler scheduler = null;
+    try {
+      object.load();
+      scheduler = new Scheduler(object, TaskLocalMap.of(object.map("task_local_data_map").fd()));
+      object.map("tasklocal_ops").attach();
+      await("enabled");
+      return scheduler;
+    } catch (Throwable e) {
+      if (scheduler == null) {
+        object.close();
+      } else {
+        scheduler.close();
+      }
+      throw e;
+    }
+  }
+
+  /** {@return what it counts, so far; for the kernel's own that is nothing} */
+  Stats stats() {
+    if (object == null) {
+      return Stats.NONE;
+    }
+    MemorySegment stats = object.global("stats");
+    return new Stats(
+        stats.getAtIndex(JAVA_LONG, PREEMPTIONS),
+        stats.getAtIndex(JAVA_LONG, RESCUES),
+        stats.getAtIndex(JAVA_LONG, HINTS));
+  }
+
+  /**
+   * What the scheduler counts.
+   *
+   * @param preemptions of a running task
+   * @param rescues from starving
+   * @param hints that were read and found
+   */
+  record Stats(long preemptions, long rescues, long hints) {
+
+    static final Stats NONE = new Stats(0, 0, 0);
+
+    Stats since(Stats earlier) {
+      return new Stats(
+          preemptions - earlier.preemptions, rescues - earlier.rescues, hints - earlier.hints);
+    }
+  }
+
+  /** Fails if the kernel has thrown the scheduler out meanwhile: then nothing was measured. */
+  void check() {
+    if (object != null && !state().equals("enabled")) {
+      throw new IllegalStateException(
+          "the kernel has thrown the scheduler out: its state is %s, see dmesg".formatted(state()));
+    }
+  }
+
+  @Override
+  public void close() {
+    if (map != null) {
+      map.close();
+    }
+    if (object != null) {
+      object.close();
+      await("disabled");
+    }
+  }
+
+  private static void await(String wanted) {
+    long end = System.nanoTime() + MILLIS_TO_SWITCH * 1_000_000;
+    while (!state().equals(wanted)) {
+      if (System.nanoTime() - end > 0) {
+        throw new IllegalStateException(
+            "sched_ext is %s after %d ms, not %s".formatted(state(), MILLIS_TO_SWITCH, wanted));
+      }
+      try {
+        Thread.sleep(10);
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted", e);
+      }
+    }
+  }
+
+  private static String state() {
+    try {
+      return Files.readString(STATE).strip();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
