@@ -143,7 +143,7 @@ final class Matrix {
                 .filter(line -> !line.isBlank() && !line.startsWith("  | "))
                 .reduce("", (before, line) -> line)
             : "";
-    return ", saying \"%s\": see %s".formatted(last, log);
+    return (last.isEmpty() ? "" : ", saying \"%s\"".formatted(last)) + ": see " + log;
   }
 
   /** {@return what scripts/test-sched says, a line for each check} */

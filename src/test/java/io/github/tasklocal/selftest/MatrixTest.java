@@ -65,6 +65,9 @@ class MatrixTest {
     assertThat(Matrix.of(List.of(before)).text())
         .contains("it ended with status 125 before the selftest did: see " + before)
         .endsWith("0 passed, 1 failed, 0 skipped\n");
+    Files.writeString(before.resolve("log"), "vm: no such kernel\n\n  | console\n");
+    assertThat(Matrix.of(List.of(before)).text())
+        .contains("before the selftest did, saying \"vm: no such kernel\": see " + before);
     Path after = run("7.3", "", 124, test("a", null, "passed", ""));
     assertThat(Matrix.of(List.of(after)).text())
         .contains("it ended with status 124 after the selftest");
