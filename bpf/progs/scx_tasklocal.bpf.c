@@ -35,6 +35,7 @@ struct task_local_data_offsets {
 #define CLASSES 4
 #define MSEC 1000000ULL
 #define SLICE (3 * MSEC)
+#define MAX_TURN (4 * SLICE)  /* what it took more, as a tick was late, is forgiven */
 #define HORIZON (1000 * MSEC) /* farther deadlines, and none, count as this */
 #define MAX_PASSED 8
 
@@ -121,7 +122,7 @@ static bool is_bound(struct task_struct *p)
 /* Finds a task's class and when it is due. */
 static void place(struct task_struct *p, struct task *task)
 {
-	__u64 used = min(p->se.sum_exec_runtime - task->paid, HORIZON);
+	__u64 used = min(p->se.sum_exec_runtime - task->paid, MAX_TURN);
 	__u64 now = bpf_ktime_get_ns();
 	__s64 deadline;
 
