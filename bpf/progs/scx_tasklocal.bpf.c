@@ -10,8 +10,8 @@
  * and preempts a lower one. Within a class the earliest deadline is first; one
  * that has passed counts as now. Who has none is due a second from now, and later
  * by what it had of a CPU last time, times the number of those who wait, by its
- * weight (nice): threads that say nothing share the CPUs fairly, and those that
- * sleep a lot are next when a turn is over.
+ * weight (nice), up to MAX_LEAD: threads that say nothing share the CPUs fairly,
+ * and those that sleep a lot are next when a turn is over.
  *
  * Hints are read when a task is queued, and when the turn of a running one is
  * over (SLICE): who raises its priority while it runs stays on its CPU, who
@@ -37,6 +37,7 @@ struct task_local_data_offsets {
 #define SLICE (3 * MSEC)
 #define MAX_TURN (4 * SLICE)  /* what it took more, as a tick was late, is forgiven */
 #define HORIZON (1000 * MSEC) /* farther deadlines, and none, count as this */
+#define MAX_LEAD (200 * MSEC) /* by which one can be due later for what it had */
 #define MAX_PASSED 8
 
 struct {
@@ -132,9 +133,12 @@ static void place(struct task_struct *p, struct task *task)
 	if (deadline > 0) {
 		task->due = (__u64)deadline < now ? now : min(deadline, now + HORIZON);
 	} else {
-		used *= 1 + (__u32)scx_bpf_dsq_nr_queued(task->level);
+		/* Others may wait for what the kernel's threads hold: mmap_lock, for instance. */
+		used = p->flags & PF_KTHREAD
+			       ? 0
+			       : used * (1 + (__u32)scx_bpf_dsq_nr_queued(task->level));
 		used = used * 100 / p->scx.weight / scx_bpf_nr_cpu_ids();
-		task->due = now + HORIZON + min(used, HORIZON);
+		task->due = now + HORIZON + min(used, MAX_LEAD);
 	}
 }
 
