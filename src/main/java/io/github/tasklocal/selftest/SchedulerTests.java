@@ -427,6 +427,7 @@ final class SchedulerTests {
           spinner.cpuTime += CPU.getThreadCpuTime(spinner.thread.threadId());
         }
         nanos += System.nanoTime();
+        Check.that(processes.stream().allMatch(Process::isAlive), "a process has ended by itself");
         return theirs + processTime();
       } finally {
         Keys.PRIORITY.set(0);
