@@ -28,6 +28,11 @@ public final class BpfMap {
 
   private @Nullable Path pinAtLoad;
 
+  /** Where loading found the map. */
+  private @Nullable Path takenOver;
+
+  private @Nullable RingBuffer ring;
+
   BpfMap(BpfObject object, MemorySegment map) {
     this.object = object;
     this.map = map;
@@ -101,6 +106,7 @@ public final class BpfMap {
             && pinned.valueSize() == LibBpf.valueSize(map)
             && pinned.maxEntries() == LibBpf.maxEntries(map)) {
           LibBpf.setPinPath(map, pinAtLoad);
+          takenOver = pinAtLoad;
           pinAtLoad = null;
         }
       }
@@ -134,7 +140,7 @@ public final class BpfMap {
    * Pins the map. A map that is pinned there already, left by a process that was killed for
    * instance, is replaced in one step: there is no moment without a pin. The pin is removed by
    * {@link #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine
-   * ends}.
+   * ends}, unless {@link #keepPin} leaves it.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
@@ -156,7 +162,8 @@ public final class BpfMap {
   }
 
   /**
-   * Removes a pin that {@link #pin} or loading made, unless another pin has replaced it.
+   * Removes a pin that {@link #pin} or loading made, unless another pin has replaced it or it was
+   * {@linkplain #keepPin kept}.
    *
    * @param path where it was pinned
    * @throws NotFoundException if this map was not pinned there
@@ -168,19 +175,46 @@ public final class BpfMap {
         object.whileLoaded(
             () -> {
               synchronized (this) {
-                Pin pin = pins.remove(path);
-                if (pin == null) {
-                  throw new NotFoundException(
-                      "unpin map " + name + " from",
-                      path.toString(),
-                      null,
-                      "it was not pinned there",
-                      pins.isEmpty() ? "it has no pins" : "its pins are " + pins.keySet());
-                }
-                pin.remove();
+                requirePin("unpin map " + name + " from", path).remove();
               }
               return this;
             });
+  }
+
+  /**
+   * Leaves a pin that {@link #pin} or loading made, so that the map outlives this process: neither
+   * {@link BpfObject#close} nor the end of the virtual machine removes it any more. What loading
+   * took over is left anyhow. Whoever removes the file ends the map, once nobody else holds it.
+   *
+   * @param path where it was pinned
+   * @throws NotFoundException if this map was not pinned there
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public void keepPin(Path path) {
+    Objects.requireNonNull(path, "path is null: name the pin");
+    Object ignored =
+        object.whileLoaded(
+            () -> {
+              synchronized (this) {
+                if (!path.equals(takenOver)) {
+                  requirePin("keep the pin of map " + name + " at", path).keep();
+                }
+              }
+              return this;
+            });
+  }
+
+  private Pin requirePin(String operation, Path path) {
+    Pin pin = pins.remove(path);
+    if (pin == null) {
+      throw new NotFoundException(
+          operation,
+          path.toString(),
+          null,
+          "it was not pinned there",
+          pins.isEmpty() ? "it has no pins" : "its pins are " + pins.keySet());
+    }
+    return pin;
   }
 
   void removePins() {
@@ -210,6 +244,44 @@ public final class BpfMap {
           }
           return LibBpf.attachStructOps(map);
         });
+  }
+
+  /**
+   * {@return the records that programs put into a map of {@code BPF_MAP_TYPE_RINGBUF}, always the
+   * same object} Its memory is mapped at the first call.
+   *
+   * @throws WrongObjectException if the map is another one
+   * @throws KernelException if the kernel does not map its memory
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public RingBuffer ringBuffer() {
+    return object.whileLoaded(
+        () -> {
+          synchronized (this) {
+            if (LibBpf.mapType(map) != KernelMap.RING_BUFFER) {
+              throw new WrongObjectException(
+                  "read map",
+                  name,
+                  null,
+                  "it is no ring buffer, its type is " + LibBpf.mapType(map),
+                  "declare it with __uint(type, BPF_MAP_TYPE_RINGBUF)");
+            }
+            if (ring == null) {
+              ring = new RingBuffer(object, map);
+            }
+            return ring;
+          }
+        });
+  }
+
+  /** {@return libbpf's pointer, which must not be used after the object's close} */
+  MemorySegment pointerIn(BpfObject user) {
+    if (user != object) {
+      throw new IllegalArgumentException(
+          "the map %s is of the object %s, the program of %s: pass a map of the program's object"
+              .formatted(name, object.name(), user.name()));
+    }
+    return map;
   }
 
   @Override

@@ -382,6 +382,11 @@ public final class BpfObject implements AutoCloseable {
     return found;
   }
 
+  /** What unmaps memory of the object's maps at its close. */
+  Arena arena() {
+    return arena;
+  }
+
   /** Runs what must not meet a close, on a loaded object. */
   <T> T whileLoaded(Supplier<T> use) {
     return shared(
@@ -466,6 +471,13 @@ public final class BpfObject implements AutoCloseable {
   }
 
   private <T extends @Nullable Object> T alone(Supplier<T> use) {
+    if (lock.getReadHoldCount() > 0) { // waiting for oneself would never end
+      throw new IllegalStateException(
+          "the object "
+              + name
+              + " is in use by this very thread, which reads a ring buffer: attach, detach and"
+              + " close when consume has returned");
+    }
     lock.writeLock().lock();
     try {
       return use.get();

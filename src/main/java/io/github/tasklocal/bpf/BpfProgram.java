@@ -9,9 +9,17 @@ import io.github.tasklocal.kernel.LibBpf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
+import java.util.Set;
 
 /** A program of a {@link BpfObject}. */
 public final class BpfProgram {
+
+  /** What sections of iterators begin with: they may sleep, or not. */
+  private static final Set<String> ITERATORS = Set.of("iter", "iter.s");
+
+  /** The iterators that are attached to a map. */
+  private static final Set<String> OVER_MAPS =
+      Set.of("bpf_map_elem", "bpf_sk_storage_map", "sockmap");
 
   private final BpfObject object;
   private final MemorySegment program;
@@ -98,11 +106,10 @@ public final class BpfProgram {
    * A run that returns 1 is undone, and made again for the same thing.
    *
    * <p>This costs a link, a descriptor for each of link and walk, all closed at the end, and the
-   * program's runs; {@link BpfObject#close} waits for it. An iterator over the elements of a map
-   * (such as {@code SEC("iter/bpf_map_elem")}) cannot be attached so.
+   * program's runs; {@link BpfObject#close} waits for it.
    *
    * @return what it wrote, on the heap and aligned to 8 bytes; empty if that is nothing
-   * @throws WrongObjectException if the program is no iterator
+   * @throws WrongObjectException if the program is no iterator, or one over the elements of a map
    * @throws NotPermittedException if this process may not
    * @throws KernelException if the kernel refuses, a run wrote too much, or returned 1 again and
    *     again
@@ -111,17 +118,72 @@ public final class BpfProgram {
   public MemorySegment iterate() {
     return object.whileLoaded(
         () -> {
-          if (!section.startsWith("iter/") && !section.startsWith("iter.s/")) {
+          if (overMap(iterated())) {
             throw new WrongObjectException(
                 "iterate program",
                 name,
                 null,
-                "it is no iterator, its section is " + section,
-                "put it into SEC(\"iter/task\") or another iterator's; run() and attach() are for"
-                    + " other programs");
+                "it goes over the elements of a map, and none was given",
+                "pass the map: iterate(map)");
           }
-          return LibBpf.iterate(program);
+          return LibBpf.iterate(program, null);
         });
+  }
+
+  /**
+   * Runs an iterator over the elements of a map, such as one of {@code SEC("iter/bpf_map_elem")},
+   * once for each element. What is said of {@link #iterate()} holds here, too.
+   *
+   * <p>{@code SEC("iter/bpf_map_elem")} goes over hash tables and arrays. A map per CPU is gone
+   * over once: the program gets the element's values of all possible CPUs in a row, each filled up
+   * to a multiple of 8 bytes. The program has one run after the last element, with a key and a
+   * value of NULL. An element that others insert or delete meanwhile is seen or not; others'
+   * updates may be seen half-written.
+   *
+   * @param map a map of the same object
+   * @return what it wrote, on the heap and aligned to 8 bytes; empty if that is nothing
+   * @throws WrongObjectException if the program is no iterator over the elements of a map, not of
+   *     maps of this type, or reads more of a key or value than there is
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses, a run wrote too much, or returned 1 again and
+   *     again
+   * @throws IllegalArgumentException if the map is another object's
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public MemorySegment iterate(BpfMap map) {
+    Objects.requireNonNull(map, "map is null: pass the one to go over, or call iterate()");
+    return object.whileLoaded(
+        () -> {
+          if (!overMap(iterated())) {
+            // The kernel would take the map's descriptor for a thread id, for instance.
+            throw new WrongObjectException(
+                "iterate over map",
+                map.name() + " with program " + name,
+                null,
+                "it goes over no map, its section is " + section,
+                "put it into SEC(\"iter/bpf_map_elem\"), or call iterate()");
+          }
+          return LibBpf.iterate(program, map.pointerIn(object));
+        });
+  }
+
+  /** {@return what the program goes over, by its section} */
+  private String iterated() {
+    int slash = section.indexOf('/');
+    if (slash < 0 || !ITERATORS.contains(section.substring(0, slash))) {
+      throw new WrongObjectException(
+          "iterate program",
+          name,
+          null,
+          "it is no iterator, its section is " + section,
+          "put it into SEC(\"iter/task\") or another iterator's; run() and attach() are for other"
+              + " programs");
+    }
+    return section.substring(slash + 1);
+  }
+
+  private static boolean overMap(String iterated) {
+    return OVER_MAPS.contains(iterated);
   }
 
   /**

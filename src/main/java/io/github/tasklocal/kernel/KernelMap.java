@@ -25,6 +25,9 @@ public final class KernelMap implements AutoCloseable {
   /** The kernel's number for {@code BPF_MAP_TYPE_STRUCT_OPS}. */
   public static final int STRUCT_OPS = 26;
 
+  /** The kernel's number for {@code BPF_MAP_TYPE_RINGBUF}. */
+  public static final int RING_BUFFER = 27;
+
   private final int fd;
   private final String origin;
   private final int id;

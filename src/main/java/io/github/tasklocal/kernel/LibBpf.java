@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.KernelException;
@@ -8,12 +9,15 @@ import io.github.tasklocal.NativeAccessException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.libbpf.bpf_iter_attach_opts;
 import io.github.tasklocal.libbpf.bpf_object_open_opts;
 import io.github.tasklocal.libbpf.bpf_test_run_opts;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -65,6 +69,13 @@ public final class LibBpf {
     static final MethodHandle PROGRAM =
         Errno.capturing(
             libbpf_h.bpf_program__attach$address(), libbpf_h.bpf_program__attach$descriptor());
+  }
+
+  private static final class AttachIterator {
+    static final MethodHandle PROGRAM =
+        Errno.capturing(
+            libbpf_h.bpf_program__attach_iter$address(),
+            libbpf_h.bpf_program__attach_iter$descriptor());
   }
 
   private static final class AttachStructOps {
@@ -345,7 +356,46 @@ public final class LibBpf {
    * @param arena unmaps them at its end
    */
   public static MemorySegment mapValues(MemorySegment map, boolean writable, Arena arena) {
-    return Libc.map(mapFd(map), valueSize(map), writable, arena, mapName(map));
+    return Libc.map(
+        mapFd(map),
+        0,
+        valueSize(map),
+        writable,
+        arena,
+        mapName(map),
+        "declare at least one variable of the section without static");
+  }
+
+  /**
+   * {@return the page of a loaded ring buffer that holds how far its records were consumed}
+   *
+   * @param arena unmaps it at its end
+   */
+  public static MemorySegment ringConsumer(MemorySegment map, Arena arena) {
+    return mapRing(map, 0, Libc.pageSize(), true, arena);
+  }
+
+  /**
+   * {@return the page of a loaded ring buffer that holds how far records were produced, and behind
+   * it the records, twice in a row, so that each of them is in one piece}
+   *
+   * @param arena unmaps it at its end
+   */
+  public static MemorySegment ringProducer(MemorySegment map, Arena arena) {
+    int page = Libc.pageSize();
+    return mapRing(map, page, page + 2L * maxEntries(map), false, arena);
+  }
+
+  private static MemorySegment mapRing(
+      MemorySegment map, long from, long size, boolean writable, Arena arena) {
+    return Libc.map(
+        mapFd(map),
+        from,
+        size,
+        writable,
+        arena,
+        mapName(map),
+        "make the ring buffer smaller, or raise the limit of address space (ulimit -v)");
   }
 
   /** {@return where the object's global variables lie, by name} */
@@ -424,14 +474,16 @@ public final class LibBpf {
    * Runs an iterator over all that it goes over.
    *
    * @param program a loaded program of a section {@code iter/...}
+   * @param map the loaded map that it goes over; null if it goes over none
    * @return what it wrote
+   * @throws WrongObjectException if it cannot go over this map
    * @throws NotPermittedException if this process may not
    * @throws KernelException if the kernel refuses
    */
-  public static MemorySegment iterate(MemorySegment program) {
+  public static MemorySegment iterate(MemorySegment program, @Nullable MemorySegment map) {
     String operation = "iterate program";
     String subject = programName(program) + " (" + sectionName(program) + ")";
-    MemorySegment link = attachProgram(program);
+    MemorySegment link = map == null ? attachProgram(program) : attachIterator(program, map);
     try {
       int fd = libbpf_h.bpf_iter_create(linkFd(link));
       if (fd < 0) {
@@ -444,6 +496,45 @@ public final class LibBpf {
       }
     } finally {
       destroy(link);
+    }
+  }
+
+  private static MemorySegment attachIterator(MemorySegment program, MemorySegment map) {
+    String operation = "iterate over map";
+    String subject =
+        mapName(map) + " with program " + programName(program) + " (" + sectionName(program) + ")";
+    try (Arena arena = Arena.ofConfined()) {
+      // The first member of union bpf_iter_link_info, the whole of it for maps.
+      MemorySegment mapFd = arena.allocateFrom(JAVA_INT, mapFd(map));
+      MemorySegment options = bpf_iter_attach_opts.allocate(arena);
+      bpf_iter_attach_opts.sz(options, bpf_iter_attach_opts.sizeof());
+      bpf_iter_attach_opts.link_info(options, mapFd);
+      bpf_iter_attach_opts.link_info_len(options, (int) mapFd.byteSize());
+      return attach(
+          MethodHandles.insertArguments(AttachIterator.PROGRAM, 2, options),
+          program,
+          operation,
+          subject,
+          "check the section's name against this kernel");
+    } catch (KernelException e) {
+      throw switch (String.valueOf(e.errnoName())) {
+        case "EINVAL" ->
+            new WrongObjectException(
+                operation,
+                subject,
+                "EINVAL",
+                "programs of this section do not go over maps of its type, " + mapType(map),
+                "SEC(\"iter/bpf_map_elem\") is for hash tables and arrays, per CPU or not");
+        case "EACCES" ->
+            new WrongObjectException(
+                operation,
+                subject,
+                "EACCES",
+                "the program reads more of a key or value than there is, %d and %d bytes"
+                    .formatted(keySize(map), valueSize(map)),
+                "pass the map for which it was written");
+        default -> e;
+      };
     }
   }
 

@@ -235,12 +235,16 @@ public final class Libc {
   }
 
   /**
-   * Maps the values of a BPF array.
+   * Maps memory of a BPF map.
    *
+   * @param from where it begins: a multiple of the size of a page
    * @param arena unmaps it at its end
+   * @param subject the map's name
+   * @param cure what to do where the kernel does not map it
    * @return the memory; read-only where not {@code writable}, since a store there would be fatal
    */
-  static MemorySegment map(int fd, long size, boolean writable, Arena arena, String subject) {
+  static MemorySegment map(
+      int fd, long from, long size, boolean writable, Arena arena, String subject, String cure) {
     int protection = libc_h.PROT_READ() | (writable ? libc_h.PROT_WRITE() : 0);
     MemorySegment memory;
     try (Arena call = Arena.ofConfined()) {
@@ -248,14 +252,14 @@ public final class Libc {
       memory =
           (MemorySegment)
               Mmap.HANDLE.invokeExact(
-                  errno, MemorySegment.NULL, size, protection, libc_h.MAP_SHARED(), fd, 0L);
+                  errno, MemorySegment.NULL, size, protection, libc_h.MAP_SHARED(), fd, from);
       if (memory.address() == -1) {
         throw new KernelException(
-            "map the values of",
+            "map the memory of",
             subject,
             Errno.name(Errno.of(errno)),
             "the kernel does not map them",
-            "declare at least one variable of the section without static");
+            cure);
       }
     } catch (Throwable e) {
       throw Errno.unexpected(e);

@@ -1858,6 +1858,69 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_program__attach_iter {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__attach_iter");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
+     * }
+     */
+    public static FunctionDescriptor bpf_program__attach_iter$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
+     * }
+     */
+    public static MethodHandle bpf_program__attach_iter$handle() {
+        return bpf_program__attach_iter.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_iter$address() {
+        return libbpf_h.findOrThrow("bpf_program__attach_iter");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_iter(const struct bpf_program *prog, const struct bpf_iter_attach_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_iter(MemorySegment prog, MemorySegment opts) {
+        var mh$ = bpf_program__attach_iter.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_program__attach_iter", prog, opts);
+            }
+            return (MemorySegment)mh$.invokeExact(prog, opts);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_program__type {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,

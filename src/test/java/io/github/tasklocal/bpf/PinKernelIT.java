@@ -153,6 +153,45 @@ class PinKernelIT {
   }
 
   @Test
+  void aPinThatIsKeptOutlivesTheObject() throws IOException {
+    Path loaded = bpffs.path("loaded");
+    Path pinned = bpffs.path("pinned");
+    int id;
+    try (BpfObject object = BpfObject.open(file)) {
+      BpfMap counts = object.map("counts");
+      counts.pinPath(loaded);
+      object.load();
+      id = mapId(counts);
+      counts.pin(pinned);
+      counts.keepPin(loaded);
+      counts.keepPin(pinned);
+      assertThatThrownBy(() -> counts.keepPin(bpffs.path("absent")))
+          .isInstanceOf(NotFoundException.class)
+          .hasMessageContainingAll("keep the pin of map counts", "absent", "not pinned there");
+    }
+    assertThat(pins()).containsExactlyInAnyOrder(loaded, pinned);
+    try (BpfObject object = BpfObject.open(file)) {
+      BpfMap counts = object.map("counts");
+      counts.pinPath(loaded);
+      object.load();
+      assertThat(mapId(counts)).isEqualTo(id);
+      counts.keepPin(loaded); // as it is anyhow
+    }
+    assertThat(pins()).containsExactlyInAnyOrder(loaded, pinned);
+    Files.delete(loaded);
+    Files.delete(pinned);
+  }
+
+  @Test
+  void aJvmThatEndsLeavesThePinThatItKeeps() throws IOException {
+    Path pin = bpffs.path("counts");
+    Jvm.Result child = Jvm.child("pin", file.toString(), "counts", pin.toString(), "keep");
+    assertThat(child.output()).startsWith("pinned\n");
+    assertThat(pins()).containsExactly(pin);
+    Files.delete(pin);
+  }
+
+  @Test
   void aPinReplacesTheOneThatIsThereAndOutlivesTheReplacedObject() throws IOException {
     Path pin = bpffs.path("counts");
     BpfObject first = BpfObject.load(file);
