@@ -42,6 +42,13 @@ import org.jspecify.annotations.Nullable;
  *     });
  * }
  *
+ * <p><b>Without a line of code.</b> Started with {@code -Dtasklocal.map=PATH}, Java watches that
+ * pin from the process's first key on, for as long as it lives; {@code -Dtasklocal.map=default}
+ * means {@link #defaultPin}, where the project's tools pin a map of wire C. {@code
+ * -Dtasklocal.map.wire=A}, B or C names the wire where the process may not tell it. What keeps it
+ * from watching is logged, and the keys work as without a map. The map may be opened by others as
+ * well.
+ *
  * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
  * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
  * failure of a map is also logged, by {@code io.github.tasklocal} at level warning.
@@ -63,6 +70,11 @@ import org.jspecify.annotations.Nullable;
  * is as trusted as the program. All methods may be called by any thread.
  */
 public final class TaskLocalMap implements AutoCloseable {
+
+  /** Names the pin to watch from the first key on; {@link #PROPERTY}{@code .wire} its wire. */
+  static final String PROPERTY = "tasklocal.map";
+
+  private static final AtomicBoolean WATCHES_NAMED = new AtomicBoolean();
 
   /** What is known of a map. */
   public sealed interface State permits Waiting, Attached, Closed {}
@@ -125,6 +137,16 @@ public final class TaskLocalMap implements AutoCloseable {
   private TaskLocalMap(Path pin, @Nullable Wire wire) {
     this.fixed = null;
     this.watch = new Watch(pin, wire, this::changed);
+  }
+
+  /**
+   * {@return where the project's tools pin a map for everybody, {@code
+   * /sys/fs/bpf/tasklocal/tld_data_map}} It is of wire C, so that a process without any privilege
+   * can tell its wire; the pin's owner, group and mode say who may open it. Whether a map is there
+   * this does not say.
+   */
+  public static Path defaultPin() {
+    return Path.of("/sys/fs/bpf/tasklocal/" + Wire.C.mapName());
   }
 
   /**
@@ -224,6 +246,32 @@ public final class TaskLocalMap implements AutoCloseable {
    */
   public static TaskLocalMap watch(Path pin, Wire wire) {
     return watchPin(pin, Objects.requireNonNull(wire, "wire is null: name Wire.A, B or C"));
+  }
+
+  /** Watches the pin that the property names, at the first call. */
+  static void watchNamed() {
+    if (!WATCHES_NAMED.compareAndSet(false, true)) {
+      return; // no class's initializer: its lock would be held while a log's handler runs
+    }
+    String pin = System.getProperty(PROPERTY, "");
+    String wire = System.getProperty(PROPERTY + ".wire");
+    try {
+      Path path = pin.equals("default") ? defaultPin() : Path.of(pin);
+      if (!path.isAbsolute()) {
+        throw new IllegalArgumentException("it is neither \"default\" nor an absolute path");
+      }
+      if (wire != null && !wire.matches("[ABC]")) {
+        throw new IllegalArgumentException(
+            "-D%s.wire is \"%s\", and has to be A, B or C".formatted(PROPERTY, wire));
+      }
+      TaskLocalMap ignored = watchPin(path, wire == null ? null : Wire.valueOf(wire));
+    } catch (RuntimeException e) {
+      boolean ignored =
+          Log.warn(
+              "-D%s=%s is left aside, and values are plain memory of their threads: %s"
+                  .formatted(PROPERTY, pin, e.getMessage()),
+              null);
+    }
   }
 
   private static TaskLocalMap watchPin(Path pin, @Nullable Wire wire) {

@@ -6,6 +6,8 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.HeldObject;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kernel.Libc;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,10 +24,12 @@ public final class Child {
   /**
    * Runs the steps.
    *
-   * @param arguments {@code keys}; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
+   * @param arguments {@code keys}; {@code share}, which has 41 as "life.00", prints its tid and
+   *     waits until its input ends; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
    *     OBJECT}; {@code pin OBJECT MAP PIN END}, where the end is to {@code wait} for a signal, to
-   *     {@code exit}, to exit while the object is {@code held}, to {@code throw}, or to {@code
-   *     return}; {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}
+   *     {@code exit}, to exit while the object is {@code held}, to {@code throw}, to {@code
+   *     return}, or to return and {@code keep} the pin; {@code take-over OBJECT MAP PIN}; {@code
+   *     pin-and-exit OBJECT MAP PIN...}
    */
   public static void main(String... arguments) throws InterruptedException {
     try {
@@ -39,6 +43,7 @@ public final class Child {
   private static void step(String... arguments) throws InterruptedException {
     switch (arguments[0]) {
       case "keys" -> keys();
+      case "share" -> share();
       case "open" -> {
         keys(); // opening fails or not, values work
         Path pin = Path.of(arguments[1]);
@@ -55,6 +60,10 @@ public final class Child {
         BpfMap map = object.map(arguments[2]);
         map.pin(Path.of(arguments[3]));
         System.out.println(Files.exists(Path.of(arguments[3])) ? "pinned" : "no pin");
+        if (arguments[4].equals("keep")) {
+          map.keepPin(Path.of(arguments[3]));
+          return;
+        }
         end(arguments[4], object);
       }
       case "take-over" -> {
@@ -89,6 +98,16 @@ public final class Child {
               object.close();
             });
     other.start();
+  }
+
+  private static void share() {
+    TaskLocal.of("life.00", ValueLayout.JAVA_INT).set(41);
+    System.out.println(Libc.currentTid());
+    try {
+      while (System.in.read() >= 0) {}
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static void keys() {
