@@ -92,23 +92,29 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    *     surrogate pair
    */
   public void setString(String text) {
+    MemorySegment value = segment();
+    long length = fittingLength(text, value.byteSize());
+    Utf8.write(text, value);
+    value.asSlice(length).fill((byte) 0);
+  }
+
+  /** {@return how many bytes a text has that can be the value} */
+  final long fittingLength(String text, long size) {
     if (sequenced) {
       throw new UnsupportedOperationException(
           "the value is a struct with a sequence, which a text would overwrite: write its members"
               + " with update, or declare an array of bytes for a text");
     }
-    MemorySegment value = segment();
     long length = Utf8.length(text);
-    if (length >= value.byteSize()) {
+    if (length >= size) {
       throw new IllegalArgumentException(
           "the text has "
               + length
               + " bytes in UTF-8, "
-              + (value.byteSize() - 1)
+              + (size - 1)
               + " fit before the NUL: shorten it, or declare a longer value");
     }
-    Utf8.write(text, value);
-    value.asSlice(length).fill((byte) 0);
+    return length;
   }
 
   /**

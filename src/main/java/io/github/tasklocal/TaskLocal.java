@@ -18,6 +18,7 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.lang.invoke.VarHandle;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -62,6 +63,13 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Bound values</b>, from {@code bind()}, skip the look-up: they are the value of the thread
  * that called {@code bind()}, whichever thread uses them. As long as one is reachable, its page
  * serves no other thread; what is written there after the thread's end is seen by nobody for sure.
+ *
+ * <p><b>Scopes</b>, from {@code with(value)}, set a value for the length of a call, and put the old
+ * one back: see {@link TaskLocalScope}.
+ *
+ * {@snippet :
+ * PRIORITY.with(7).run(() -> answer(request));
+ * }
  *
  * <p><b>Other threads</b> of the process, also those that no Java code runs on, are listed by
  * {@link NativeThread#list}; {@code set}, {@code get} and {@code bind} take such a thread.
@@ -249,7 +257,11 @@ public sealed interface TaskLocal
   private static Key define(String name, MemoryLayout layout) {
     NativeAccess.require();
     SlotSize.require();
-    return ThreadPages.DIRECTORY.define(name, layout);
+    Key key = ThreadPages.DIRECTORY.define(name, layout);
+    if (System.getProperty(TaskLocalMap.PROPERTY) != null) {
+      TaskLocalMap.watchNamed();
+    }
+    return key;
   }
 
   private static String describe(Key key) {
@@ -335,6 +347,16 @@ public sealed interface TaskLocal
       } finally {
         page.giveBack();
       }
+    }
+
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(boolean value) {
+      return new TaskLocalScope.OfBits(key, Byte.BYTES, value ? 1 : 0);
     }
 
     @Override
@@ -464,6 +486,16 @@ public sealed interface TaskLocal
       }
     }
 
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(byte value) {
+      return new TaskLocalScope.OfBits(key, Byte.BYTES, value);
+    }
+
     @Override
     public String name() {
       return key.name();
@@ -589,6 +621,16 @@ public sealed interface TaskLocal
       } finally {
         page.giveBack();
       }
+    }
+
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(short value) {
+      return new TaskLocalScope.OfBits(key, Short.BYTES, value);
     }
 
     @Override
@@ -718,6 +760,16 @@ public sealed interface TaskLocal
       }
     }
 
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(char value) {
+      return new TaskLocalScope.OfBits(key, Character.BYTES, value);
+    }
+
     @Override
     public String name() {
       return key.name();
@@ -843,6 +895,16 @@ public sealed interface TaskLocal
       } finally {
         page.giveBack();
       }
+    }
+
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(int value) {
+      return new TaskLocalScope.OfBits(key, Integer.BYTES, value);
     }
 
     @Override
@@ -972,6 +1034,16 @@ public sealed interface TaskLocal
       }
     }
 
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(long value) {
+      return new TaskLocalScope.OfBits(key, Long.BYTES, value);
+    }
+
     @Override
     public String name() {
       return key.name();
@@ -1099,6 +1171,16 @@ public sealed interface TaskLocal
       }
     }
 
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(float value) {
+      return new TaskLocalScope.OfBits(key, Float.BYTES, Float.floatToRawIntBits(value));
+    }
+
     @Override
     public String name() {
       return key.name();
@@ -1224,6 +1306,16 @@ public sealed interface TaskLocal
       } finally {
         page.giveBack();
       }
+    }
+
+    /**
+     * {@return a scope, which runs code with this value in the calling thread, and then puts the
+     * old one back}
+     *
+     * @param value the value meanwhile
+     */
+    public TaskLocalScope with(double value) {
+      return new TaskLocalScope.OfBits(key, Double.BYTES, Double.doubleToRawLongBits(value));
     }
 
     @Override
@@ -1402,6 +1494,41 @@ public sealed interface TaskLocal
     public Bound bind(NativeThread thread) {
       ThreadPage page = thread.page();
       return new Bound(sequenced, key, page, page.sharedSlice(key), null);
+    }
+
+    /**
+     * {@return a scope, which runs code with these bytes as the value in the calling thread, and
+     * then puts the old ones back} Of a struct with a sequence the bytes of the sequence do not
+     * matter: both are done as by {@link #update}.
+     *
+     * @param value as many bytes as the layout has; they are copied here
+     * @throws IllegalArgumentException if it has more or less
+     */
+    public TaskLocalScope with(MemorySegment value) {
+      Objects.requireNonNull(value, "value is null: pass the bytes of the value");
+      long size = key.layout().byteSize();
+      if (value.byteSize() != size) {
+        throw new IllegalArgumentException(
+            "the segment has %d bytes, the value of %s %d: pass as many, or a text"
+                .formatted(value.byteSize(), key.name(), size));
+      }
+      return TaskLocalScope.of(this, key, value);
+    }
+
+    /**
+     * {@return a scope, which runs code with a text as the value in the calling thread, and then
+     * puts the old one back} The text is turned into bytes here, as by {@link #setString}.
+     *
+     * @param text at least one byte shorter than the value, in UTF-8, and without NUL
+     * @throws UnsupportedOperationException if the value is a struct with a sequence
+     * @throws IllegalArgumentException if the text does not fit, has a NUL, or has half of a
+     *     surrogate pair
+     */
+    public TaskLocalScope with(String text) {
+      MemorySegment value = MemorySegment.ofArray(new byte[(int) key.layout().byteSize()]);
+      long ignored = fittingLength(text, value.byteSize());
+      Utf8.write(text, value);
+      return TaskLocalScope.of(this, key, value);
     }
 
     @Override

@@ -44,6 +44,7 @@ final class Bench implements Callable<Integer> {
           jmh.group("mixed", "Both kinds of threads in one process", MixedThreads.class),
           jmh.group("bound", "Through bind()", BoundValue.class),
           jmh.group("struct", "A struct of 16 bytes", Struct.class),
+          jmh.group("scope", "A value for the length of a call", Scoped.class),
           new Group("garbage", "Garbage", 0, 0, quick -> garbage()),
           jmh.group("hint", "A hint to BPF", Hint.class),
           new Group("first-use", "A new thread", 6, 18, FirstUse::rows),

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.memory.Memory;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A value of a key for the length of a call, from the key's {@code with}: sets the calling thread's
+ * value, runs the code, and puts the value that was there before back, also when the code throws.
+ *
+ * {@snippet :
+ * static final TaskLocalScope URGENT = PRIORITY.with(7);
+ *
+ * URGENT.run(() -> answer(request));
+ * Answer answer = TENANT.with(request.tenant()).call(() -> compute(request)); // throws what it throws
+ * }
+ *
+ * <p>Scopes nest, of one key or of several: each puts back what it has found. So what the code
+ * itself or a BPF program has set meanwhile is overwritten at the end. Other keys are left alone,
+ * and so are other threads: work that the code gives to another thread runs there with that
+ * thread's own values.
+ *
+ * <p>A scope never changes, and any number of threads may use it at once: keep one in a constant
+ * for a value that comes often. Of a value of up to 8 bytes {@code run} and {@code call} allocate
+ * nothing, and cost about what a get and two sets by hand do. A larger one is copied, to be put
+ * back, and can be seen half-written by a BPF program that runs in between, unless it is a struct
+ * with a sequence; see {@link TaskLocal.OfSegment#update}.
+ */
+public abstract sealed class TaskLocalScope {
+
+  /**
+   * What {@link #call} runs: a {@link java.util.concurrent.Callable} that says what it throws.
+   *
+   * @param <T> what it returns
+   * @param <X> what it throws
+   */
+  @FunctionalInterface
+  public interface Operation<T extends @Nullable Object, X extends Throwable> {
+
+    /**
+     * {@return what the caller gets}
+     *
+     * @throws X as it likes
+     */
+    T call() throws X;
+  }
+
+  private TaskLocalScope() {}
+
+  /**
+   * Runs code with the value; what it throws is passed on.
+   *
+   * @param task what to run
+   * @throws VirtualThreadException on a virtual thread; nothing is run
+   */
+  public abstract void run(Runnable task);
+
+  /**
+   * Runs code with the value.
+   *
+   * @param operation what to run
+   * @param <T> what it returns
+   * @param <X> what it throws; inferred, nothing unchecked where it throws nothing
+   * @return what it returned
+   * @throws X what it threw
+   * @throws VirtualThreadException on a virtual thread; nothing is run
+   */
+  public abstract <T extends @Nullable Object, X extends Throwable> T call(
+      Operation<? extends T, X> operation) throws X;
+
+  private static <T> T required(T code) {
+    return Objects.requireNonNull(code, "the code is null: pass what to run with the value");
+  }
+
+  /** {@return a scope for bytes of the value's size} */
+  static TaskLocalScope of(TaskLocal.OfSegment local, Key key, MemorySegment value) {
+    // A value has whole words of its own, whatever its size.
+    long[] words = new long[(int) (value.byteSize() + Long.BYTES - 1) / Long.BYTES];
+    MemorySegment.copy(value, 0, MemorySegment.ofArray(words), 0, value.byteSize());
+    return words.length == 1 && !local.sequenced
+        ? new OfBits(key, Long.BYTES, words[0])
+        : new OfWords(local, key.offset(), words);
+  }
+
+  /** Of a value that is read and written at once. */
+  static final class OfBits extends TaskLocalScope {
+
+    private static final VarHandle BYTE = JAVA_BYTE.varHandle();
+    private static final VarHandle SHORT = JAVA_SHORT.varHandle();
+    private static final VarHandle INT = JAVA_INT.varHandle();
+    private static final VarHandle LONG = JAVA_LONG.varHandle();
+
+    private final Key key;
+    private final long offset;
+    private final int size;
+    private final long bits;
+
+    /**
+     * Makes a scope.
+     *
+     * @param size of an access, as {@code get} and {@code set} make it: a load that is wider than
+     *     the store before it waits for that to reach the cache
+     * @param bits as many of the last as that takes
+     */
+    OfBits(Key key, int size, long bits) {
+      this.key = key;
+      this.offset = key.offset();
+      this.size = size;
+      this.bits = bits;
+    }
+
+    @Override
+    public void run(Runnable task) {
+      Runnable code = required(task);
+      long at = TaskLocalThread.address() + offset;
+      long before = get(at);
+      set(at, bits);
+      try {
+        code.run();
+      } finally {
+        set(at, before);
+      }
+    }
+
+    @Override
+    public <T extends @Nullable Object, X extends Throwable> T call(
+        Operation<? extends T, X> operation) throws X {
+      Operation<? extends T, X> code = required(operation);
+      long at = TaskLocalThread.address() + offset;
+      long before = get(at);
+      set(at, bits);
+      try {
+        return code.call();
+      } finally {
+        set(at, before);
+      }
+    }
+
+    private long get(long at) {
+      return switch (size) {
+        case Byte.BYTES -> (byte) BYTE.getOpaque(Memory.ALL, Memory.at(at, Byte.BYTES));
+        case Short.BYTES -> (short) SHORT.getOpaque(Memory.ALL, Memory.at(at, Short.BYTES));
+        case Integer.BYTES -> (int) INT.getOpaque(Memory.ALL, Memory.at(at, Integer.BYTES));
+        default -> (long) LONG.getOpaque(Memory.ALL, Memory.at(at, Long.BYTES));
+      };
+    }
+
+    private void set(long at, long value) {
+      switch (size) {
+        case Byte.BYTES -> BYTE.setOpaque(Memory.ALL, Memory.at(at, Byte.BYTES), (byte) value);
+        case Short.BYTES -> SHORT.setOpaque(Memory.ALL, Memory.at(at, Short.BYTES), (short) value);
+        case Integer.BYTES -> INT.setOpaque(Memory.ALL, Memory.at(at, Integer.BYTES), (int) value);
+        default -> LONG.setOpaque(Memory.ALL, Memory.at(at, Long.BYTES), value);
+      }
+    }
+
+    @Override
+    public String toString() {
+      return "TaskLocalScope[" + key.name() + "]";
+    }
+  }
+
+  /** Of a larger value, or one with a sequence. */
+  static final class OfWords extends TaskLocalScope {
+
+    private static final VarHandle WORD = JAVA_LONG.varHandle();
+
+    private final TaskLocal.OfSegment local;
+    private final long offset;
+    private final long[] words;
+
+    OfWords(TaskLocal.OfSegment local, long offset, long[] words) {
+      this.local = local;
+      this.offset = offset;
+      this.words = words;
+    }
+
+    @Override
+    public void run(Runnable task) {
+      Runnable code = required(task);
+      long at = TaskLocalThread.address() + offset;
+      long[] before = get(at);
+      set(at, words);
+      try {
+        code.run();
+      } finally {
+        set(at, before);
+      }
+    }
+
+    @Override
+    public <T extends @Nullable Object, X extends Throwable> T call(
+        Operation<? extends T, X> operation) throws X {
+      Operation<? extends T, X> code = required(operation);
+      long at = TaskLocalThread.address() + offset;
+      long[] before = get(at);
+      set(at, words);
+      try {
+        return code.call();
+      } finally {
+        set(at, before);
+      }
+    }
+
+    private long[] get(long at) {
+      long[] found = new long[words.length];
+      for (int i = 0; i < found.length; i++) {
+        found[i] = (long) WORD.getOpaque(Memory.ALL, word(at, i));
+      }
+      return found;
+    }
+
+    private void set(long at, long[] to) {
+      if (local.sequenced) {
+        MemorySegment from = MemorySegment.ofArray(to);
+        long begin = Integer.BYTES;
+        local.update(
+            value -> MemorySegment.copy(from, begin, value, begin, value.byteSize() - begin));
+        return;
+      }
+      for (int i = 0; i < to.length; i++) {
+        WORD.setOpaque(Memory.ALL, word(at, i), to[i]);
+      }
+    }
+
+    private static long word(long at, int i) {
+      return Memory.at(at + (long) i * Long.BYTES, Long.BYTES);
+    }
+
+    @Override
+    public String toString() {
+      return "TaskLocalScope[" + local.name() + "]";
+    }
+  }
+}
