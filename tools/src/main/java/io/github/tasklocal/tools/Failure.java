@@ -6,7 +6,20 @@ final class Failure extends Exception {
 
   private static final long serialVersionUID = 1;
 
+  private final String cure;
+
   Failure(String message) {
     super(message);
+    cure = "";
+  }
+
+  Failure(String problem, String cure) {
+    super(problem + ": " + cure);
+    this.cure = cure;
+  }
+
+  /** {@return what mends it; empty where the message alone says it} */
+  String cure() {
+    return cure;
   }
 }

@@ -8,23 +8,14 @@ import io.github.tasklocal.bpf.BpfObject;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.GroupPrincipal;
-import java.nio.file.attribute.PosixFileAttributeView;
-import java.nio.file.attribute.PosixFileAttributes;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.PosixFilePermissions;
-import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.time.Duration;
-import java.util.EnumSet;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -67,16 +58,7 @@ final class Sched implements Callable<Integer> {
       description = "Where to pin the map that processes open (${DEFAULT-VALUE}).")
   private Path pin = Path.of("");
 
-  @Option(
-      names = "--mode",
-      paramLabel = "MODE",
-      defaultValue = "600",
-      description =
-          "The pin's mode, octal (${DEFAULT-VALUE}). Who may write it can set any thread's hints.")
-  private String mode = "";
-
-  @Option(names = "--group", paramLabel = "NAME", description = "The pin's group.")
-  private @Nullable String group;
+  @Mixin private PinAccess access = new PinAccess();
 
   @Option(
       names = "--interval",
@@ -98,7 +80,6 @@ final class Sched implements Callable<Integer> {
     if (interval < 1) {
       throw bad("--interval takes a number of seconds from 1 on, not " + interval);
     }
-    Set<PosixFilePermission> permissions = permissions();
     requireSchedExt();
     // A signal ends the virtual machine, which waits for this thread as long as it is orderly.
     Runtime.getRuntime()
@@ -115,24 +96,24 @@ final class Sched implements Callable<Integer> {
                   }
                 }));
     try {
-      return run(permissions);
+      return run();
     } finally {
       stopped.countDown();
     }
   }
 
-  private int run(Set<PosixFilePermission> permissions) throws Exception {
+  private int run() throws Exception {
     String why;
     SchedStats total;
     try (BpfObject object = load()) {
       object.map("task_local_data_map").pin(pin);
-      share(permissions);
+      access.apply(pin);
       MemorySegment stats = object.global("stats");
       MemorySegment exited = object.global("exited");
       object.map("tasklocal_ops").attach();
       System.out.printf(
           "%s runs this machine's tasks and takes hints through %s (%s). Ctrl-C ends it.%n",
-          SchedExt.scheduler(), pin, owner());
+          SchedExt.scheduler(), pin, PinAccess.of(pin));
       show(stats, exited);
       why = reason(exited);
       total = SchedStats.read(stats);
@@ -217,51 +198,7 @@ final class Sched implements Callable<Integer> {
     }
   }
 
-  private void share(Set<PosixFilePermission> permissions) throws IOException, Failure {
-    if (group != null) {
-      GroupPrincipal principal;
-      try {
-        principal =
-            pin.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByGroupName(group);
-      } catch (UserPrincipalNotFoundException e) {
-        throw new Failure("there is no group " + group + " here: see /etc/group");
-      }
-      Files.getFileAttributeView(pin, PosixFileAttributeView.class).setGroup(principal);
-    }
-    Files.setPosixFilePermissions(pin, permissions);
-  }
-
-  /** {@return mode, owner and group of the pin} */
-  private String owner() throws IOException {
-    PosixFileAttributes attributes =
-        Files.readAttributes(pin, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
-    return PosixFilePermissions.toString(attributes.permissions())
-        + " "
-        + attributes.owner()
-        + ":"
-        + attributes.group();
-  }
-
-  private Set<PosixFilePermission> permissions() {
-    if (!mode.matches("0?[0-7]{3}")) {
-      throw bad("--mode takes three octal digits, such as 660, not " + mode);
-    }
-    int bits = Integer.parseInt(mode, 8);
-    Set<PosixFilePermission> permissions = EnumSet.noneOf(PosixFilePermission.class);
-    // The enum's order is that of the bits, the owner's read first.
-    PosixFilePermission[] all = PosixFilePermission.values();
-    for (int i = 0; i < all.length; i++) {
-      if ((bits & 0400 >> i) != 0) {
-        permissions.add(all[i]);
-      }
-    }
-    return permissions;
-  }
-
   private ParameterException bad(String message) {
-    if (spec == null) {
-      throw new IllegalStateException("picocli has not set the command");
-    }
-    return new ParameterException(spec.commandLine(), message);
+    return new ParameterException(Tools.require(spec).commandLine(), message);
   }
 }

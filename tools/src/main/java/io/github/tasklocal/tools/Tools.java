@@ -2,9 +2,14 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalException;
+import java.io.PrintWriter;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command, of which the others are subcommands. */
 @Command(
@@ -12,10 +17,18 @@ import picocli.CommandLine.IVersionProvider;
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = "Works with task local data from outside of the processes that have it.",
-    subcommands = Sched.class,
+    subcommands = {
+      Doctor.class,
+      Keys.class,
+      Dump.class,
+      Sched.class,
+      Top.class,
+      Trace.class,
+    },
     footer = {
       "",
-      "Exit status: 0 if all went well; 1 if something failed, with the reason; 2 for a bad option."
+      "Exit status: 0 if all went well; 1 if something failed, with the reason; 2 for a bad"
+          + " option; 130 after Ctrl-C, 143 after kill, also of a command that goes on until then."
     })
 final class Tools {
 
@@ -31,12 +44,8 @@ final class Tools {
 
   private Tools() {}
 
-  /**
-   * Runs the command and exits.
-   *
-   * @param args the subcommand and its options
-   */
-  public static void main(String[] args) {
+  /** {@return the command, ready to execute} */
+  static CommandLine commandLine() {
     CommandLine command = new CommandLine(new Tools());
     command.setExecutionExceptionHandler(
         (failure, failed, parsed) -> {
@@ -44,9 +53,38 @@ final class Tools {
           if (!(failure instanceof TaskLocalException) && !(failure instanceof Failure)) {
             throw failure;
           }
-          System.err.println(failed.getCommandName() + ": " + failure.getMessage());
+          failed.getErr().println(failed.getCommandName() + ": " + failure.getMessage());
           return 1;
         });
-    System.exit(command.execute(args));
+    command.setParameterExceptionHandler(Tools::refuse);
+    return command;
+  }
+
+  /** Says what is wrong with the options; all that they can be would bury that. */
+  private static int refuse(ParameterException bad, String[] args) {
+    CommandLine command = bad.getCommandLine();
+    PrintWriter err = command.getErr();
+    err.println(command.getCommandName() + ": " + bad.getMessage());
+    if (!UnmatchedArgumentException.printSuggestions(bad, err)) {
+      err.println("See: " + command.getCommandSpec().qualifiedName() + " --help");
+    }
+    return command.getCommandSpec().exitCodeOnInvalidInput();
+  }
+
+  /** {@return what picocli has set in a command that it runs} */
+  static CommandSpec require(@Nullable CommandSpec spec) {
+    if (spec == null) {
+      throw new IllegalStateException("picocli has not set the command");
+    }
+    return spec;
+  }
+
+  /**
+   * Runs the command and exits.
+   *
+   * @param args the subcommand and its options
+   */
+  public static void main(String[] args) {
+    System.exit(commandLine().execute(args));
   }
 }

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+#ifndef TASKLOCAL_KEY_VALUE_BPF_H
+#define TASKLOCAL_KEY_VALUE_BPF_H
+
+/*
+ * The value of one key, for programs that learn its name when they are loaded:
+ * up to 64 bytes, in a form in which equal values are equal bytes.
+ */
+#include "kernel_types.bpf.h"
+
+struct task_local_data_offsets {
+	short key;
+};
+
+#include "task_local_data.bpf.h"
+
+const volatile char key_name[TLD_NAME_SIZE];
+const volatile __u32 key_size = 8; /* where the wire does not say: up to 64 */
+const volatile bool key_text;	   /* what follows a NUL is no part of the value */
+
+#define VALUE_WORDS 8
+#define VALUE_SIZE (VALUE_WORDS * 8)
+
+/* Sizes that are none. */
+#define VALUE_NO_KEY 0	    /* the process has not made the key, so far */
+#define VALUE_NO_ENTRY (-1) /* the thread has not registered with the map */
+#define VALUE_UNSEEN (-2)
+#define VALUE_OUTSIDE (-3) /* it would lie outside of the thread's pages */
+
+struct value {
+	__s32 size; /* as the process has it, if the wire tells; 64 bytes at most are here */
+	__u32 unused;
+	__u64 words[VALUE_WORDS]; /* zero after the value's end */
+};
+
+/*
+ * Where a task's value is, and how large: what the header keeps for each task,
+ * too, but beside what the includer keeps of it, which saves a look-up.
+ */
+struct place {
+	__u16 after; /* 1 + the address; 0: not known */
+	__u16 size;
+	__u16 keys; /* how many there were when the size was found */
+};
+
+struct extent {
+	struct TLD_MAP_VALUE *value;
+	struct tld_key_page *keys;
+	__u64 address; /* of the value */
+	__u64 next;    /* address of the next key's value, wires B and C */
+	__u64 size;
+	__u64 count; /* keys looked at */
+};
+
+static long extent_step(__u64 i, struct extent *extent)
+{
+	struct tld_key *key;
+
+#if TLD_WIRE == TLD_WIRE_A
+	/* Also those that other threads have made and this one does not count. */
+	if (i >= TLD_MAX_KEYS || !TLD_READ_ONCE(extent->keys->keys[i].name[0]))
+		return 1;
+#else
+	if (!tld_has_key(extent->value, extent->keys, i))
+		return 1;
+#endif
+	key = &extent->keys->keys[i];
+	extent->count = i + 1;
+#if TLD_WIRE == TLD_WIRE_A
+	__u64 distance = extent->value->start + (__s64)TLD_READ_ONCE(key->off) - extent->address;
+
+	/* "Negative" ones are large. */
+	if (distance && distance < extent->size)
+		extent->size = distance;
+#else
+	__u64 size = TLD_READ_ONCE(key->size);
+
+	if (!size)
+		return 1;
+	if (extent->next == extent->address) {
+		extent->size = size;
+		return 1;
+	}
+	extent->next = (extent->next + ((size + 7) & ~7ULL)) & 0xffff;
+#endif
+	return 0;
+}
+
+/* Finds the size that the directory gives it; on wire A at most up to the next value. */
+static __noinline int find_size(struct bpf_task_local_data *tld, struct place *place)
+{
+	struct TLD_MAP_VALUE *value = tld->data_map;
+	struct tld_data_page *data = value->data;
+	struct extent extent = {};
+
+	place->size = 0;
+	extent.value = value;
+	extent.keys = value->keys;
+	extent.address = place->after - 1;
+	extent.size = key_size;
+	if (!data || !extent.keys)
+		return 0;
+#if TLD_WIRE == TLD_WIRE_A
+	/* Of a type of any size, what there can be of it. */
+	if (key_size > 8 && extent.size > TLD_PAGE_SIZE - (extent.address & (TLD_PAGE_SIZE - 1)))
+		extent.size = TLD_PAGE_SIZE - (extent.address & (TLD_PAGE_SIZE - 1));
+#elif TLD_WIRE == TLD_WIRE_B
+	extent.next = data->start;
+#elif TLD_WIRE == TLD_WIRE_C
+	extent.next = value->start;
+#endif
+	bpf_loop(TLD_MAX_KEYS, extent_step, &extent, 0);
+	place->keys = extent.count;
+	place->size = extent.size;
+	return 0;
+}
+
+/* The 8 bytes around an address. */
+static __always_inline __u64 word_at(struct tld_data_page *page, __u64 address)
+{
+	barrier_var(address);
+	address &= TLD_PAGE_SIZE - sizeof(__u64);
+	barrier_var(address);
+	return *(volatile __u64 *)((char *)page + address);
+}
+
+/* The 8 bytes from an address on; those that one word has, in one load. */
+static __always_inline __u64 bytes_at(struct tld_data_page *page, __u64 address)
+{
+	__u64 shift = 8 * (address & 7), bytes = word_at(page, address) >> shift;
+
+	return shift ? bytes | word_at(page, address + 8) << (64 - shift) : bytes;
+}
+
+/* Zeroes what follows the first byte that is zero; true if there is one. */
+static __always_inline bool cut_text(__u64 *word)
+{
+	/* The high bit of each byte that is zero, the lowest of them for certain. */
+	__u64 zeros = (*word - 0x0101010101010101) & ~*word & 0x8080808080808080;
+
+	if (zeros)
+		*word &= ((zeros & -zeros) >> 7) - 1;
+	return zeros;
+}
+
+/* Looks for the key. Returns 0, be it there or not; -ENOMEM if that cannot be known right now. */
+static __noinline int find_place(struct task_struct *task, struct place *place)
+{
+	struct bpf_task_local_data tld;
+	__u16 after;
+
+	if (bpf_tld_init(task, &tld))
+		return -ENOMEM;
+	if (!bpf_tld_lookup_named(&tld, key, (const char *)key_name, 1))
+		return 0;
+	after = TLD_READ_ONCE(tld.off_map->key);
+	place->after = after;
+	find_size(&tld, place);
+	return 0;
+}
+
+/* Is the place known, and can no key that was made since have changed it? */
+static __always_inline bool place_stands(struct TLD_MAP_VALUE *value, struct place *place)
+{
+#if TLD_WIRE == TLD_WIRE_A
+	struct tld_key_page *keys = value->keys;
+	__u64 count = place->keys;
+
+	/* A value ends where the next begins, which may not have been there before. */
+	if (keys && count < TLD_MAX_KEYS && TLD_READ_ONCE(keys->keys[count].name[0]))
+		return false;
+#endif
+	return place->after;
+}
+
+/*
+ * Reads a task's value, whole if it has up to 8 bytes. Of a larger one half can
+ * be new, if the thread was interrupted while it wrote. Returns 0, or -ENOMEM
+ * if it cannot be known right now.
+ */
+static __noinline int read_value(struct task_struct *task, struct place *place, struct value *to)
+{
+	struct TLD_MAP_VALUE *value = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
+	struct tld_data_page *page;
+	__u64 address, size, used = 8;
+
+	to->size = VALUE_NO_ENTRY;
+	to->unused = 0;
+	for (int i = 0; i < VALUE_WORDS; i++)
+		to->words[i] = 0;
+	if (!value)
+		return 0;
+	if (!place_stands(value, place) && find_place(task, place))
+		return -ENOMEM;
+	to->size = place->after ? place->size : VALUE_NO_KEY;
+	size = place->size;
+	if (!place->after || !size)
+		return 0;
+
+	address = (__u64)place->after - 1;
+	page = value->data;
+#if TLD_WIRE == TLD_WIRE_A
+	if (address >= TLD_PAGE_SIZE)
+		page = value->more_data;
+#endif
+	address &= TLD_PAGE_SIZE - 1;
+	if (!page || address + size > TLD_PAGE_SIZE) {
+		to->size = VALUE_OUTSIDE;
+		return 0;
+	}
+#pragma clang loop unroll(disable)
+	for (__u64 i = 0; i < VALUE_WORDS; i++) {
+		__u64 word;
+
+		if (8 * i >= size)
+			break;
+		word = bytes_at(page, address + 8 * i);
+		if (size - 8 * i < 8)
+			word &= ~0ULL >> (64 - 8 * (size - 8 * i));
+		if (key_text && cut_text(&word)) {
+			to->words[i] = word;
+			break;
+		}
+		to->words[i] = word;
+		used = word ? 8 * (i + 1) : used;
+	}
+#if TLD_WIRE == TLD_WIRE_A
+	/* So that a value stays the same when the next key is made, which ends it earlier. */
+	if (key_size > 8)
+		to->size = key_text ? VALUE_SIZE : used < size ? used : size;
+#endif
+	return 0;
+}
+
+static __always_inline bool same_value(const struct value *a, const struct value *b)
+{
+	__u64 different = a->size ^ b->size;
+
+	for (int i = 0; i < VALUE_WORDS; i++)
+		different |= a->words[i] ^ b->words[i];
+	return !different;
+}
+
+#endif /* TASKLOCAL_KEY_VALUE_BPF_H */

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfMap;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Locale;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/**
+ * The map that a command reads: options of all commands that read one. If none is pinned, it is
+ * made and stays pinned, so that several commands share it and the next finds the values there.
+ */
+final class MapOptions {
+
+  /** How long processes may take to enter their threads into a map that is new. */
+  static final long REGISTRATION_MILLIS = 1000;
+
+  /** The wire of a map that is made here: a process without privilege can tell it. */
+  private static final Wire NEW = Wire.C;
+
+  private static final Path HOME = TaskLocalMap.defaultPin().getParent();
+
+  @Option(
+      names = "--pin",
+      paramLabel = "PATH",
+      description =
+          "Where the map is pinned (${DEFAULT-VALUE}). If there is none, it is made, and stays.")
+  private Path pin = TaskLocalMap.defaultPin();
+
+  @Mixin private PinAccess access = new PinAccess();
+
+  @Spec(Spec.Target.MIXEE)
+  private @Nullable CommandSpec command;
+
+  private Wire wire = NEW;
+  private boolean hasToExist;
+  private boolean created;
+
+  MapOptions() {}
+
+  /** {@return where the map is pinned} */
+  Path pin() {
+    return pin;
+  }
+
+  /** Reads the map that is pinned here instead. */
+  void pin(Path other) {
+    pin = other;
+  }
+
+  /** Reads the map that is pinned here instead, and makes none. */
+  void existingPin(Path other) {
+    pin = other;
+    hasToExist = true;
+  }
+
+  /** {@return the map's wire, once a program is loaded} */
+  Wire wire() {
+    return wire;
+  }
+
+  /**
+   * {@return whether {@link #load} has made the map} Processes that watch the pin then need a
+   * moment to enter their threads: {@link #REGISTRATION_MILLIS}.
+   */
+  boolean created() {
+    return created;
+  }
+
+  /**
+   * Loads a program of this jar, in the form that the pinned map's wire wants, with that map as its
+   * own. A map is made and pinned where none is, and the user is told.
+   *
+   * @param name such as {@code dump}, for {@code bpf/dump.c.bpf.o}
+   * @param beforeLoad sets what can be set before the load alone, such as {@code .rodata}
+   * @return the loaded object, to be closed; its map is {@link Wire#mapName}
+   * @throws TaskLocalException if the map or the program cannot be opened, made, loaded or pinned
+   * @throws Failure if the pin's group or mode cannot be set, or somebody else {@linkplain
+   *     PinAccess#requireOwn decides} what the pin is
+   */
+  BpfObject load(String name, Consumer<BpfObject> beforeLoad) throws Failure, IOException {
+    BpfObject object = null;
+    while (object == null) {
+      PinAccess.requireOwn(pin);
+      object =
+          hasToExist || Files.exists(pin, LinkOption.NOFOLLOW_LINKS)
+              ? takeOver(name, beforeLoad)
+              : create(name, beforeLoad);
+    }
+    if (created && command != null) {
+      command
+          .commandLine()
+          .getErr()
+          .printf(
+              "%s: made the map %s; processes that watch it have a second to register%n",
+              command.name(), pin);
+    }
+    return object;
+  }
+
+  private BpfObject takeOver(String name, Consumer<BpfObject> beforeLoad)
+      throws Failure, IOException {
+    try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+      wire = map.wire();
+    }
+    PinAccess.requireOwn(pin); // once more, now that it is there
+    BpfObject object = loaded(name, pin, beforeLoad);
+    try {
+      access.apply(pin);
+      return object;
+    } catch (IOException e) {
+      object.close();
+      throw new Failure(
+          "the mode or group of the pin %s cannot be set (%s)".formatted(pin, e),
+          "run as its owner, " + owner());
+    }
+  }
+
+  /** {@return the object with a new map, or null if another process has pinned one meanwhile} */
+  private @Nullable BpfObject create(String name, Consumer<BpfObject> beforeLoad)
+      throws Failure, IOException {
+    wire = NEW;
+    // A link is made or refused in one step, so that two commands never work with two maps; and
+    // the object, which removes its own pin at the end, does not know of the link.
+    Path own =
+        pin.resolveSibling(
+            "%s_%d_%d"
+                .formatted(pin.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
+    // Who may not load the program leaves no directory behind that would be his.
+    boolean homeless = PinAccess.isDefault(pin) && !Files.exists(HOME);
+    BpfObject object = loaded(name, homeless ? null : own, beforeLoad);
+    boolean done = false;
+    try {
+      if (homeless) {
+        makeDirectory();
+      }
+      PinAccess.requireOwn(pin); // once more, now that the directory is there
+      if (homeless) {
+        object.map(wire.mapName()).pin(own);
+      }
+      applyAccess(own);
+      Files.createLink(pin, own);
+      object.map(wire.mapName()).unpin(own);
+      created = true;
+      done = true;
+      return object;
+    } catch (FileAlreadyExistsException e) {
+      return null;
+    } catch (IOException e) {
+      throw new Failure("the map cannot be pinned at %s (%s)".formatted(pin, e), "run this again");
+    } finally {
+      if (!done) {
+        object.close();
+        if (homeless) {
+          removeDirectory();
+        }
+      }
+    }
+  }
+
+  /** {@return the object, its map pinned at a path, or not pinned yet if that is null} */
+  private BpfObject loaded(String name, @Nullable Path at, Consumer<BpfObject> beforeLoad)
+      throws IOException {
+    BpfObject object = open(name, wire);
+    boolean done = false;
+    try {
+      if (at != null) {
+        BpfMap map = object.map(wire.mapName());
+        map.pinPath(pin); // says what is wrong with the place that the user knows
+        map.pinPath(at);
+      }
+      beforeLoad.accept(object);
+      object.load();
+      done = true;
+      return object;
+    } finally {
+      if (!done) {
+        object.close();
+      }
+    }
+  }
+
+  /** {@return a program of this jar for a wire, not loaded yet} */
+  static BpfObject open(String name, Wire wire) throws IOException {
+    String file = "/bpf/" + name + "." + wire.name().toLowerCase(Locale.ROOT) + ".bpf.o";
+    try (InputStream object = MapOptions.class.getResourceAsStream(file)) {
+      if (object == null) {
+        throw new IllegalStateException(
+            file + " is not in the jar: build the library first, with Maven");
+      }
+      return BpfObject.open(object);
+    }
+  }
+
+  /** Makes the directory of the default pin, which is ours; all others are their owners' affair. */
+  private static void makeDirectory() {
+    try {
+      Files.createDirectory(HOME);
+      Files.setPosixFilePermissions(HOME, PosixFilePermissions.fromString("rwxr-xr-x"));
+    } catch (IOException e) {
+      // There by now, no bpffs, or not ours: what follows says what is wrong and what mends it.
+    }
+  }
+
+  /** Unless something is pinned there. */
+  private static void removeDirectory() {
+    try {
+      Files.delete(HOME);
+    } catch (IOException e) {
+      // It is in use, or not ours.
+    }
+  }
+
+  /** Gives the map's first pin its mode and group. */
+  private void applyAccess(Path own) throws Failure {
+    try {
+      access.apply(own);
+    } catch (IOException e) {
+      throw new Failure(
+          "the mode or group of a pin at %s cannot be set (%s)".formatted(pin, e),
+          "run as root, or choose a group of yours");
+    }
+  }
+
+  private String owner() {
+    try {
+      return "who is " + Files.getOwner(pin, LinkOption.NOFOLLOW_LINKS).getName();
+    } catch (IOException e) {
+      return "who is not known";
+    }
+  }
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import org.jspecify.annotations.Nullable;
+
+/** What only the C library and libbpf can tell. */
+@SuppressWarnings("restricted")
+final class Native {
+
+  private static final int STDOUT = 1;
+
+  /** TIOCGWINSZ on x86, ARM, RISC-V and s390. */
+  private static final long WINDOW_SIZE = 0x5413;
+
+  private Native() {}
+
+  /** Linked at the first use, so that it can be asked before whether that is allowed. */
+  private static final class Functions {
+
+    static final Linker LINKER = Linker.nativeLinker();
+
+    static final MethodHandle ISATTY =
+        link(LINKER.defaultLookup(), "isatty", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+
+    static final MethodHandle IOCTL =
+        link(
+            LINKER.defaultLookup(),
+            "ioctl",
+            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
+            Linker.Option.firstVariadicArg(2));
+
+    static MethodHandle link(
+        SymbolLookup library, String function, FunctionDescriptor type, Linker.Option... options) {
+      return LINKER.downcallHandle(library.find(function).orElseThrow(), type, options);
+    }
+  }
+
+  /** {@return whether the runtime allows any of this; the jar's manifest says so} */
+  static boolean isEnabled() {
+    return Native.class.getModule().isNativeAccessEnabled();
+  }
+
+  /** {@return whether standard output is a terminal} */
+  static boolean isTerminal() {
+    return (int) call(Functions.ISATTY, STDOUT) == 1;
+  }
+
+  /** {@return rows and columns of the terminal at standard output; zeros where it does not say} */
+  static short[] terminalSize() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment size = arena.allocate(8, 8);
+      Object ignored = call(Functions.IOCTL, STDOUT, WINDOW_SIZE, size);
+      return size.asSlice(0, 4).toArray(JAVA_SHORT);
+    }
+  }
+
+  /** {@return the size of a page of memory in bytes} */
+  static int pageSize() {
+    return (int)
+        call(
+            Functions.link(
+                Functions.LINKER.defaultLookup(), "getpagesize", FunctionDescriptor.of(JAVA_INT)));
+  }
+
+  /** {@return libbpf's version, such as {@code v1.1}; null if there is no libbpf} */
+  static @Nullable String libbpfVersion() {
+    try (Arena arena = Arena.ofConfined()) {
+      SymbolLookup libbpf = SymbolLookup.libraryLookup("libbpf.so.1", arena);
+      MethodHandle version =
+          Functions.link(libbpf, "libbpf_version_string", FunctionDescriptor.of(ADDRESS));
+      return ((MemorySegment) call(version)).reinterpret(64).getString(0);
+    } catch (IllegalArgumentException e) {
+      return null;
+    }
+  }
+
+  private static Object call(MethodHandle function, Object... arguments) {
+    try {
+      return function.invokeWithArguments(arguments);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.NotPermittedException;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/** What threads and BPF programs need in order to share values, looked for on this machine. */
+final class Needs {
+
+  private static final Path BTF = Path.of("/sys/kernel/btf/vmlinux");
+  private static final Path BPFFS = Path.of("/sys/fs/bpf");
+  private static final Path SCHED_EXT = Path.of("/sys/kernel/sched_ext");
+  private static final Path UNPRIVILEGED = Path.of("/proc/sys/kernel/unprivileged_bpf_disabled");
+
+  private static final String JAR = "java -jar tasklocal-tools.jar ";
+  private static final String NATIVE_ACCESS = "java --enable-native-access=ALL-UNNAMED ...";
+  private static final int JDK = 22;
+  private static final int PAGE = 4096;
+
+  private static final Map<Integer, String> CAPABILITIES =
+      new TreeMap<>(Map.of(21, "CAP_SYS_ADMIN", 38, "CAP_PERFMON", 39, "CAP_BPF"));
+
+  private final Path pin;
+
+  /** The strings of the kernel's type information; null if it cannot be read. */
+  private final @Nullable String types;
+
+  Needs(Path pin) {
+    this.pin = pin.toAbsolutePath();
+    this.types = types();
+  }
+
+  /** {@return a finding for each need, the last of which says whether values can be shared} */
+  List<Finding> all() {
+    List<Finding> findings = new ArrayList<>();
+    findings.add(kernel());
+    findings.add(btf());
+    Finding bpffs = bpffs();
+    findings.add(bpffs);
+    findings.add(privileges());
+    findings.add(libbpf());
+    findings.add(jdk());
+    findings.add(pageSize());
+    findings.add(tracing());
+    findings.add(schedExt());
+    findings.add(pin());
+    findings.add(sharing(bpffs));
+    return findings;
+  }
+
+  private Finding kernel() {
+    String system = System.getProperty("os.name") + " " + System.getProperty("os.version");
+    String cure = "boot Linux 6.13 or newer, or try it in a virtual machine: scripts/vm --help";
+    if (types != null) {
+      // The enumerator that names a pointer to user memory in a map, wherever it was backported to.
+      return types.contains("\0BPF_UPTR\0")
+          ? Finding.yes("kernel", system + " has uptr, pointers to user memory in maps")
+          : Finding.no("kernel", system + " has no uptr, pointers to user memory in maps", cure);
+    }
+    return system.startsWith("Linux ") && atLeast(system.substring(6), 6, 13)
+        ? Finding.yes("kernel", system + ", which has uptr since 6.13")
+        : Finding.no("kernel", system + "; uptr needs Linux 6.13 or newer", cure);
+  }
+
+  private Finding btf() {
+    if (types != null) {
+      return Finding.yes("BTF", "the kernel's types, in " + BTF);
+    }
+    return Files.exists(BTF)
+        ? Finding.notAllowed("BTF", BTF + " cannot be read", "run this as root")
+        : Finding.no(
+            "BTF",
+            "there is no " + BTF,
+            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as the distributions' are");
+  }
+
+  private static @Nullable String types() {
+    try {
+      return new String(Files.readAllBytes(BTF), StandardCharsets.ISO_8859_1);
+    } catch (IOException e) {
+      return null;
+    }
+  }
+
+  private static Finding bpffs() {
+    try {
+      String type = Files.getFileStore(BPFFS).type();
+      if (!type.equals("bpf")) {
+        return Finding.no(
+            "bpffs",
+            BPFFS + " is no bpffs but a " + type,
+            "mount -t bpf bpf " + BPFFS + " # as root");
+      }
+      String mode = PinAccess.of(BPFFS);
+      if (!Files.isExecutable(BPFFS)) {
+        return Finding.no(
+            "bpffs",
+            "this user may not enter " + BPFFS + " (" + mode + "), and reaches no pin there",
+            "chmod 711 " + BPFFS + " # as root");
+      }
+      boolean open =
+          PosixFilePermissions.toString(Files.getPosixFilePermissions(BPFFS)).endsWith("x");
+      return open
+          ? Finding.yes("bpffs", BPFFS + " (" + mode + ")")
+          : Finding.yes(
+              "bpffs",
+              BPFFS + " (" + mode + "); applications of other users reach no pin there",
+              "chmod 711 " + BPFFS + " # if they shall");
+    } catch (IOException e) {
+      return Finding.no(
+          "bpffs", "there is no " + BPFFS, "mount -t bpf bpf " + BPFFS + " # as root");
+    }
+  }
+
+  private static Finding privileges() {
+    String unprivileged =
+        "kernel.unprivileged_bpf_disabled is " + text(UNPRIVILEGED, "not to be read");
+    long effective = 0;
+    for (String line : text(Path.of("/proc/self/status"), "").split("\n")) {
+      if (line.startsWith("CapEff:")) {
+        effective = Long.parseUnsignedLong(line.substring(7).strip(), 16);
+      }
+    }
+    List<String> lacking = new ArrayList<>();
+    for (Map.Entry<Integer, String> capability : CAPABILITIES.entrySet()) {
+      if ((effective & 1L << capability.getKey()) == 0) {
+        lacking.add(capability.getValue());
+      }
+    }
+    return lacking.isEmpty()
+        ? Finding.yes("privileges", String.join(", ", CAPABILITIES.values()) + "; " + unprivileged)
+        : Finding.no(
+            "privileges",
+            "no "
+                + String.join(", ", lacking)
+                + ": needed to load programs, not to share values with them; "
+                + unprivileged,
+            "run this as root: sudo " + JAR + "doctor");
+  }
+
+  private static Finding libbpf() {
+    if (!Native.isEnabled()) {
+      return noNativeAccess("libbpf");
+    }
+    String version = Native.libbpfVersion();
+    if (version == null) {
+      return Finding.no(
+          "libbpf", "libbpf.so.1 is not installed", "apt install libbpf1 # or dnf install libbpf");
+    }
+    String number = version.replaceFirst("^v", "");
+    if (!atLeast(number, 1, 1)) {
+      return Finding.no("libbpf", number + " is too old", "install libbpf 1.1 or newer");
+    }
+    return atLeast(number, 1, 4)
+        ? Finding.yes("libbpf", number)
+        : Finding.yes(
+            "libbpf", number + ", which loads no sched_ext scheduler: that takes 1.4 or newer");
+  }
+
+  private static Finding jdk() {
+    String version = System.getProperty("java.runtime.version", "unknown");
+    if (Runtime.version().feature() < JDK) {
+      return Finding.no("JDK", version + " is too old", "install a JDK of 22 or newer");
+    }
+    return Native.isEnabled()
+        ? Finding.yes("JDK", version + "; applications want " + NATIVE_ACCESS)
+        : Finding.no("JDK", version + " without native access for this jar", NATIVE_ACCESS);
+  }
+
+  private static Finding noNativeAccess(String need) {
+    return Finding.notAllowed(need, "this Java has no native access", NATIVE_ACCESS);
+  }
+
+  private static Finding pageSize() {
+    if (!Native.isEnabled()) {
+      return noNativeAccess("page size");
+    }
+    int size = Native.pageSize();
+    return size == PAGE
+        ? Finding.yes("page size", size + " bytes")
+        : Finding.no(
+            "page size",
+            size + " bytes; the shared pages have " + PAGE,
+            "boot a kernel with pages of " + PAGE + " bytes");
+  }
+
+  private Finding tracing() {
+    if (types == null) {
+      return Finding.notAllowed(
+          "tracing", "it is told by the kernel's types, which cannot be read", "");
+    }
+    // What the macros of tracepoints make, the second with CONFIG_BPF_EVENTS alone.
+    return types.contains("\0btf_trace_sched_switch\0")
+            && types.contains("\0__bpf_trace_sched_switch\0")
+        ? Finding.yes("tracing", "BPF programs can be attached to the scheduler's tracepoints")
+        : Finding.no(
+            "tracing",
+            "BPF programs cannot be attached to the scheduler's tracepoints, as top and trace do",
+            "boot a kernel with CONFIG_BPF_EVENTS=y");
+  }
+
+  private static Finding schedExt() {
+    if (!Files.isDirectory(SCHED_EXT)) {
+      return Finding.no(
+          "sched_ext",
+          "this kernel's scheduler cannot be replaced; the command sched alone needs that",
+          "boot Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT=y, such as scripts/vm --kernel"
+              + " backports");
+    }
+    String state = text(SCHED_EXT.resolve("state"), "in an unknown state");
+    String scheduler = text(SCHED_EXT.resolve("root/ops"), "");
+    return Finding.yes(
+        "sched_ext", "it is " + state + (scheduler.isEmpty() ? "" : " with " + scheduler));
+  }
+
+  private Finding pin() {
+    try {
+      PinAccess.requireOwn(pin);
+    } catch (Failure | IOException e) {
+      return Finding.no("map", problem(e), cure(e));
+    }
+    Path folder = pin.getParent();
+    while (folder != null && !Files.exists(folder)) {
+      folder = folder.getParent();
+    }
+    for (Path each = folder; each != null; each = each.getParent()) {
+      if (!Files.isExecutable(each)) {
+        return Finding.notAllowed(
+            "map", pin + " is out of reach behind " + each, "chmod 711 " + each + " # as root");
+      }
+    }
+    if (!Files.exists(pin)) {
+      return Finding.no(
+          "map",
+          "none is pinned at " + pin + "; dump, keys, top and trace make one",
+          JAR + "keys --mode 600 # as root; 666 lets every user's applications in");
+    }
+    try {
+      String mode = PinAccess.of(pin);
+      if (!Files.isReadable(pin) || !Files.isWritable(pin)) {
+        return Finding.no(
+            "map",
+            pin + " is not for this user (" + mode + ")",
+            JAR + "keys --mode 660 --group NAME # as root");
+      }
+      try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+        return Finding.yes("map", "%s (%s, wire %s)".formatted(pin, mode, map.wire()));
+      }
+    } catch (TaskLocalException e) {
+      return Finding.no("map", problem(e), cure(e));
+    } catch (IOException e) {
+      return Finding.no("map", pin + " cannot be looked at: " + e, "run this again");
+    }
+  }
+
+  /** The one that counts: it is done, not guessed. */
+  private Finding sharing(Finding bpffs) {
+    try {
+      if (shareWithProgram() == 0) {
+        return Finding.no(
+            "sharing",
+            "a BPF program was loaded, and does not see this thread's value",
+            "report this, with the output of: " + JAR + "doctor --json");
+      }
+      return bpffs.answer() == Finding.Answer.YES
+          ? Finding.yes("sharing", "a BPF program has read a value of this very thread")
+          : Finding.no(
+              "sharing",
+              "a BPF program has read a value of this very thread, but without a bpffs no other"
+                  + " process finds its map",
+              bpffs.cure());
+    } catch (NotPermittedException e) {
+      return shareWithPin();
+    } catch (TaskLocalException | IOException e) {
+      return Finding.no("sharing", problem(e), cure(e));
+    }
+  }
+
+  /** {@return how many threads BPF sees with a value that this thread has just set} */
+  private static long shareWithProgram() throws IOException {
+    try (BpfObject object = MapOptions.open("dump", Wire.C)) {
+      object.load();
+      try (TaskLocalMap map = TaskLocalMap.of(object.map(Wire.C.mapName()).fd())) {
+        TaskLocal.OfLong key = TaskLocal.of("tasklocal.doctor", JAVA_LONG);
+        long value = System.nanoTime() | 1;
+        key.set(value);
+        return ThreadValues.look(object, map.wire()).stream()
+            .filter(thread -> value == value(thread, key.name()))
+            .count();
+      }
+    }
+  }
+
+  private static long value(ThreadValues thread, String name) {
+    Directory.Key key = thread.directory().find(name);
+    MemorySegment value = key == null ? null : thread.value(key);
+    return value == null || value.byteSize() < Long.BYTES
+        ? 0
+        : value.get(JAVA_LONG.withByteAlignment(1), 0);
+  }
+
+  /** Applications need no privilege where somebody else has pinned the map. */
+  private Finding shareWithPin() {
+    try {
+      PinAccess.requireOwn(pin);
+    } catch (Failure | IOException e) {
+      return Finding.no("sharing", problem(e), cure(e));
+    }
+    try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+      return Finding.yes(
+          "sharing",
+          "this user may enter its threads into %s (wire %s)".formatted(pin, map.wire()));
+    } catch (NotFoundException e) {
+      return Finding.no(
+          "sharing",
+          "this user may load no BPF program, and no map is pinned at " + pin,
+          JAR + "keys --mode 666 # as root, or 660 and --group NAME");
+    } catch (NotPermittedException e) {
+      return Files.exists(pin)
+          ? Finding.no("sharing", problem(e), cure(e))
+          : Finding.notAllowed("sharing", problem(e), cure(e));
+    } catch (TaskLocalException e) {
+      return Finding.no("sharing", problem(e), cure(e));
+    }
+  }
+
+  private static String problem(Exception e) {
+    String message = String.valueOf(e.getMessage());
+    String cure = cure(e);
+    return message.endsWith(": " + cure)
+        ? message.substring(0, message.length() - cure.length() - 2)
+        : message;
+  }
+
+  private static String cure(Exception e) {
+    return switch (e) {
+      case TaskLocalException ours -> ours.cure();
+      case Failure failure -> failure.cure();
+      default -> "";
+    };
+  }
+
+  private static String text(Path file, String otherwise) {
+    try {
+      return Files.readString(file, StandardCharsets.ISO_8859_1).strip();
+    } catch (IOException e) {
+      return otherwise;
+    }
+  }
+
+  private static boolean atLeast(String version, int major, int minor) {
+    Matcher numbers = Pattern.compile("(\\d{1,9})\\.(\\d{1,9}).*").matcher(version);
+    if (!numbers.matches()) {
+      return false;
+    }
+    int first = Integer.parseInt(numbers.group(1));
+    return first > major || first == major && Integer.parseInt(numbers.group(2)) >= minor;
+  }
+}

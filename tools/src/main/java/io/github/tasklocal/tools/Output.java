@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import com.grack.nanojson.JsonWriter;
+import java.io.PrintWriter;
+import java.nio.charset.Charset;
+import java.util.List;
+import java.util.function.IntSupplier;
+import picocli.CommandLine.Help.Ansi.Style;
+import picocli.CommandLine.Model.CommandSpec;
+
+/**
+ * Where a command prints: in colours and cut to the width on a terminal, plain and in full
+ * elsewhere. For one thread.
+ */
+final class Output {
+
+  /** The width that is taken where nothing says it. */
+  static final int DEFAULT_WIDTH = 80;
+
+  private static final int DEFAULT_HEIGHT = 24;
+
+  /** Between two columns of a table. */
+  private static final String GAP = "  ";
+
+  /** Less is no place to wrap in. */
+  private static final int LEAST_TO_WRAP = 24;
+
+  /** A column that is cut keeps so much. */
+  private static final int LEAST_TO_CUT = 6;
+
+  /**
+   * A column of a table.
+   *
+   * @param title what stands above it
+   * @param kind how its cells are laid out
+   */
+  record Column(String title, Kind kind) {}
+
+  /** How the cells of a column are laid out. */
+  enum Kind {
+    /** To the right, never cut. */
+    NUMBER,
+    /** To the left; cut where a terminal is too narrow. */
+    TEXT,
+    /** To the left, and the last; goes on in the next line where a terminal is too narrow. */
+    WRAPPED
+  }
+
+  private final PrintWriter out;
+  private final boolean terminal;
+  private final boolean colour;
+  private final boolean unicode;
+  private final IntSupplier columns;
+
+  /**
+   * Makes an output; {@link #of} makes the right one.
+   *
+   * @param out where everything goes
+   * @param terminal whether somebody looks at it
+   * @param colour whether it may have colours
+   * @param unicode whether it may have characters beyond ASCII
+   * @param columns the terminal's width now; 0 if not known
+   */
+  Output(PrintWriter out, boolean terminal, boolean colour, boolean unicode, IntSupplier columns) {
+    this.out = out;
+    this.terminal = terminal;
+    this.colour = colour;
+    this.unicode = unicode;
+    this.columns = columns;
+  }
+
+  /** {@return the output of a command} */
+  static Output of(CommandSpec command) {
+    boolean terminal = Native.isEnabled() && Native.isTerminal();
+    String noColor = System.getenv("NO_COLOR");
+    boolean colour =
+        terminal && (noColor == null || noColor.isEmpty()) && !"dumb".equals(System.getenv("TERM"));
+    Charset charset = System.out.charset();
+    return new Output(
+        command.commandLine().getOut(),
+        terminal,
+        colour,
+        charset.newEncoder().canEncode('\u2026'),
+        () -> Native.terminalSize()[1]);
+  }
+
+  /** {@return whether this is a terminal} */
+  boolean terminal() {
+    return terminal;
+  }
+
+  /** {@return whether characters beyond ASCII can be shown, such as those that make up bars} */
+  boolean unicode() {
+    return unicode;
+  }
+
+  /** {@return the terminal's width in characters, now; 80 where it does not say or is none} */
+  int width() {
+    int said = terminal ? columns.getAsInt() : 0;
+    return said > 0 ? said : DEFAULT_WIDTH;
+  }
+
+  /** {@return the terminal's height in lines, now; 24 where it does not say or is none} */
+  int height() {
+    int said = terminal ? Native.terminalSize()[0] : 0;
+    return said > 0 ? said : DEFAULT_HEIGHT;
+  }
+
+  /** {@return a text in a style, where there are colours; the text's width is then to be known} */
+  String styled(String text, Style... styles) {
+    return colour && !text.isEmpty() ? Style.on(styles) + text + Style.reset.on() : text;
+  }
+
+  /** Prints a line. */
+  void line(String text) {
+    out.println(text);
+  }
+
+  /**
+   * Prints a text after what stands before it, and goes on below its beginning.
+   *
+   * @param head what comes first; may be styled
+   * @param indent how many columns of it are seen
+   * @param text of characters that can be printed
+   */
+  void item(String head, int indent, String text) {
+    StringBuilder line = new StringBuilder(head);
+    if (terminal) {
+      wrap(line, indent, text);
+    } else {
+      line.append(text);
+    }
+    out.println(line);
+  }
+
+  /** Prints what is in lines already, and no line's end after it. */
+  void print(String text) {
+    out.print(text);
+    out.flush();
+  }
+
+  /** Flushes, and fails if something cannot be written. */
+  static void requireWritten(PrintWriter out) throws Failure {
+    // A writer to System.out does not know what that could not write.
+    if (out.checkError() || System.out.checkError()) {
+      throw new Failure("the output cannot be written: nobody reads it, or no room is left");
+    }
+  }
+
+  /** Prints an object, list or value as JSON, on one line. */
+  void json(Object value) {
+    out.println(JsonWriter.string(value));
+  }
+
+  /**
+   * Prints rows under titles, aligned.
+   *
+   * @param columns what each row has
+   * @param rows the cells, of characters that can be printed
+   */
+  void table(List<Column> columns, List<List<String>> rows) {
+    out.print(tableText(columns, rows));
+    out.flush();
+  }
+
+  /** {@return what {@link #table} prints, with the ends of lines} */
+  String tableText(List<Column> columns, List<List<String>> rows) {
+    int[] widths = new int[columns.size()];
+    for (int i = 0; i < widths.length; i++) {
+      widths[i] = columns(columns.get(i).title());
+      for (List<String> row : rows) {
+        widths[i] = Math.max(widths[i], columns(row.get(i)));
+      }
+    }
+    int last = widths.length - 1;
+    boolean wraps = columns.get(last).kind() == Kind.WRAPPED;
+    if (terminal) {
+      fit(columns, widths, wraps ? last : last + 1);
+    }
+    StringBuilder text = new StringBuilder();
+    List<String> titles = columns.stream().map(Column::title).toList();
+    row(text, columns, widths, titles, Style.bold);
+    for (List<String> row : rows) {
+      row(text, columns, widths, row);
+    }
+    return text.toString();
+  }
+
+  /** Takes from the widest of the columns that can be cut until all fit. */
+  private void fit(List<Column> columns, int[] widths, int count) {
+    int total = GAP.length() * (count - 1);
+    for (int i = 0; i < count; i++) {
+      total += widths[i];
+    }
+    while (total > width()) {
+      int widest = -1;
+      for (int i = 0; i < count; i++) {
+        if (columns.get(i).kind() == Kind.TEXT
+            && widths[i] > Math.max(LEAST_TO_CUT, columns(columns.get(i).title()))
+            && (widest < 0 || widths[i] > widths[widest])) {
+          widest = i;
+        }
+      }
+      if (widest < 0) {
+        return;
+      }
+      widths[widest]--;
+      total--;
+    }
+  }
+
+  private void row(
+      StringBuilder text, List<Column> columns, int[] widths, List<String> cells, Style... styles) {
+    StringBuilder line = new StringBuilder();
+    for (int i = 0; i < widths.length; i++) {
+      Kind kind = columns.get(i).kind();
+      String cell = kind == Kind.WRAPPED ? cells.get(i) : cut(cells.get(i), widths[i]);
+      String space = " ".repeat(Math.max(0, widths[i] - columns(cell)));
+      line.append(i == 0 ? "" : GAP);
+      if (kind == Kind.WRAPPED && terminal) {
+        wrap(line, columns(line.toString()), cell);
+      } else {
+        line.append(kind == Kind.NUMBER ? space + cell : cell + space);
+      }
+    }
+    text.append(styled(line.toString().stripTrailing(), styles)).append(System.lineSeparator());
+  }
+
+  /** Goes on at the same column, or below if too little is left of the line there. */
+  private void wrap(StringBuilder line, int column, String cell) {
+    int width = width();
+    int indent = column;
+    if (width - indent < LEAST_TO_WRAP && columns(cell) > width - indent) {
+      line.setLength(line.toString().stripTrailing().length());
+      indent = 2 * GAP.length();
+      line.append(System.lineSeparator()).append(" ".repeat(indent));
+    }
+    int room = Math.max(1, width - indent);
+    String rest = cell;
+    while (columns(rest) > room) {
+      int end = Math.max(fitting(rest, room), rest.offsetByCodePoints(0, 1));
+      int space = rest.lastIndexOf(' ', end);
+      end = space > 0 ? space : end;
+      line.append(rest, 0, end).append(System.lineSeparator()).append(" ".repeat(indent));
+      rest = rest.substring(end).stripLeading();
+    }
+    line.append(rest);
+  }
+
+  /** {@return a text that is no longer than a width, with a mark where it was cut} */
+  String cut(String text, int width) {
+    if (columns(text) <= width) {
+      return text;
+    }
+    String mark = unicode ? "\u2026" : "..";
+    return text.substring(0, fitting(text, width - mark.length())) + mark;
+  }
+
+  /** {@return how many chars of a text a terminal has room for in that many columns} */
+  private static int fitting(String text, int width) {
+    int end = 0;
+    int left = width;
+    while (end < text.length()) {
+      int c = text.codePointAt(end);
+      left -= isWide(c) ? 2 : 1;
+      if (left < 0) {
+        break;
+      }
+      end += Character.charCount(c);
+    }
+    return end;
+  }
+
+  /** {@return how many columns of a terminal a {@link #printable} text takes} */
+  static int columns(String text) {
+    return (int) text.codePoints().mapToLong(c -> isWide(c) ? 2 : 1).sum();
+  }
+
+  /** By blocks, from the first to the last: Unicode's East Asian Width W and F, but for emoji. */
+  private static final int[] WIDE = {
+    0x1100, 0x115f, // Hangul's initial consonants
+    0x2329, 0x232a, // brackets
+    0x2e80, 0x303e, // radicals, punctuation
+    0x3041, 0xa4cf, // kana, ideographs, Yi
+    0xa960, 0xa97c, // Hangul's initial consonants
+    0xac00, 0xd7a3, // Hangul
+    0xf900, 0xfaff, // ideographs
+    0xfe10, 0xfe19, // vertical forms
+    0xfe30, 0xfe6b, // vertical and small forms
+    0xff01, 0xff60, // full-width forms
+    0xffe0, 0xffe6, // full-width signs
+    0x16fe0, 0x1b2ff, // Tangut, Khitan, Nushu, kana
+    0x1f200, 0x1f2ff, // ideographs in squares and circles
+    0x20000, 0x3fffd, // ideographs
+  };
+
+  private static boolean isWide(int c) {
+    if (c < WIDE[0]) {
+      return false;
+    }
+    for (int i = 0; i < WIDE.length; i += 2) {
+      if (c >= WIDE[i] && c <= WIDE[i + 1]) {
+        return true;
+      }
+    }
+    return Character.isEmojiPresentation(c);
+  }
+
+  /**
+   * {@return a text with everything that could harm a terminal or deceive its reader written as in
+   * a Java source} Names and comms come from processes that need not be friendly. Marks that take
+   * no room of their own are written so, too.
+   */
+  static String printable(String text) {
+    StringBuilder printable = new StringBuilder();
+    text.codePoints().forEach(c -> append(printable, c));
+    return printable.toString();
+  }
+
+  /** {@return a text that is {@link #printable}, in quotes, of which it has none unescaped} */
+  static String quoted(String text) {
+    return '"' + printable(text).replace("\"", "\\\"") + '"';
+  }
+
+  private static void append(StringBuilder text, int c) {
+    switch (c) {
+      case '\n' -> text.append("\\n");
+      case '\r' -> text.append("\\r");
+      case '\t' -> text.append("\\t");
+      case '\\' -> text.append("\\\\");
+      default -> {
+        switch (Character.getType(c)) {
+          case Character.CONTROL,
+              Character.FORMAT,
+              Character.SURROGATE,
+              Character.PRIVATE_USE,
+              Character.UNASSIGNED,
+              Character.NON_SPACING_MARK,
+              Character.ENCLOSING_MARK,
+              Character.LINE_SEPARATOR,
+              Character.PARAGRAPH_SEPARATOR -> {
+            for (char unit : Character.toChars(c)) {
+              text.append("\\u%04x".formatted((int) unit));
+            }
+          }
+          default -> text.appendCodePoint(c);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import io.github.tasklocal.TaskLocalMap;
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
+import java.util.EnumSet;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** Who may open the map that a command pins: options of every command that pins one. */
+final class PinAccess {
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      converter = ModeConverter.class,
+      description =
+          "The pin's mode, octal; a new one has 600. Who may write it can set any thread's values.")
+  private @Nullable Mode mode;
+
+  @Option(
+      names = "--group",
+      paramLabel = "NAME",
+      converter = GroupConverter.class,
+      description = "The pin's group.")
+  private @Nullable GroupPrincipal group;
+
+  PinAccess() {}
+
+  /**
+   * Gives a pin the mode and the group that were asked for, if any were.
+   *
+   * @throws IOException if they cannot be set, or would be set where a symbolic link leads to
+   */
+  void apply(Path pin) throws IOException {
+    if (Files.isSymbolicLink(pin)) {
+      throw new FileSystemException(pin.toString(), null, "it is a symbolic link");
+    }
+    if (group != null) {
+      Files.getFileAttributeView(pin, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS)
+          .setGroup(group);
+    }
+    if (mode != null) {
+      Files.setPosixFilePermissions(pin, mode.permissions);
+    }
+  }
+
+  /**
+   * Checks that nobody else decides what a pin is. In the directory of the default pin its owner
+   * could exchange the map at any time, and where every user may make that directory the first one
+   * owns it.
+   *
+   * @throws Failure if the pin is a symbolic link, or it is the default pin and its directory
+   *     belongs neither to root nor to this user
+   */
+  static void requireOwn(Path pin) throws Failure, IOException {
+    if (isDefault(pin)) {
+      requireOwnDirectory(TaskLocalMap.defaultPin().getParent());
+    }
+    if (Files.isSymbolicLink(pin)) {
+      throw new Failure(
+          pin + " is a symbolic link",
+          "name the pin itself, with --pin "
+              + Output.printable(pin.resolveSibling(Files.readSymbolicLink(pin)).toString()));
+    }
+  }
+
+  /** {@return whether it is the default pin, the directory of which is ours to make} */
+  static boolean isDefault(Path pin) {
+    return pin.toAbsolutePath().normalize().equals(TaskLocalMap.defaultPin());
+  }
+
+  private static void requireOwnDirectory(Path directory) throws Failure, IOException {
+    Map<String, Object> attributes;
+    try {
+      attributes =
+          Files.readAttributes(directory, "unix:uid,owner,isDirectory", LinkOption.NOFOLLOW_LINKS);
+    } catch (IOException e) {
+      return; // There is none, or it is out of reach, and so are the pins in it.
+    }
+    String cure = "rm -r " + directory + " # as root";
+    if (!Boolean.TRUE.equals(attributes.get("isDirectory"))) {
+      throw new Failure(directory + " is no directory", cure);
+    }
+    Object uid = attributes.get("uid");
+    if (!Objects.equals(uid, 0)
+        && !Objects.equals(uid, Files.getAttribute(Path.of("/proc/self"), "unix:uid"))) {
+      throw new Failure(
+          "%s belongs to %s, not to root or to this user"
+              .formatted(directory, attributes.get("owner")),
+          cure);
+    }
+  }
+
+  /** {@return mode, owner and group of a pin, as ls shows them} */
+  static String of(Path pin) throws IOException {
+    PosixFileAttributes attributes =
+        Files.readAttributes(pin, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    return PosixFilePermissions.toString(attributes.permissions())
+        + " "
+        + attributes.owner()
+        + ":"
+        + attributes.group();
+  }
+
+  /** Not a set by itself, as picocli would take that for an option that can be given many times. */
+  record Mode(Set<PosixFilePermission> permissions) {}
+
+  static final class ModeConverter implements ITypeConverter<Mode> {
+    @Override
+    public Mode convert(String octal) {
+      if (!octal.matches("0?[0-7]{3}")) {
+        throw new TypeConversionException(
+            "it takes three octal digits, such as 660, not " + Output.printable(octal));
+      }
+      int bits = Integer.parseInt(octal, 8);
+      Set<PosixFilePermission> permissions = EnumSet.noneOf(PosixFilePermission.class);
+      // The enum's order is that of the bits, the owner's read first.
+      PosixFilePermission[] all = PosixFilePermission.values();
+      for (int i = 0; i < all.length; i++) {
+        if ((bits & 0400 >> i) != 0) {
+          permissions.add(all[i]);
+        }
+      }
+      return new Mode(permissions);
+    }
+  }
+
+  static final class GroupConverter implements ITypeConverter<GroupPrincipal> {
+    @Override
+    public GroupPrincipal convert(String name) throws IOException {
+      try {
+        return FileSystems.getDefault()
+            .getUserPrincipalLookupService()
+            .lookupPrincipalByGroupName(name);
+      } catch (UserPrincipalNotFoundException e) {
+        throw new TypeConversionException(
+            "there is no group " + Output.printable(name) + " here: see /etc/group");
+      }
+    }
+  }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Lets a command that goes on until a signal end in its own way: the virtual machine, which a
+ * signal ends, waits until this is closed, for 5 seconds at most.
+ */
+final class Stop implements AutoCloseable {
+
+  private final CountDownLatch asked = new CountDownLatch(1);
+  private final CountDownLatch ended = new CountDownLatch(1);
+  private final Thread hook = new Thread(this::ask);
+
+  Stop() {
+    Runtime.getRuntime().addShutdownHook(hook);
+  }
+
+  private void ask() {
+    asked.countDown();
+    try {
+      boolean ignored = ended.await(5, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Waits, and {@return whether the command shall end} */
+  boolean await(long millis) {
+    try {
+      return asked.await(millis, TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return true;
+    }
+  }
+
+  @Override
+  public void close() {
+    ended.countDown();
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // It runs, and may now go on.
+    }
+  }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.bpf.BpfObject;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread that has an entry in the map, with its values as they stood at one moment. Ids are those
+ * of the first pid namespace, as the kernel's own programs see them.
+ */
+final class ThreadValues {
+
+  private static final Directory NONE = new Directory(List.of());
+
+  private static final int PAGE = 4096;
+  private static final int COMM_BYTES = 16;
+  private static final int TRIES = 5;
+
+  // struct record in dump.bpf.c
+  private static final int HAS_DATA = 1;
+  private static final int HAS_MORE = 2;
+  private static final int HAS_KEYS = 4;
+  private static final int COMM = 40;
+  private static final int LEADER = COMM + COMM_BYTES;
+  private static final int CHANGING = LEADER + COMM_BYTES;
+
+  private final int flags;
+  private final int process;
+  private final int thread;
+  private final int keysThread;
+  private final int end;
+  private final int count;
+  private final int start;
+  private final int from;
+  private final String comm;
+  private final String leader;
+  private final BitSet changing;
+  private final MemorySegment words;
+  private Directory directory = NONE;
+
+  private ThreadValues(MemorySegment record, Wire wire) {
+    flags = record.get(JAVA_INT, 4);
+    process = record.get(JAVA_INT, 8);
+    thread = record.get(JAVA_INT, 12);
+    keysThread = record.get(JAVA_INT, 16);
+    count = record.get(JAVA_INT, 20);
+    start = record.get(JAVA_INT, 24);
+    from = record.get(JAVA_INT, 28);
+    end = record.get(JAVA_INT, 36);
+    comm = comm(record.asSlice(COMM, COMM_BYTES));
+    leader = comm(record.asSlice(LEADER, COMM_BYTES));
+    long bits = pages(wire) * PAGE / Long.BYTES;
+    changing =
+        BitSet.valueOf(record.asSlice(CHANGING, bits / Byte.SIZE).toArray(JAVA_LONG_UNALIGNED));
+    words = record.asSlice(CHANGING + bits / Byte.SIZE, record.get(JAVA_INT, 32) * 8L);
+  }
+
+  private static long pages(Wire wire) {
+    return wire == Wire.A ? 2 : 1;
+  }
+
+  /**
+   * Looks at all threads once.
+   *
+   * @param object {@code dump}, loaded
+   * @param wire of its map
+   * @return by process and thread
+   */
+  static List<ThreadValues> look(BpfObject object, Wire wire) {
+    List<ThreadValues> threads = List.of();
+    boolean complete = false;
+    for (int tries = 0; !complete && tries < TRIES; tries++) {
+      threads = new ArrayList<>();
+      complete = read(object.program("dump").iterate(), wire, threads);
+    }
+    threads.sort(
+        Comparator.<ThreadValues>comparingInt(each -> each.process)
+            .thenComparingInt(each -> each.thread));
+    return threads;
+  }
+
+  /**
+   * {@return whether there are keys for each; not so if the thread that had them has just ended}
+   */
+  private static boolean read(MemorySegment records, Wire wire, List<ThreadValues> threads) {
+    Map<Integer, Directory> directories = new HashMap<>();
+    for (long at = 0; at < records.byteSize(); ) {
+      MemorySegment record = records.asSlice(at, records.get(JAVA_INT, at));
+      ThreadValues values = new ThreadValues(record, wire);
+      threads.add(values);
+      if ((values.flags & HAS_KEYS) != 0) {
+        MemorySegment keys = record.asSlice(record.byteSize() - Directory.bytes(wire));
+        directories.put(values.thread, Directory.read(keys, wire));
+      }
+      at += record.byteSize();
+    }
+    boolean complete = true;
+    for (ThreadValues values : threads) {
+      Directory directory = directories.get(values.keysThread);
+      if (directory != null) {
+        // On wire A each thread's entry says how many of them to look at.
+        values.directory = wire == Wire.A ? directory.first(values.count) : directory;
+      } else if (values.keysThread != 0) {
+        complete = false;
+      }
+    }
+    return complete;
+  }
+
+  private static String comm(MemorySegment bytes) {
+    byte[] comm = bytes.toArray(JAVA_BYTE);
+    int end = 0;
+    while (end < comm.length && comm[end] != 0) {
+      end++;
+    }
+    return new String(comm, 0, end, StandardCharsets.UTF_8);
+  }
+
+  /** {@return the id of its process} */
+  int process() {
+    return process;
+  }
+
+  /** {@return its own id} */
+  int thread() {
+    return thread;
+  }
+
+  /** {@return its name, as the kernel has it} */
+  String comm() {
+    return comm;
+  }
+
+  /** {@return the name of its process: that of the first thread} */
+  String leader() {
+    return leader;
+  }
+
+  /** {@return the thread of its process by which its keys are known; 0 if it has none} */
+  int keysThread() {
+    return keysThread;
+  }
+
+  /** {@return its keys} */
+  Directory directory() {
+    return directory;
+  }
+
+  /** {@return whether it has a page of values} */
+  boolean hasPage() {
+    return (flags & HAS_DATA) != 0;
+  }
+
+  /** {@return where its values start in the page} */
+  int start() {
+    return start;
+  }
+
+  /**
+   * {@return the bytes of a value; null if they would not lie in the thread's pages, or its key is
+   * younger than this look at the thread} Where the wire does not know the size, these are all
+   * bytes that can belong to it.
+   */
+  @Nullable MemorySegment value(Directory.Key key) {
+    int address = start + key.offset();
+    int limit = end;
+    if (address < PAGE) {
+      limit = Math.min(end, PAGE);
+    } else if ((flags & HAS_MORE) == 0) {
+      limit = 0;
+    }
+    if (!hasPage() || address < from || address >= limit || address + key.size() > limit) {
+      return null;
+    }
+    byte[] value = new byte[Math.min(key.room(), limit - address)];
+    long there = Math.min(value.length, from + words.byteSize() - address);
+    if (there > 0) {
+      MemorySegment.copy(words, JAVA_BYTE, (long) address - from, value, 0, (int) there);
+    }
+    return MemorySegment.ofArray(value);
+  }
+
+  /** {@return whether a value was written again and again while it was read} */
+  boolean changing(Directory.Key key) {
+    int first = (start + key.offset() - from) / Long.BYTES;
+    int last = (start + key.offset() + Math.max(1, key.room()) - 1 - from) / Long.BYTES;
+    int marked = first < 0 ? -1 : changing.nextSetBit(first);
+    return marked >= 0 && marked <= last;
+  }
+}

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import com.grack.nanojson.JsonObject;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.tools.TopCounts.Row;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Who uses the processors, by the value of a key. */
+@Command(
+    name = "top",
+    mixinStandardHelpOptions = true,
+    versionProvider = Tools.Version.class,
+    description = {
+      "Shows processor time by the value of a key, interval by interval, until q or Ctrl-C.",
+      "",
+    },
+    footer = {
+      "",
+      "SHARE and TIME: processor time of threads while they had the value. WAIT: how long they"
+          + " waited for a processor with it. RUNS: how often one was given a processor. VOL, INVOL:"
+          + " how often one left it to wait for something, or had to leave it. THR: how many threads"
+          + " ran.",
+      "",
+      "A process's time is counted to the nanosecond. It is split among values by what threads have"
+          + " when they are sampled, about 1000 times a second on each processor, at random: with n"
+          + " samples, a share of a half is right within 1.4/sqrt(n). All else is counted as it is.",
+      "",
+      "(no entry): threads of the same processes that never used a key. (no key): those of"
+          + " processes that have not made this one. (not sampled): what was left of processes that"
+          + " have ended. (other values): those beyond 8,188 different ones. (outside): the value"
+          + " would lie outside of the thread's pages.",
+      "",
+      SeenValue.LIMITS,
+      "",
+      ProcessOption.NAMESPACES,
+      "",
+      "Needs root or CAP_BPF and CAP_PERFMON, and Linux 6.13 or newer."
+    })
+final class Top implements Callable<Integer> {
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Mixin private MapOptions map = new MapOptions();
+
+  @Option(
+      names = "--key",
+      required = true,
+      paramLabel = "NAME[:TYPE]",
+      converter = KeyOption.Converter.class,
+      description = SeenValue.KEY)
+  private KeyOption key = new KeyOption("", null);
+
+  @Option(
+      names = "--interval",
+      paramLabel = "SECONDS",
+      defaultValue = "1",
+      description = "How long an interval is, from 0.1 on (${DEFAULT-VALUE}).")
+  private double interval;
+
+  @Option(names = "--count", paramLabel = "N", description = "How many intervals; else no end.")
+  private @Nullable Integer count;
+
+  @Option(names = "--once", description = "One interval: --count 1.")
+  private boolean once;
+
+  @Mixin private ProcessOption process = new ProcessOption();
+
+  @Mixin private ValueNames names = new ValueNames();
+
+  @ArgGroup private Format format = new Format();
+
+  /** At most one of them. */
+  static final class Format {
+    @Option(
+        names = "--csv",
+        description =
+            "Comma-separated, a line for each value and interval. Strings have quotes of their own:"
+                + " no spreadsheet takes one that begins with = for a formula.")
+    private boolean csv;
+
+    @Option(names = "--json", description = "A JSON object for each interval, on a line.")
+    private boolean json;
+  }
+
+  @Option(
+      names = "--svg",
+      paramLabel = "FILE",
+      description = "At the end, a chart over time goes here.")
+  private @Nullable Path svg;
+
+  private Top() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (!(interval >= 0.1 && interval <= 86_400)) {
+      throw bad("--interval takes seconds from 0.1 to 86400, not " + interval);
+    }
+    if (count != null && count < 1) {
+      throw bad("--count takes a number from 1 on, not " + count);
+    }
+    if (once && count != null) {
+      throw bad("--once and --count exclude each other");
+    }
+    int pid = process.require();
+    Map<String, String> named = names.read();
+    if (svg != null) {
+      TopChart.requireWritable(svg);
+    }
+    try (Stop stop = new Stop();
+        BpfObject object =
+            map.load(
+                "top",
+                program -> {
+                  SeenValue.choose(program, key);
+                  program.global("only_process").set(JAVA_INT, 0, pid);
+                })) {
+      object.program("prepare").run();
+      for (String program : List.of("ran", "interrupted", "wakeup", "wakeup_new", "switched")) {
+        object.program(program).attach();
+      }
+      // Processes enter their threads, and those that run are met.
+      if (!stop.await(map.created() ? MapOptions.REGISTRATION_MILLIS + 100 : 100)) {
+        run(new TopCounts.Reader(object, key, named), stop);
+      }
+    }
+    return 0;
+  }
+
+  private void run(TopCounts.Reader reader, Stop stop) throws Failure, IOException {
+    Output output = Output.of(Tools.require(spec));
+    TopTable table = new TopTable(output, key);
+    TopChart chart = new TopChart(key);
+    int processors = Runtime.getRuntime().availableProcessors();
+    long intervals = once ? 1 : count == null ? Long.MAX_VALUE : count;
+    boolean live = output.terminal() && !format.csv && !format.json && intervals > 1;
+    if (format.csv) {
+      output.line(CSV_HEADER);
+    }
+    reader.read(); // the first takes longer
+    TopCounts before = reader.read();
+    long next = System.nanoTime();
+    try (TopScreen screen = live ? new TopScreen(output) : null) {
+      for (long i = 0; i < intervals; i++) {
+        next += (long) (interval * 1e9);
+        boolean end = wait(next, stop, screen);
+        TopCounts after = reader.read();
+        if (end && after.at() - before.at() < TimeUnit.MILLISECONDS.toNanos(10)) {
+          break;
+        }
+        TopInterval seen = TopInterval.between(before, after, processors, reader.noRoom());
+        if (svg != null) {
+          chart.add(seen);
+        }
+        if (!end || screen == null) { // a picture of a part of an interval tells less
+          show(seen, output, table, screen);
+        }
+        if (end) {
+          break;
+        }
+        Output.requireWritten(Tools.require(spec).commandLine().getOut());
+        before = after;
+      }
+    }
+    if (svg != null) {
+      chart.write(svg);
+    }
+  }
+
+  /** {@return whether it shall end} */
+  private static boolean wait(long until, Stop stop, @Nullable TopScreen screen)
+      throws IOException {
+    while (true) {
+      long millis = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
+      if (millis <= 0) {
+        return stop.await(0);
+      }
+      if (screen == null) {
+        return stop.await(millis);
+      }
+      if (stop.await(Math.min(millis, 50)) || screen.quit()) {
+        return true;
+      }
+      screen.redrawIfResized();
+    }
+  }
+
+  private void show(TopInterval seen, Output output, TopTable table, @Nullable TopScreen screen) {
+    if (format.csv) {
+      seen.rows().forEach(row -> output.line(csv(seen, row)));
+    } else if (format.json) {
+      output.json(json(seen));
+    } else if (screen != null) {
+      screen.show((width, height) -> table.screen(seen, width, height));
+      return;
+    } else if (output.terminal()) {
+      table.screen(seen, output.width(), Integer.MAX_VALUE).forEach(output::line);
+    } else {
+      output.print(table.plain(seen));
+      output.line("");
+    }
+    output.print("");
+  }
+
+  private static final String CSV_HEADER =
+      "time,interval_ns,value,is_value,share,time_ns,wait_ns,runs,voluntary,involuntary,threads,"
+          + "samples";
+
+  private static String csv(TopInterval interval, Row row) {
+    return String.format(
+        Locale.ROOT,
+        "%s,%d,%s,%b,%.6f,%d,%d,%d,%d,%d,%d,%d",
+        interval.end(),
+        interval.nanos(),
+        quoted(row.value().text()),
+        row.value().isValue(),
+        interval.share(row),
+        row.nanos(),
+        row.waitNanos(),
+        row.runs(),
+        row.voluntary(),
+        row.involuntary(),
+        row.threads(),
+        row.samples());
+  }
+
+  /** As RFC 4180 has it. */
+  private static String quoted(String text) {
+    return text.matches("(?s).*[\",\\r\\n].*") ? '"' + text.replace("\"", "\"\"") + '"' : text;
+  }
+
+  private JsonObject json(TopInterval interval) {
+    List<JsonObject> rows = new ArrayList<>();
+    for (Row row : interval.rows()) {
+      rows.add(
+          JsonObject.builder()
+              .value("value", row.value().json())
+              .value("text", row.value().text())
+              .value("share", interval.share(row))
+              .value("time_ns", row.nanos())
+              .value("wait_ns", row.waitNanos())
+              .value("runs", row.runs())
+              .value("voluntary", row.voluntary())
+              .value("involuntary", row.involuntary())
+              .value("threads", row.threads())
+              .value("samples", row.samples())
+              .done());
+    }
+    JsonObject runs = new JsonObject();
+    JsonObject each = new JsonObject();
+    for (TopCounts.Program program : TopCounts.Program.values()) {
+      String name = program.name().toLowerCase(Locale.ROOT);
+      runs.put(name, interval.cost().runs()[program.ordinal()]);
+      each.put(name, interval.cost().each(program));
+    }
+    return JsonObject.builder()
+        .value("time", interval.end().toString())
+        .value("interval_ns", interval.nanos())
+        .value("key", key.name())
+        .value("processors", interval.processors())
+        .value("time_ns", interval.total())
+        .array("rows", rows)
+        .object("processes")
+        .value("count", interval.processes())
+        .value("counted_ns", interval.counted())
+        .value("proc_ns", interval.proc())
+        .end()
+        .object("cost")
+        .value("share", interval.costShare())
+        .object("runs", runs)
+        .object("ns_per_run", each)
+        .end()
+        .value("sightings_without_room", interval.noRoom())
+        .done();
+  }
+
+  private ParameterException bad(String message) {
+    return new ParameterException(Tools.require(spec).commandLine(), message);
+  }
+}

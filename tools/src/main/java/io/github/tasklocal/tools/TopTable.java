@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import io.github.tasklocal.tools.TopCounts.Row;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Function;
+import picocli.CommandLine.Help.Ansi.Style;
+
+/** An interval as lines of text, for a terminal of any size or for a pipe. */
+final class TopTable {
+
+  private static final int LEAST_VALUE = 6;
+  private static final int MOST_VALUE = 40;
+  private static final int LEAST_BAR = 5;
+  private static final int MOST_BAR = 50;
+  private static final String EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589";
+  private static final char FULL = '\u2588';
+
+  /** Those on the left stay longest where the terminal is narrow, but for the first. */
+  private enum Figure {
+    SHARE("SHARE", 6, row -> ""),
+    TIME("TIME", 7, row -> time(row.nanos())),
+    THREADS("THR", 5, row -> count(row.threads())),
+    WAIT("WAIT", 7, row -> time(row.waitNanos())),
+    RUNS("RUNS", 6, row -> count(row.runs())),
+    VOLUNTARY("VOL", 6, row -> count(row.voluntary())),
+    INVOLUNTARY("INVOL", 6, row -> count(row.involuntary()));
+
+    private final String title;
+    private final int width;
+    private final Function<Row, String> text;
+
+    Figure(String title, int width, Function<Row, String> text) {
+      this.title = title;
+      this.width = width;
+      this.text = text;
+    }
+  }
+
+  private final Output output;
+
+  /** The key's name, as it can be printed. */
+  private final String title;
+
+  TopTable(Output output, KeyOption key) {
+    this.output = output;
+    this.title = Output.printable(key.name());
+  }
+
+  /** {@return the whole interval, in full, for a pipe or a file} */
+  String plain(TopInterval interval) {
+    List<Output.Column> columns =
+        List.of(
+            new Output.Column(title, Output.Kind.TEXT),
+            number("share"),
+            number("time s"),
+            number("threads"),
+            number("wait s"),
+            number("runs"),
+            number("voluntary"),
+            number("involuntary"));
+    List<List<String>> rows = new ArrayList<>();
+    for (Row row : interval.rows()) {
+      rows.add(
+          List.of(
+              row.value().text(),
+              percent(interval.share(row)),
+              seconds(row.nanos()),
+              String.valueOf(row.threads()),
+              seconds(row.waitNanos()),
+              String.valueOf(row.runs()),
+              String.valueOf(row.voluntary()),
+              String.valueOf(row.involuntary())));
+    }
+    StringBuilder text = new StringBuilder(output.tableText(columns, rows));
+    notes(interval).forEach(note -> text.append(note).append(System.lineSeparator()));
+    return text.toString();
+  }
+
+  private static Output.Column number(String title) {
+    return new Output.Column(title, Output.Kind.NUMBER);
+  }
+
+  /**
+   * {@return lines that fit a screen}
+   *
+   * @param interval what to show
+   * @param width characters of a line
+   * @param height lines, at most
+   */
+  List<String> screen(TopInterval interval, int width, int height) {
+    List<String> notes = notes(interval);
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        output.cut(
+            String.format(
+                Locale.ROOT,
+                "%.2f of %d processors in %s",
+                (double) interval.total() / interval.nanos(),
+                interval.processors(),
+                time(interval.nanos())),
+            width));
+    int room = Math.max(1, height - lines.size() - notes.size() - 1);
+    List<Row> shown = interval.rows();
+    if (shown.size() > room) {
+      List<Row> rest = shown.subList(room - 1, shown.size());
+      Row others =
+          rest.stream()
+              .reduce(
+                  Row.none(new SeenValue("(" + rest.size() + " more values)", null, false)),
+                  Row::plus);
+      shown = new ArrayList<>(shown.subList(0, room - 1));
+      shown.add(others);
+    }
+    lines.addAll(table(interval, shown, width));
+    for (String note : notes) {
+      lines.add(output.styled(output.cut(note, width), Style.faint));
+    }
+    return lines.size() > height ? lines.subList(0, height) : lines;
+  }
+
+  private List<String> table(TopInterval interval, List<Row> rows, int width) {
+    int value = LEAST_VALUE;
+    for (Row row : rows) {
+      value = Math.max(value, Output.columns(row.value().text()));
+    }
+    value = Math.min(Math.max(value, Output.columns(title)), MOST_VALUE);
+
+    List<Figure> figures = new ArrayList<>(List.of(Figure.values()));
+    while (figures.size() > 1 && LEAST_VALUE + Math.min(value, 12) + widths(figures) > width) {
+      figures.removeLast();
+    }
+    int left = width - widths(figures);
+    int bar = Math.clamp(left - value - 1, 0, MOST_BAR);
+    if (bar < LEAST_BAR) {
+      bar = left - LEAST_BAR - 1 >= Math.min(value, 12) ? LEAST_BAR : 0;
+      value = Math.clamp(left - bar - (bar > 0 ? 1 : 0), 1, value);
+    }
+
+    List<String> lines = new ArrayList<>();
+    StringBuilder titles = new StringBuilder(pad(output.cut(title, value), value));
+    titles.append(bar > 0 ? " ".repeat(bar + 1) : "");
+    figures.forEach(figure -> titles.append(' ').append(padLeft(figure.title, figure.width)));
+    lines.add(output.styled(titles.toString(), Style.bold));
+    for (Row row : rows) {
+      StringBuilder line = new StringBuilder(pad(output.cut(row.value().text(), value), value));
+      if (bar > 0) {
+        line.append(' ').append(output.styled(bar(interval.share(row), bar), colour(row)));
+      }
+      for (Figure figure : figures) {
+        String text =
+            figure == Figure.SHARE ? percent(interval.share(row)) : figure.text.apply(row);
+        line.append(' ').append(padLeft(text, figure.width));
+      }
+      lines.add(line.toString());
+    }
+    return lines;
+  }
+
+  private static Style colour(Row row) {
+    return row.value().isValue() ? Style.fg_green : Style.fg_blue;
+  }
+
+  private static int widths(List<Figure> figures) {
+    return figures.stream().mapToInt(figure -> figure.width + 1).sum();
+  }
+
+  private String bar(double share, int width) {
+    int eighths = (int) Math.round(share * width * 8);
+    if (!output.unicode()) {
+      return pad("#".repeat(eighths / 8), width);
+    }
+    String bar = String.valueOf(FULL).repeat(eighths / 8);
+    return pad(eighths % 8 == 0 ? bar : bar + EIGHTHS.charAt(eighths % 8), width);
+  }
+
+  /** {@return what else is to be known: whether the sums are right, and what this costs} */
+  List<String> notes(TopInterval interval) {
+    List<String> notes = new ArrayList<>();
+    if (interval.noKey()) {
+      notes.add(
+          "no thread that ran has the key \"" + title + "\": the command keys shows which are");
+    }
+    if (interval.processes() == 0) {
+      notes.add(
+          interval.rows().isEmpty()
+              ? "no thread that has registered with the map has run"
+              : "no process lived through the interval");
+    } else {
+      notes.add(
+          String.format(
+              Locale.ROOT,
+              "counted %s of /proc's %s, %s; %d %s, %d samples",
+              time(interval.counted()),
+              time(interval.proc()),
+              interval.proc() == 0
+                  ? "too little to compare"
+                  : percent((double) interval.counted() / interval.proc()),
+              interval.processes(),
+              interval.processes() == 1 ? "process" : "processes",
+              interval.samples()));
+    }
+    notes.add(
+        String.format(
+            Locale.ROOT,
+            "cost: %s of the processors, %.0f ns a switch, %.0f ns a sample",
+            percent(interval.costShare()),
+            interval.cost().each(TopCounts.Program.SWITCH),
+            interval.cost().each(TopCounts.Program.SAMPLE)));
+    if (interval.noRoom() > 0) {
+      notes.add(
+          String.format(
+              Locale.ROOT,
+              "too many values: %s sightings of new ones went into (other values)",
+              count(interval.noRoom())));
+    }
+    return notes;
+  }
+
+  // ---- Numbers in few characters ----
+
+  static String percent(double share) {
+    return String.format(Locale.ROOT, share > 0 && share < 0.01 ? "%.2f%%" : "%.1f%%", 100 * share);
+  }
+
+  private static String seconds(long nanos) {
+    return String.format(Locale.ROOT, "%.6f", nanos / 1e9);
+  }
+
+  /** {@return a time in at most 7 characters} */
+  static String time(long nanos) {
+    double seconds = nanos / 1e9;
+    if (Math.abs(seconds) >= 1000) {
+      return String.format(Locale.ROOT, "%.0f s", seconds);
+    } else if (Math.abs(seconds) >= 1) {
+      return String.format(Locale.ROOT, seconds < 100 ? "%.2f s" : "%.1f s", seconds);
+    } else if (Math.abs(nanos) >= 1_000_000) {
+      return String.format(Locale.ROOT, nanos < 100_000_000 ? "%.1f ms" : "%.0f ms", nanos / 1e6);
+    } else if (Math.abs(nanos) >= 1000) {
+      return String.format(Locale.ROOT, "%.0f us", nanos / 1e3);
+    }
+    return nanos == 0 ? "0" : nanos + " ns";
+  }
+
+  /** {@return a count in at most 5 characters, unless it is a thousand billions} */
+  static String count(long count) {
+    if (count < 10_000) {
+      return String.valueOf(count);
+    } else if (count < 10_000_000) {
+      return String.format(Locale.ROOT, count < 100_000 ? "%.1fk" : "%.0fk", count / 1e3);
+    }
+    return String.format(Locale.ROOT, count < 100_000_000 ? "%.1fM" : "%.0fM", count / 1e6);
+  }
+
+  private static String pad(String text, int width) {
+    return text + " ".repeat(Math.max(0, width - Output.columns(text)));
+  }
+
+  private static String padLeft(String text, int width) {
+    return " ".repeat(Math.max(0, width - Output.columns(text))) + text;
+  }
+}

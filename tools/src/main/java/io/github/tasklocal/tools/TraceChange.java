@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.Map;
+
+/**
+ * A change of a key's value: {@code struct change} of {@code trace.bpf.c}.
+ *
+ * @param time when it was seen, by CLOCK_MONOTONIC, in nanoseconds
+ * @param pid the process
+ * @param tid the thread
+ * @param cpu the processor that saw it
+ * @param where at what occasion
+ * @param comm the thread's name in the kernel, which may have anything in it
+ * @param before what was seen last
+ * @param after what is there now
+ */
+record TraceChange(
+    long time,
+    int pid,
+    int tid,
+    int cpu,
+    Where where,
+    String comm,
+    SeenValue before,
+    SeenValue after) {
+
+  /** In the order of the {@code enum} in the C source. */
+  enum Where {
+    ENTER,
+    LEAVE,
+    SAMPLE,
+    EXIT
+  }
+
+  private static final int COMM = 24;
+  private static final int COMM_SIZE = 16;
+  private static final int BEFORE = 40;
+
+  static TraceChange read(MemorySegment change, KeyOption key, Map<String, String> names) {
+    return new TraceChange(
+        change.get(JAVA_LONG, 0),
+        change.get(JAVA_INT, 8),
+        change.get(JAVA_INT, 12),
+        change.get(JAVA_INT, 16),
+        Where.values()[change.get(JAVA_INT, 20)],
+        comm(change.asSlice(COMM, COMM_SIZE)),
+        SeenValue.read(change.asSlice(BEFORE, SeenValue.BYTES), key, names),
+        SeenValue.read(change.asSlice(BEFORE + SeenValue.BYTES, SeenValue.BYTES), key, names));
+  }
+
+  private static String comm(MemorySegment bytes) {
+    byte[] comm = bytes.toArray(JAVA_BYTE);
+    int end = 0;
+    while (end < comm.length && comm[end] != 0) {
+      end++;
+    }
+    return new String(comm, 0, end, StandardCharsets.UTF_8);
+  }
+}

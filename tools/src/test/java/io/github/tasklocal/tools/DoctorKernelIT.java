@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.grack.nanojson.JsonObject;
+import com.grack.nanojson.JsonParser;
+import com.grack.nanojson.JsonParserException;
+import io.github.tasklocal.Wire;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@KernelTest
+class DoctorKernelIT {
+
+  /** Where every user can read the jar. */
+  @TempDir Path folder;
+
+  /** {@return the needs by name} */
+  private static Map<String, JsonObject> needs(JsonObject document) {
+    Map<String, JsonObject> needs = new HashMap<>();
+    for (Object need : document.getArray("needs")) {
+      needs.put(((JsonObject) need).getString("need"), (JsonObject) need);
+    }
+    return needs;
+  }
+
+  /** Runs the jar in a shell, where DOCTOR stands for the command. */
+  private Command shell(String script) throws IOException {
+    return new ToolsJar(folder).shell(script.replace("DOCTOR", "TOOLS doctor"));
+  }
+
+  private JsonObject json(Command command, int exit) {
+    assertThat(command.exit()).isEqualTo(exit);
+    try {
+      JsonObject document = JsonParser.object().from(command.out());
+      assertThat(document.getBoolean("shares")).isEqualTo(exit == 0);
+      return document;
+    } catch (JsonParserException e) {
+      throw new AssertionError(command.out(), e);
+    }
+  }
+
+  @Test
+  void rootIsToldThatValuesCanBeShared() {
+    Command doctor = Command.run("doctor");
+    assertThat(doctor.exit()).isZero();
+    assertThat(doctor.out().lines().toList().getLast())
+        .matches("sharing +yes +a BPF program has read a value of this very thread");
+    assertThat(doctor.out()).contains("kernel     yes  Linux").doesNotContain("\033");
+    Map<String, JsonObject> needs = needs(Command.run("doctor", "--json").json());
+    assertThat(needs.keySet())
+        .containsExactlyInAnyOrder(
+            "kernel",
+            "BTF",
+            "bpffs",
+            "privileges",
+            "libbpf",
+            "JDK",
+            "page size",
+            "tracing",
+            "sched_ext",
+            "map",
+            "sharing");
+    for (JsonObject need : needs.values()) {
+      assertThat(need.getString("answer")).isIn("yes", "no", "not allowed to know");
+      assertThat(need.getString("found")).isNotEmpty();
+      assertThat(need.getString("answer").equals("no") && need.isNull("cure")).isFalse();
+    }
+  }
+
+  @Test
+  void nothingIsLeftBehind() throws Exception {
+    List<Path> before;
+    try (Stream<Path> pins = Files.list(Path.of("/sys/fs/bpf"))) {
+      before = pins.filter(each -> each.toString().contains("doctor")).toList();
+    }
+    Path pin = Path.of("/sys/fs/bpf/doctor_made_nothing");
+    Map<String, JsonObject> needs = needs(Command.run("doctor", "--json", "--pin", pin).json());
+    assertThat(needs.get("map").getString("answer")).isEqualTo("no");
+    try (Stream<Path> pins = Files.list(Path.of("/sys/fs/bpf"))) {
+      assertThat(pins.filter(each -> each.toString().contains("doctor"))).isEqualTo(before);
+    }
+  }
+
+  @Test
+  void aUserWithoutPrivilegeSharesThroughAMapThatIsForAll() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C)) {
+      Files.setPosixFilePermissions(map.pin(), PosixFilePermissions.fromString("rw-rw-rw-"));
+      Files.setPosixFilePermissions(
+          map.pin().getParent(), PosixFilePermissions.fromString("rwxr-xr-x"));
+      Map<String, JsonObject> needs =
+          needs(json(shell(ToolsJar.NOBODY + "DOCTOR --json --pin " + map.pin()), 0));
+      assertThat(needs.get("privileges").getString("answer")).isEqualTo("no");
+      assertThat(needs.get("map").getString("answer")).isEqualTo("yes");
+      assertThat(needs.get("sharing").getString("found")).contains("(wire C)");
+    }
+  }
+
+  @Test
+  void aUserWithoutPrivilegeIsToldWhoseMapItIs() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C)) {
+      Files.setPosixFilePermissions(
+          map.pin().getParent(), PosixFilePermissions.fromString("rwxr-xr-x"));
+      JsonObject document = json(shell(ToolsJar.NOBODY + "DOCTOR --json --pin " + map.pin()), 1);
+      assertThat(needs(document).get("map").getString("answer")).isEqualTo("no");
+      assertThat(needs(document).get("map").getString("cure")).contains("--mode 660 --group NAME");
+    }
+  }
+
+  @Test
+  void aMapBehindAClosedDirectoryIsNotAllowedToBeKnown() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C)) {
+      Files.setPosixFilePermissions(map.pin(), PosixFilePermissions.fromString("rw-rw-rw-"));
+      Files.setPosixFilePermissions(
+          map.pin().getParent(), PosixFilePermissions.fromString("rwx------"));
+      JsonObject document = json(shell(ToolsJar.NOBODY + "DOCTOR --json --pin " + map.pin()), 1);
+      assertThat(needs(document).get("map").getString("answer")).isEqualTo("not allowed to know");
+      assertThat(needs(document).get("map").getString("cure"))
+          .contains("chmod 711 " + map.pin().getParent());
+      assertThat(needs(document).get("sharing").getString("answer"))
+          .isEqualTo("not allowed to know");
+    }
+  }
+
+  @Test
+  void aMachineWithoutABpffsIsToldHowToMountOne() throws Exception {
+    // In a mount namespace of its own, where one may be mounted over another.
+    String script =
+        "unshare -m sh -c 'while umount -l /sys/fs/bpf 2>/dev/null; do :; done; DOCTOR --json'";
+    JsonObject document = json(shell(script), 1);
+    for (String need : List.of("bpffs", "sharing")) {
+      assertThat(needs(document).get(need).getString("answer")).isEqualTo("no");
+      assertThat(needs(document).get(need).getString("cure"))
+          .contains("mount -t bpf bpf /sys/fs/bpf");
+    }
+  }
+
+  @Test
+  void aJavaWithoutNativeAccessIsToldTheFlag() throws Exception {
+    JsonObject document =
+        json(
+            shell(
+                "%s --illegal-native-access=deny -cp %s %s doctor --json"
+                    .formatted(
+                        Path.of(System.getProperty("java.home"), "bin", "java"),
+                        System.getProperty("tasklocal.toolsJar"),
+                        Tools.class.getName())),
+            1);
+    assertThat(needs(document).get("JDK").getString("answer")).isEqualTo("no");
+    assertThat(needs(document).get("JDK").getString("cure"))
+        .contains("--enable-native-access=ALL-UNNAMED");
+    assertThat(needs(document).get("libbpf").getString("answer")).isEqualTo("not allowed to know");
+  }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.Wire;
+import io.github.tasklocal.tools.PinnedMap.PinDirectory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@KernelTest
+class MapOptionsKernelIT {
+
+  private static int id(Path pin) {
+    try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+      return map.id();
+    }
+  }
+
+  @Test
+  void aMapIsMadeWhereNoneIsAndStaysForTheNextCommand() throws Exception {
+    try (PinDirectory directory = new PinDirectory()) {
+      Path pin = directory.path("map");
+      Command first = Command.run("dump", "--pin", pin);
+      assertThat(first.exit()).isZero();
+      assertThat(first.err()).contains("made the map " + pin);
+      try (var files = Files.list(directory.root())) {
+        assertThat(files).containsExactly(pin);
+      }
+      int id = id(pin);
+      try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+        assertThat(map.wire()).isEqualTo(Wire.C);
+      }
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(pin)))
+          .isEqualTo("rw-------");
+      Command second = Command.run("keys", "--pin", pin);
+      assertThat(second.err()).doesNotContain("made the map");
+      assertThat(id(pin)).isEqualTo(id);
+    }
+  }
+
+  @Test
+  void aProcessThatWatchesThePinIsSeenByTheCommandThatMakesTheMap() throws Exception {
+    try (PinDirectory directory = new PinDirectory();
+        Child _ = new Child(directory.path("map"), 2)) {
+      Command dump =
+          Command.run("dump", "--pin", directory.path("map"), "--key", "an.int:int", "--json");
+      assertThat(dump.err()).contains("made the map");
+      assertThat(dump.json().getArray("processes")).hasSize(1);
+    }
+  }
+
+  @Test
+  void modeAndGroupOfThePinCanBeChosen() throws Exception {
+    try (PinDirectory directory = new PinDirectory()) {
+      Path pin = directory.path("map");
+      assertThat(Command.run("keys", "--pin", pin, "--mode", 660, "--group", "nogroup").exit())
+          .isZero();
+      PosixFileAttributes made = Files.readAttributes(pin, PosixFileAttributes.class);
+      assertThat(PosixFilePermissions.toString(made.permissions())).isEqualTo("rw-rw----");
+      assertThat(made.group().getName()).isEqualTo("nogroup");
+      assertThat(Command.run("keys", "--pin", pin).exit()).isZero();
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(pin)))
+          .isEqualTo("rw-rw----");
+      assertThat(Command.run("keys", "--pin", pin, "--mode", "0600").exit()).isZero();
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(pin)))
+          .isEqualTo("rw-------");
+    }
+  }
+
+  @Test
+  void badModesAndGroupsAreBadOptions() {
+    for (String mode : List.of("", "66", "888", "rw", "-600", "6600")) {
+      Command command = Command.run("keys", "--mode=" + mode);
+      assertThat(command.exit()).isEqualTo(2);
+      assertThat(command.err()).contains("three octal digits");
+    }
+    Command command = Command.run("keys", "--group", "no-such-group");
+    assertThat(command.exit()).isEqualTo(2);
+    assertThat(command.err()).contains("there is no group no-such-group here");
+  }
+
+  @Test
+  void aMapOfEachWireIsUsedAsItIs() throws Exception {
+    for (Wire wire : Wire.values()) {
+      try (PinnedMap map = new PinnedMap(wire)) {
+        int id = id(map.pin());
+        assertThat(Command.run("keys", "--json", map.pin()).json().getString("wire"))
+            .isEqualTo(wire.name());
+        assertThat(id(map.pin())).isEqualTo(id);
+      }
+    }
+  }
+
+  @Test
+  void commandsThatStartTogetherShareOneMap() throws Exception {
+    for (int round = 0; round < 5; round++) {
+      try (PinDirectory directory = new PinDirectory()) {
+        Path pin = directory.path("map");
+        List<CompletableFuture<Integer>> ids = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+          ids.add(
+              CompletableFuture.supplyAsync(
+                  () -> {
+                    MapOptions options = new MapOptions();
+                    options.pin(pin);
+                    try (var object = options.load("dump", _ -> {});
+                        TaskLocalMap map =
+                            TaskLocalMap.of(object.map(options.wire().mapName()).fd())) {
+                      return map.id();
+                    } catch (Exception e) {
+                      throw new AssertionError(e);
+                    }
+                  }));
+        }
+        List<Integer> used = ids.stream().map(CompletableFuture::join).distinct().toList();
+        assertThat(used).containsExactly(id(pin));
+        try (var files = Files.list(directory.root())) {
+          assertThat(files).containsExactly(pin);
+        }
+      }
+    }
+  }
+
+  @Test
+  @Timeout(60)
+  void aSymbolicLinkIsNoPin() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        PinDirectory directory = new PinDirectory()) {
+      Path link = Files.createSymbolicLink(directory.path("link"), map.pin());
+      Path dangling = Files.createSymbolicLink(directory.path("dangling"), Path.of("nothing"));
+      for (Path pin : List.of(link, dangling)) {
+        for (String command : List.of("keys", "dump", "top --key k --once", "trace --key k")) {
+          Command tried = Command.run((Object[]) (command + " --mode 666 --pin " + pin).split(" "));
+          assertThat(tried.exit()).isEqualTo(1);
+          assertThat(tried.err())
+              .contains(pin + " is a symbolic link: name the pin itself, with --pin ");
+        }
+      }
+      assertThat(Command.run("keys", "--pin", link).err()).contains("--pin " + map.pin());
+      assertThat(Command.run("doctor", "--pin", dangling).out())
+          .containsPattern("map +no +" + dangling + "\\s+is a symbolic link");
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(map.pin())))
+          .isEqualTo("rw-------");
+      assertThat(directory.path("nothing")).doesNotExist();
+    }
+  }
+
+  @Test
+  void everyCommandThatMakesAMapSaysSo() throws Exception {
+    try (PinDirectory directory = new PinDirectory()) {
+      for (String command :
+          List.of(
+              "keys", "dump", "top --key k --once --interval 0.1", "trace --key k --seconds 0.1")) {
+        Path pin = directory.path(command.substring(0, 3));
+        Command first = Command.run((Object[]) (command + " --pin " + pin).split(" "));
+        assertThat(first.exit()).isZero();
+        assertThat(first.err()).contains(": made the map " + pin + "; processes that watch it");
+        Command second = Command.run((Object[]) (command + " --pin " + pin).split(" "));
+        assertThat(second.err()).doesNotContain("made the map");
+      }
+    }
+  }
+
+  @Test
+  void aPlaceWhereNothingCanBePinnedSaysWhatMendsIt() {
+    Command none = Command.run("keys", "--pin", "/sys/fs/bpf/no-such-directory/map");
+    assertThat(none.exit()).isEqualTo(1);
+    assertThat(none.err()).contains("mkdir /sys/fs/bpf/no-such-directory");
+    Command other = Command.run("dump", "--pin", "/proc/map");
+    assertThat(other.exit()).isEqualTo(1);
+    assertThat(other.err()).contains("bpffs");
+  }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_BOOLEAN;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_CHAR;
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import java.io.IOException;
+import java.lang.foreign.MemoryLayout;
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
+
+/** An application with values of every type in threads "t0", "t1" and so on; see {@link Child}. */
+final class ValuesChild {
+
+  static final TaskLocal.OfBoolean BOOLEAN = TaskLocal.of("a.boolean", JAVA_BOOLEAN);
+  static final TaskLocal.OfByte BYTE = TaskLocal.of("a.byte", JAVA_BYTE);
+  static final TaskLocal.OfShort SHORT = TaskLocal.of("a.short", JAVA_SHORT);
+  static final TaskLocal.OfChar CHAR = TaskLocal.of("a.char", JAVA_CHAR);
+  static final TaskLocal.OfInt INT = TaskLocal.of("an.int", JAVA_INT);
+  static final TaskLocal.OfLong LONG = TaskLocal.of("a.long", JAVA_LONG);
+  static final TaskLocal.OfFloat FLOAT = TaskLocal.of("a.float", JAVA_FLOAT);
+  static final TaskLocal.OfDouble DOUBLE = TaskLocal.of("a.double", JAVA_DOUBLE);
+  static final TaskLocal.OfSegment TEXT =
+      TaskLocal.of("a.text", MemoryLayout.sequenceLayout(24, JAVA_BYTE));
+
+  private ValuesChild() {}
+
+  /**
+   * Runs until its input ends.
+   *
+   * @param arguments the map's pin, and how many threads
+   */
+  public static void main(String... arguments) throws IOException, InterruptedException {
+    int count = Integer.parseInt(arguments[1]);
+    try (TaskLocalMap _ = TaskLocalMap.watch(Path.of(arguments[0]))) {
+      CountDownLatch done = new CountDownLatch(count);
+      for (int i = 0; i < count; i++) {
+        int number = i;
+        Thread.ofPlatform()
+            .name("t" + i)
+            .daemon()
+            .stackSize(65536)
+            .start(
+                () -> {
+                  set(number);
+                  done.countDown();
+                  park();
+                });
+      }
+      done.await();
+      System.out.println("ready");
+      while (System.in.read() >= 0) {}
+    }
+  }
+
+  /** What the thread of a number has. */
+  private static void set(int number) {
+    BOOLEAN.set(number % 2 == 1);
+    BYTE.set((byte) -number);
+    SHORT.set((short) (-1000 - number));
+    CHAR.set((char) ('a' + number % 26));
+    INT.set(-100_000 - number);
+    LONG.set(-10_000_000_000L - number);
+    FLOAT.set(number + 0.5f);
+    DOUBLE.set(number + 0.25);
+    TEXT.segment().setString(0, "text " + number);
+  }
+
+  private static void park() {
+    try {
+      Thread.sleep(Long.MAX_VALUE);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
