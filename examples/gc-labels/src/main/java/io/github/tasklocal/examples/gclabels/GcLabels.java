@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.examples.gclabels;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import com.grack.nanojson.JsonObject;
+import com.grack.nanojson.JsonParser;
+import io.github.tasklocal.NativeThread;
+import io.github.tasklocal.NotFoundException;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.TaskLocalMap;
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.invoke.MethodHandles;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongUnaryOperator;
+import java.util.stream.Collectors;
+
+/**
+ * Tells BPF programs which threads of a JVM collect garbage, which compile, and which are the
+ * virtual machine's others: the key "jvm.kind", an int.
+ *
+ * <p>{@link #premain} is the agent, for any JVM. {@link #main} is a demonstration of it.
+ */
+public final class GcLabels {
+
+  /** What BPF reads is the ordinal. */
+  private enum Label {
+    NONE,
+    GC,
+    JIT,
+    VM;
+
+    static Label of(NativeThread thread) {
+      return switch (thread.kind()) {
+        case GC -> GC;
+        case JIT -> JIT;
+        case VM -> VM;
+        case JAVA, OTHER -> NONE;
+      };
+    }
+  }
+
+  // ---- The agent ----
+
+  private static Path pin;
+
+  private final TaskLocal.OfInt kind = TaskLocal.of("jvm.kind", JAVA_INT);
+  private Map<NativeThread, Label> labels = Map.of();
+  private boolean failed;
+
+  private GcLabels() {}
+
+  /**
+   * Labels the threads of this JVM, now and for as long as it runs. The application goes on if that
+   * is not possible.
+   *
+   * @param option the pin of the map to share the labels through, which may come later
+   */
+  public static void premain(String option) {
+    pin = option == null || option.isEmpty() ? TaskLocalMap.defaultPin() : Path.of(option);
+    try {
+      GcLabels agent = new GcLabels();
+      TaskLocalMap.watch(pin); // stays open as long as the JVM runs
+      Executors.newSingleThreadScheduledExecutor(
+              Thread.ofPlatform().daemon().name("gc-labels").factory())
+          .scheduleWithFixedDelay(agent::label, 0, 200, TimeUnit.MILLISECONDS);
+    } catch (TaskLocalException e) {
+      warn(e);
+    }
+  }
+
+  /** Labels what is new. */
+  private void label() {
+    try {
+      Map<NativeThread, Label> now = new HashMap<>();
+      for (NativeThread thread : NativeThread.list()) {
+        // Compared, as a thread gets the name that tells its kind a moment after its start.
+        Label label = Label.of(thread);
+        if (label != labels.getOrDefault(thread, Label.NONE)) {
+          set(thread, label);
+        }
+        now.put(thread, label);
+      }
+      labels = now;
+      failed = false;
+    } catch (TaskLocalException e) {
+      if (!failed) {
+        warn(e);
+      }
+      failed = true;
+    }
+  }
+
+  private void set(NativeThread thread, Label label) {
+    try {
+      kind.set(thread, label.ordinal());
+    } catch (NotFoundException e) {
+      // It has ended.
+    }
+  }
+
+  private static void warn(Exception e) {
+    System.err.println("gc-labels: " + e.getMessage());
+  }
+
+  // ---- The demonstration ----
+
+  /**
+   * Keeps the collector and the compilers busy, or checks what the tools say of them meanwhile, and
+   * exits with 1 if that is wrong.
+   *
+   * @param args for how many seconds, 60 unless told; or "--check" and the jar of the tools
+   * @throws Exception if something fails
+   */
+  public static void main(String[] args) throws Exception {
+    if (pin == null) {
+      premain(null); // no -javaagent
+    }
+    System.out.printf("process %d makes garbage and code%n", ProcessHandle.current().pid());
+    if (args.length == 2 && args[0].equals("--check")) {
+      Thread.ofPlatform().name("work").start(() -> work(3600));
+      System.exit(Check.seesLabels(args[1]) && Check.seesTimes(args[1]) ? 0 : 1);
+    }
+    work(args.length == 1 ? Integer.parseInt(args[0]) : 60);
+  }
+
+  /** A class of its own: the agent is to load without what reads JSON. */
+  private static final class Check {
+
+    /** How far a share may be off, in points of a hundred. */
+    private static final double TOLERANCE = 5;
+
+    /** Whether {@code dump} sees the label of every thread, once in 5 looks. */
+    static boolean seesLabels(String tools) throws Exception {
+      for (int looks = 1; ; looks++) {
+        Map<Integer, Label> seen = new HashMap<>();
+        for (Object process : run(tools, "dump").getArray("processes")) {
+          for (Object each : ((JsonObject) process).getArray("threads")) {
+            JsonObject thread = (JsonObject) each;
+            int label = thread.getObject("values").getInt("jvm.kind");
+            seen.put(thread.getInt("tid"), Label.values()[label]);
+          }
+        }
+        // Listed after the look: what has come in between is missed, and seen the next time.
+        List<NativeThread> threads = NativeThread.list();
+        List<NativeThread> missed =
+            threads.stream()
+                .filter(each -> seen.getOrDefault(each.tid(), Label.NONE) != Label.of(each))
+                .toList();
+        Map<Label, Long> counts =
+            threads.stream()
+                .collect(
+                    Collectors.groupingBy(
+                        Label::of, () -> new EnumMap<>(Label.class), Collectors.counting()));
+        if (missed.isEmpty() && counts.keySet().containsAll(EnumSet.of(Label.GC, Label.JIT))) {
+          System.out.println("BPF sees the labels of all threads: " + counts);
+          return true;
+        } else if (looks == 5) {
+          System.out.println("BPF sees other labels than these: " + missed + " of " + counts);
+          return false;
+        }
+      }
+    }
+
+    /** Whether the shares of {@code top} are those of the kernel's accounts of each thread. */
+    static boolean seesTimes(String tools) throws Exception {
+      Map<NativeThread, Long> before = times();
+      Map<NativeThread, Long> after = new HashMap<>();
+      FutureTask<JsonObject> top =
+          new FutureTask<>(() -> run(tools, "top", "--interval=5", "--once"));
+      Thread.ofPlatform().name("top").start(top);
+      while (!top.isDone()) {
+        Thread.sleep(50);
+        after.putAll(times()); // the times of threads that end meanwhile stay
+      }
+      Map<Label, Double> expected = new EnumMap<>(Label.class);
+      after.forEach(
+          (thread, time) ->
+              expected.merge(
+                  Label.of(thread), (double) time - before.getOrDefault(thread, 0L), Double::sum));
+      Map<Label, Double> found = new EnumMap<>(Label.class);
+      for (Object each : top.get().getArray("rows")) {
+        JsonObject row = (JsonObject) each;
+        // Null is that of the threads that have no entry.
+        Label label = Label.values()[row.getInt("value", 0)];
+        found.merge(label, row.getDouble("time_ns"), Double::sum);
+      }
+      boolean right = true;
+      System.out.println("label  /proc     top");
+      for (Label label : Label.values()) {
+        double proc = share(expected, label);
+        double share = share(found, label);
+        right &= Math.abs(share - proc) <= TOLERANCE;
+        System.out.printf("%-5s %4.1f %%  %4.1f %%%n", label, proc, share);
+      }
+      System.out.println(right ? "top is right." : "top is WRONG by more than 5 points.");
+      return right;
+    }
+
+    static double share(Map<Label, Double> times, Label label) {
+      double all = times.values().stream().mapToDouble(time -> time).sum();
+      return 100 * times.getOrDefault(label, 0.0) / all;
+    }
+
+    /** The processor time of each thread in nanoseconds, by the kernel. */
+    static Map<NativeThread, Long> times() {
+      Map<NativeThread, Long> times = new HashMap<>();
+      for (NativeThread thread : NativeThread.list()) {
+        try {
+          String account =
+              Files.readString(Path.of("/proc/self/task/" + thread.tid(), "schedstat"));
+          times.put(thread, Long.parseLong(account.substring(0, account.indexOf(' '))));
+        } catch (IOException e) {
+          // It has ended.
+        }
+      }
+      return times;
+    }
+
+    /** {@return what a command of the tools says of this process} */
+    static JsonObject run(String tools, String command, String... options) throws Exception {
+      List<String> line = new ArrayList<>();
+      line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+      line.addAll(List.of("-jar", tools, command, "--pin=" + pin, "--key=jvm.kind:int", "--json"));
+      line.add("--pid=" + ProcessHandle.current().pid());
+      line.addAll(List.of(options));
+      Process process =
+          new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      int status = process.waitFor();
+      if (status != 0) {
+        throw new IllegalStateException(command + " exits with " + status);
+      }
+      return JsonParser.object().from(said);
+    }
+  }
+
+  // ---- Something to do for the collector and the compilers ----
+
+  private static void work(int seconds) {
+    long end = System.nanoTime() + seconds * 1_000_000_000L;
+    byte[][] kept = new byte[8192][];
+    try (InputStream file = GcLabels.class.getResourceAsStream("GcLabels$Work.class")) {
+      byte[] code = file.readAllBytes();
+      while (System.nanoTime() < end) {
+        // The same class again and again, each of which the JVM compiles as another one.
+        LongUnaryOperator[] copies = new LongUnaryOperator[32];
+        for (int i = 0; i < copies.length; i++) {
+          Class<?> copy = MethodHandles.lookup().defineHiddenClass(code, true).lookupClass();
+          copies[i] = (LongUnaryOperator) copy.getDeclaredConstructor().newInstance();
+        }
+        for (int n = 0; n < 10_000 * copies.length; n++) {
+          long hash = copies[n % copies.length].applyAsLong(n);
+          kept[(int) (hash & (kept.length - 1))] = new byte[8192];
+        }
+      }
+    } catch (IOException | ReflectiveOperationException e) {
+      throw new IllegalStateException("the work has ended", e);
+    }
+  }
+
+  static final class Work implements LongUnaryOperator {
+    Work() {}
+
+    @Override
+    public long applyAsLong(long n) {
+      long hash = n;
+      for (char each : Long.toString(n).toCharArray()) {
+        hash = hash * 31 + each;
+      }
+      return hash;
+    }
+  }
+}

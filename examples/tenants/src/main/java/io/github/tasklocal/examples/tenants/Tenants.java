@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.examples.tenants;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import com.grack.nanojson.JsonObject;
+import com.grack.nanojson.JsonParser;
+import com.sun.net.httpserver.HttpExchange;
+import com.sun.net.httpserver.HttpServer;
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.TaskLocalScope;
+import io.github.tasklocal.TaskLocalThread;
+import java.io.IOException;
+import java.lang.foreign.MemoryLayout;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.LongAdder;
+
+/**
+ * A server for three tenants on one pool of threads, with its own load. While a thread serves a
+ * request, its value of the key "tenant" is the tenant's name, so that {@code top} can say who uses
+ * the processors. How the work is split is known, and so what {@code top} says can be checked.
+ */
+public final class Tenants {
+
+  /**
+   * A name of up to 7 bytes in UTF-8, filled up with NULs. BPF programs see a value of up to 8
+   * bytes whole, and might see a longer one half-written.
+   */
+  private static final TaskLocal.OfSegment TENANT =
+      TaskLocal.of("tenant", MemoryLayout.sequenceLayout(8, JAVA_BYTE));
+
+  /** A few large requests, or many small ones: 60, 30 and 10 % of the work. */
+  private static final List<Tenant> TENANTS =
+      List.of(
+          new Tenant("acme", 1, 1800), new Tenant("globex", 3, 300), new Tenant("initech", 5, 60));
+
+  /**
+   * One that the server works for.
+   *
+   * @param requests how many it makes in a round of the load
+   * @param blocks how much work each of them is
+   * @param served how many were answered
+   * @param scope its name, as the value of a thread
+   */
+  private record Tenant(
+      String name, int requests, int blocks, LongAdder served, TaskLocalScope scope) {
+
+    Tenant(String name, int requests, int blocks) {
+      this(name, requests, blocks, new LongAdder(), TENANT.with(name));
+    }
+  }
+
+  /** The unit of work. */
+  private static final byte[] BLOCK = new byte[1 << 16];
+
+  private Tenants() {}
+
+  /**
+   * Serves until Ctrl-C, or checks what {@code top} says and exits with 1 if that is wrong.
+   *
+   * @param args nothing, or "--check" and the jar of the tools
+   * @throws Exception if something fails
+   */
+  public static void main(String[] args) throws Exception {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    for (Tenant tenant : TENANTS) {
+      server.createContext("/" + tenant.name, exchange -> serve(exchange, tenant));
+    }
+    server.setExecutor(Executors.newFixedThreadPool(4, TaskLocalThread.factory("http-")));
+    server.start();
+    URI uri = URI.create("http://localhost:" + server.getAddress().getPort() + "/");
+    for (int i = 0; i < 2; i++) {
+      Thread.ofPlatform().name("load-" + i).start(() -> load(uri));
+    }
+    System.out.printf("process %d serves %s%n", ProcessHandle.current().pid(), uri);
+    if (args.length == 2 && args[0].equals("--check")) {
+      System.exit(check(args[1]) ? 0 : 1);
+    }
+  }
+
+  // ---- The server ----
+
+  /** Each thread of the pool does this for every tenant, as the requests come. */
+  private static void serve(HttpExchange exchange, Tenant tenant) throws IOException {
+    tenant.scope.call(
+        () -> {
+          byte[] answer = work(tenant.blocks);
+          try (exchange) {
+            exchange.sendResponseHeaders(200, answer.length);
+            exchange.getResponseBody().write(answer);
+          }
+          tenant.served.increment();
+          return null;
+        });
+  }
+
+  private static byte[] work(int blocks) {
+    MessageDigest digest;
+    try {
+      digest = MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has it", e);
+    }
+    for (int i = 0; i < blocks; i++) {
+      digest.update(BLOCK);
+    }
+    return HexFormat.of().formatHex(digest.digest()).getBytes(StandardCharsets.US_ASCII);
+  }
+
+  // ---- The load ----
+
+  /** Makes the requests of a round in any order, and goes on with the next. */
+  private static void load(URI uri) {
+    List<Tenant> round = new ArrayList<>();
+    TENANTS.forEach(tenant -> round.addAll(Collections.nCopies(tenant.requests, tenant)));
+    try (HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
+      while (true) {
+        Collections.shuffle(round);
+        for (Tenant tenant : round) {
+          HttpRequest request = HttpRequest.newBuilder(uri.resolve(tenant.name)).build();
+          int status = client.send(request, HttpResponse.BodyHandlers.discarding()).statusCode();
+          if (status != 200) {
+            throw new IOException(request.uri() + " answers with " + status);
+          }
+          Thread.sleep(1);
+        }
+      }
+    } catch (IOException | InterruptedException e) {
+      throw new IllegalStateException("the load has ended", e);
+    }
+  }
+
+  // ---- The check ----
+
+  private static final int SECONDS = 5;
+
+  /** How far a share may be off, in points of a hundred. */
+  private static final double TOLERANCE = 5;
+
+  /** Has {@code top} look for some seconds, and compares its shares with those of the work. */
+  private static boolean check(String tools) throws Exception {
+    String map = System.getProperty("tasklocal.map", "default");
+    Path pin = map.equals("default") ? TaskLocalMap.defaultPin() : Path.of(map);
+    Thread.sleep(2000); // until most of the code is compiled
+    List<Long> before = blocks();
+    Process top =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-jar",
+                tools,
+                "top",
+                "--pin=" + pin,
+                "--pid=" + ProcessHandle.current().pid(),
+                "--key=" + TENANT.name() + ":string",
+                "--interval=" + SECONDS,
+                "--once",
+                "--json")
+            .redirectError(ProcessBuilder.Redirect.INHERIT)
+            .start();
+    String said = new String(top.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    if (top.waitFor() != 0) {
+      return false;
+    }
+    List<Long> after = blocks();
+
+    Map<String, Long> times = new HashMap<>();
+    for (Object each : JsonParser.object().from(said).getArray("rows")) {
+      JsonObject row = (JsonObject) each;
+      // Those that are no value's are all null here.
+      times.merge(row.getString("value"), row.getLong("time_ns"), Long::sum);
+    }
+    long all = times.values().stream().mapToLong(time -> time).sum();
+    long known = TENANTS.stream().mapToLong(tenant -> times.getOrDefault(tenant.name, 0L)).sum();
+    long work = sum(after) - sum(before);
+    boolean right = true;
+    System.out.println("tenant   requests    work     top");
+    for (int i = 0; i < TENANTS.size(); i++) {
+      Tenant tenant = TENANTS.get(i);
+      long blocks = after.get(i) - before.get(i);
+      double expected = 100.0 * blocks / work;
+      double found = 100.0 * times.getOrDefault(tenant.name, 0L) / known;
+      right &= Math.abs(found - expected) <= TOLERANCE;
+      System.out.printf(
+          "%-7s  %8d  %4.1f %%  %4.1f %%%n", tenant.name, blocks / tenant.blocks, expected, found);
+    }
+    System.out.printf(
+        "Of the process's processor time, %.1f %% was spent for no tenant.%n",
+        100.0 * (all - known) / all);
+    System.out.printf(
+        "top is %s: the shares are %swithin %.0f points.%n",
+        right ? "right" : "WRONG", right ? "" : "not all ", TOLERANCE);
+    return right;
+  }
+
+  private static List<Long> blocks() {
+    return TENANTS.stream().map(tenant -> tenant.served.sum() * tenant.blocks).toList();
+  }
+
+  private static long sum(List<Long> numbers) {
+    return numbers.stream().mapToLong(number -> number).sum();
+  }
+}
