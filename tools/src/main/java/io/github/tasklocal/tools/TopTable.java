@@ -180,8 +180,7 @@ final class TopTable {
   List<String> notes(TopInterval interval) {
     List<String> notes = new ArrayList<>();
     if (interval.noKey()) {
-      notes.add(
-          "no thread that ran has the key \"" + title + "\": the command keys shows which are");
+      notes.add("no thread that ran has the key \"" + title + "\": see the command keys");
     }
     if (interval.processes() == 0) {
       notes.add(
