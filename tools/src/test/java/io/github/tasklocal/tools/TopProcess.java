@@ -52,6 +52,9 @@ final class TopProcess {
     List<String> command =
         new ArrayList<>(
             List.of(
+                // What was started in the background of a shell ignores Ctrl-C, and so do its own.
+                "env",
+                "--default-signal=INT",
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--enable-native-access=ALL-UNNAMED",
                 "-XX:TieredStopAtLevel=1",
