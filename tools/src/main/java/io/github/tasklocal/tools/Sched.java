@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.bpf.BpfObject;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.PrintStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -67,6 +68,13 @@ final class Sched implements Callable<Integer> {
       description = "How often to print a line of figures (${DEFAULT-VALUE}).")
   private int interval;
 
+  @Option(
+      names = "--json",
+      description =
+          "Print a JSON object for each interval, on a line: what was counted in it. All else goes"
+              + " to standard error.")
+  private boolean json;
+
   /** Somebody wants it to end. */
   private final CountDownLatch stop = new CountDownLatch(1);
 
@@ -103,6 +111,7 @@ final class Sched implements Callable<Integer> {
   }
 
   private int run() throws Exception {
+    PrintStream words = json ? System.err : System.out;
     String why;
     SchedStats total;
     try (BpfObject object = load()) {
@@ -111,7 +120,7 @@ final class Sched implements Callable<Integer> {
       MemorySegment stats = object.global("stats");
       MemorySegment exited = object.global("exited");
       object.map("tasklocal_ops").attach();
-      System.out.printf(
+      words.printf(
           "%s runs this machine's tasks and takes hints through %s (%s). Ctrl-C ends it.%n",
           SchedExt.scheduler(), pin, PinAccess.of(pin));
       show(stats, exited);
@@ -119,15 +128,15 @@ final class Sched implements Callable<Integer> {
       total = SchedStats.read(stats);
     }
     boolean given = SchedExt.awaitDisabled(Duration.ofSeconds(5));
-    System.out.println();
-    System.out.println(total.total());
+    words.println();
+    words.println(total.total());
     if (!why.isEmpty()) {
       throw new Failure("the kernel has unloaded it: " + why);
     }
     if (!given) {
       throw new Failure("sched_ext is still " + SchedExt.state() + " after 5 seconds");
     }
-    System.out.println("the default scheduler has the machine back");
+    words.println("the default scheduler has the machine back");
     return 0;
   }
 
@@ -136,7 +145,7 @@ final class Sched implements Callable<Integer> {
     SchedStats before = SchedStats.read(stats);
     long then = System.nanoTime();
     for (int line = 0; ; line++) {
-      if (line % LINES_PER_HEADER == 0) {
+      if (!json && line % LINES_PER_HEADER == 0) {
         System.out.println(SchedStats.header());
       }
       for (int second = 0; second < interval; second++) {
@@ -146,7 +155,8 @@ final class Sched implements Callable<Integer> {
       }
       long now = System.nanoTime();
       SchedStats after = SchedStats.read(stats);
-      System.out.println(after.rates(before, (now - then) / 1e9));
+      double seconds = (now - then) / 1e9;
+      System.out.println(json ? after.json(before, seconds) : after.rates(before, seconds));
       before = after;
       then = now;
     }

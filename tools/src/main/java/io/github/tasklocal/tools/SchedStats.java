@@ -3,6 +3,8 @@ package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import com.grack.nanojson.JsonArray;
+import com.grack.nanojson.JsonWriter;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
 
@@ -57,6 +59,23 @@ record SchedStats(long[] dispatched, long preemptions, long rescues, long hints)
     rates[CLASSES + 1] = rate(rescues - before.rescues, seconds);
     rates[CLASSES + 2] = rate(hints - before.hints, seconds);
     return String.format(Locale.ROOT, COLUMNS, rates);
+  }
+
+  /** {@return the growth since other figures, as a JSON object on a line} */
+  String json(SchedStats before, double seconds) {
+    JsonArray turns = new JsonArray();
+    for (int i = 0; i < CLASSES; i++) {
+      turns.add(dispatched[i] - before.dispatched[i]);
+    }
+    return JsonWriter.string()
+        .object()
+        .value("seconds", seconds)
+        .array("dispatched", turns)
+        .value("preemptions", preemptions - before.preemptions)
+        .value("rescues", rescues - before.rescues)
+        .value("hints", hints - before.hints)
+        .end()
+        .done();
   }
 
   private static String rate(long count, double seconds) {
