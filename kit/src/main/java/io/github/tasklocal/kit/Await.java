@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kit;
+
+import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+
+/**
+ * Waits for what somebody else brings about: a process, the kernel, a thread of the library.
+ *
+ * <p>Where the test itself has the cause in its hand, {@link #change} is the form to use: it fails
+ * if what is waited for was so before the cause, since a wait that is over at once says nothing.
+ */
+public final class Await {
+
+  /** What brings a change about. */
+  @FunctionalInterface
+  public interface Cause {
+    /** Does it. */
+    void run() throws Exception;
+  }
+
+  private Await() {}
+
+  /**
+   * Waits until a condition holds.
+   *
+   * @param what the condition in words
+   * @throws AssertionError if it has not come about when the time is over ({@link Patience#WAIT})
+   */
+  public static void until(String what, BooleanSupplier condition) {
+    boolean ignored = until(what, condition::getAsBoolean, holds -> holds);
+  }
+
+  /**
+   * Looks again and again until what is seen is right.
+   *
+   * @param what shall be seen, in words
+   * @return what was seen then
+   * @throws AssertionError if that has not come about when the time is over ({@link
+   *     Patience#WAIT}), with what was seen last
+   */
+  public static <T> T until(String what, Supplier<T> look, Predicate<? super T> right) {
+    Patience patience = new Patience(Patience.WAIT);
+    T seen = look.get();
+    while (!right.test(seen)) {
+      if (patience.isOver()) {
+        throw new AssertionError(
+            "waited %d s for %s; seen last: %s"
+                .formatted(patience.waited().toSeconds(), what, seen));
+      }
+      pause();
+      seen = look.get();
+    }
+    return seen;
+  }
+
+  /**
+   * Brings a change about, and waits until it is seen.
+   *
+   * @param what the condition in words, that is false before and true after the cause
+   * @throws AssertionError if the condition holds before the cause, or does not after it when the
+   *     time is over ({@link Patience#WAIT})
+   */
+  public static void change(String what, BooleanSupplier condition, Cause cause) {
+    boolean ignored = change(what, condition::getAsBoolean, holds -> holds, cause);
+  }
+
+  /**
+   * Brings a change about, and looks again and again until it is seen.
+   *
+   * @param what shall be seen after the cause and not before, in words
+   * @return what was seen then
+   * @throws AssertionError if it is seen before the cause, or is not seen after it when the time is
+   *     over ({@link Patience#WAIT})
+   */
+  public static <T> T change(
+      String what, Supplier<T> look, Predicate<? super T> right, Cause cause) {
+    T before = look.get();
+    if (right.test(before)) {
+      throw new AssertionError(
+          "there is nothing to wait for: %s, before its cause; seen: %s".formatted(what, before));
+    }
+    try {
+      cause.run();
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Exception e) {
+      throw new AssertionError("the cause of " + what + " failed", e);
+    }
+    return until(what, look, right);
+  }
+
+  /** Lets others run before the next look. */
+  private static void pause() {
+    try {
+      Thread.sleep(2);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError("interrupted while waiting", e);
+    }
+  }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kit;
+
+import java.io.File;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * JVMs that this one starts, and other processes.
+ *
+ * <p>A child has this JVM's options, so that a run under another collector or compiler is one in
+ * all its processes. It ends when this JVM ends, however that comes about ({@link Child}), and is
+ * killed with all that it started when its time is over ({@link Patience#CHILD}).
+ */
+public final class Jvm {
+
+  /** An option that chooses the collector, of which there can be one only. */
+  private static final Pattern COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC");
+
+  /** What is about this JVM alone: agents and debuggers, its archive, its files, its name. */
+  private static final Pattern OWN =
+      Pattern.compile(
+          "-(javaagent|agentlib|agentpath|Xrunjdwp|Xdebug|Xlog|Xshare|splash).*"
+              + "|-D(?!java\\.io\\.tmpdir=|tasklocal\\.).*"
+              + "|-XX:(AOT|SharedArchiveFile|ArchiveClassesAtExit|FlightRecorder|StartFlight|Flags=).*");
+
+  /** How a process ended. */
+  public record Result(int exit, String output) {}
+
+  private Jvm() {}
+
+  /** {@return the java command of this runtime} */
+  public static String java() {
+    return tool("java");
+  }
+
+  /** {@return a command of this runtime} */
+  public static String tool(String name) {
+    return Path.of(System.getProperty("java.home"), "bin", name).toString();
+  }
+
+  /**
+   * {@return the options of a child: this JVM's, and then its own}
+   *
+   * @param own options that the child cannot do without; a collector among them stands for the one
+   *     of this JVM
+   */
+  public static List<String> options(List<String> own) {
+    return options(ManagementFactory.getRuntimeMXBean().getInputArguments(), own);
+  }
+
+  static List<String> options(List<String> parents, List<String> own) {
+    boolean ownCollector = own.stream().anyMatch(COLLECTOR.asMatchPredicate());
+    return Stream.concat(
+            parents.stream()
+                .filter(each -> !OWN.matcher(each).matches())
+                .filter(each -> !(ownCollector && COLLECTOR.matcher(each).matches())),
+            own.stream())
+        .toList();
+  }
+
+  /**
+   * {@return options for a child that is done before a compiler and a collector with threads of its
+   * own would pay; a collector that this JVM was told to use is the child's, too}
+   */
+  public static List<String> shortLived() {
+    return shortLived(ManagementFactory.getRuntimeMXBean().getInputArguments());
+  }
+
+  static List<String> shortLived(List<String> parents) {
+    List<String> options = new ArrayList<>(List.of("-XX:TieredStopAtLevel=1"));
+    if (parents.stream().noneMatch(COLLECTOR.asMatchPredicate())) {
+      options.add("-XX:+UseSerialGC");
+    }
+    return options;
+  }
+
+  /**
+   * {@return the command of a child that runs a class, and ends when its standard input does}
+   *
+   * @param own options besides this JVM's
+   * @param classPath where the class is, and {@link Child}
+   */
+  public static List<String> command(
+      List<String> own, String classPath, Class<?> main, String... arguments) {
+    List<String> command = reading(own, classPath, Child.class);
+    command.add(main.getName());
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
+  /**
+   * {@return the command of a child that reads its standard input itself, and ends when it does}
+   */
+  public static List<String> reading(
+      List<String> own, String classPath, Class<?> main, String... arguments) {
+    List<String> command = new ArrayList<>(List.of(java()));
+    command.addAll(options(own));
+    if (!command.contains("--enable-native-access=ALL-UNNAMED")) {
+      command.add("--enable-native-access=ALL-UNNAMED");
+    }
+    command.addAll(List.of("-Dstdout.encoding=UTF-8", "-Dstderr.encoding=UTF-8"));
+    command.addAll(List.of("-cp", classPath, main.getName()));
+    command.addAll(List.of(arguments));
+    return command;
+  }
+
+  /** {@return what this JVM's classes came from, as paths that are good from any folder} */
+  public static List<Path> classPath() {
+    return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+        .map(each -> Path.of(each).toAbsolutePath())
+        .toList();
+  }
+
+  /** {@return paths in the form of a class path} */
+  public static String join(List<Path> paths) {
+    return paths.stream().map(Path::toString).collect(Collectors.joining(File.pathSeparator));
+  }
+
+  /** {@return a started process, its standard error with its output} */
+  public static Process start(List<String> command) throws IOException {
+    return start(command, Map.of());
+  }
+
+  /**
+   * {@return a started process, its standard error with its output, and more in its environment}
+   */
+  public static Process start(List<String> command, Map<String, String> environment)
+      throws IOException {
+    ProcessBuilder builder =
+        new ProcessBuilder(command)
+            .redirectErrorStream(true)
+            .directory(new File("/")); // any user may be there
+    builder.environment().putAll(environment);
+    Process process = builder.start();
+    if (!command.contains(Child.class.getName())) {
+      process.getOutputStream().close(); // there is nothing to read
+    }
+    return process;
+  }
+
+  /** Runs a command to its end. */
+  public static Result run(List<String> command) {
+    return run(command, Map.of());
+  }
+
+  /**
+   * Runs a command to its end, with more in its environment.
+   *
+   * @throws AssertionError if it cannot be started, or had to be killed
+   */
+  public static Result run(List<String> command, Map<String, String> environment) {
+    try {
+      return end(start(command, environment));
+    } catch (IOException e) {
+      throw new AssertionError("cannot start " + command, e);
+    }
+  }
+
+  /**
+   * {@return how a process ends, with what it prints until then}
+   *
+   * @throws AssertionError if it had to be killed, with what it had printed
+   */
+  public static Result end(Process process) {
+    String command = process.info().commandLine().orElse("process " + process.pid());
+    try (Keeper keeper = new Keeper(process)) {
+      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      int exit = process.waitFor();
+      if (keeper.killed()) {
+        throw new AssertionError(keeper.late() + ": " + command + "; it said:\n" + output.strip());
+      }
+      return new Result(exit, output);
+    } catch (IOException e) {
+      throw new AssertionError("cannot read what was said by " + command, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError("interrupted while waiting for the end of " + command, e);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  /** Sees to it that a process ends, with all that it started; to close it stops looking. */
+  public static final class Keeper implements AutoCloseable {
+    private final Process process;
+    private final Patience patience;
+    private final Thread thread;
+    private volatile boolean killed;
+
+    /** As for a child that does its work and ends. */
+    public Keeper(Process process) {
+      this(process, Patience.CHILD);
+    }
+
+    /** Gives it so much time, on a machine that is neither slow nor busy. */
+    public Keeper(Process process, Duration time) {
+      this.process = process;
+      this.patience = new Patience(time);
+      this.thread = Thread.ofPlatform().name("end of " + process.pid()).daemon().start(this::run);
+    }
+
+    private void run() {
+      // What it leaves behind may keep its output open, and has another parent then.
+      Set<ProcessHandle> started = new HashSet<>();
+      try {
+        while (!patience.isOver()) {
+          process.descendants().forEach(started::add);
+          Thread.sleep(100);
+        }
+        killed = true;
+        process.destroyForcibly();
+        started.forEach(ProcessHandle::destroyForcibly);
+      } catch (InterruptedException e) {
+        // Nobody waits for it any more.
+      }
+    }
+
+    /** {@return whether its time was over} */
+    public boolean killed() {
+      return killed;
+    }
+
+    /** {@return that it was, in words} */
+    public String late() {
+      return "killed, since it had not ended after " + patience.waited().toSeconds() + " s";
+    }
+
+    @Override
+    public void close() {
+      thread.interrupt();
+    }
+  }
+}
