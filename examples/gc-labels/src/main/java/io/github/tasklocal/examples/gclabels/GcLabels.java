@@ -131,8 +131,11 @@ public final class GcLabels {
     }
     System.out.printf("process %d makes garbage and code%n", ProcessHandle.current().pid());
     if (args.length == 2 && args[0].equals("--check")) {
-      Thread.ofPlatform().name("work").start(() -> work(3600));
-      System.exit(Check.seesLabels(args[1]) && Check.seesTimes(args[1]) ? 0 : 1);
+      Thread.ofPlatform().daemon().name("work").start(() -> work(3600));
+      if (!Check.seesLabels(args[1]) || !Check.seesTimes(args[1])) {
+        System.exit(1);
+      }
+      return;
     }
     work(args.length == 1 ? Integer.parseInt(args[0]) : 60);
   }
@@ -143,10 +146,12 @@ public final class GcLabels {
     /** How far a share may be off, in points of a hundred. */
     private static final double TOLERANCE = 5;
 
-    /** Whether {@code dump} sees the label of every thread, once in 5 looks. */
+    /** Waits, five minutes at most, until {@code dump} sees the label of every thread. */
     static boolean seesLabels(String tools) throws Exception {
-      for (int looks = 1; ; looks++) {
+      long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(5);
+      while (true) {
         Map<Integer, Label> seen = new HashMap<>();
+        // Without --pid, as it is no failure that this process has not registered yet.
         for (Object process : run(tools, "dump").getArray("processes")) {
           for (Object each : ((JsonObject) process).getArray("threads")) {
             JsonObject thread = (JsonObject) each;
@@ -168,7 +173,7 @@ public final class GcLabels {
         if (missed.isEmpty() && counts.keySet().containsAll(EnumSet.of(Label.GC, Label.JIT))) {
           System.out.println("BPF sees the labels of all threads: " + counts);
           return true;
-        } else if (looks == 5) {
+        } else if (System.nanoTime() > end) {
           System.out.println("BPF sees other labels than these: " + missed + " of " + counts);
           return false;
         }
@@ -180,8 +185,15 @@ public final class GcLabels {
       Map<NativeThread, Long> before = times();
       Map<NativeThread, Long> after = new HashMap<>();
       FutureTask<JsonObject> top =
-          new FutureTask<>(() -> run(tools, "top", "--interval=5", "--once"));
-      Thread.ofPlatform().name("top").start(top);
+          new FutureTask<>(
+              () ->
+                  run(
+                      tools,
+                      "top",
+                      "--interval=5",
+                      "--once",
+                      "--pid=" + ProcessHandle.current().pid()));
+      Thread.ofPlatform().daemon().name("top").start(top);
       while (!top.isDone()) {
         Thread.sleep(50);
         after.putAll(times()); // the times of threads that end meanwhile stay
@@ -230,12 +242,11 @@ public final class GcLabels {
       return times;
     }
 
-    /** {@return what a command of the tools says of this process} */
+    /** {@return what a command of the tools says} */
     static JsonObject run(String tools, String command, String... options) throws Exception {
       List<String> line = new ArrayList<>();
       line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
       line.addAll(List.of("-jar", tools, command, "--pin=" + pin, "--key=jvm.kind:int", "--json"));
-      line.add("--pid=" + ProcessHandle.current().pid());
       line.addAll(List.of(options));
       Process process =
           new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.INHERIT).start();

@@ -79,6 +79,12 @@ public final class Tenants {
    * @throws Exception if something fails
    */
   public static void main(String[] args) throws Exception {
+    // Or the threads of the server would keep a process alive whose check or load has failed.
+    Thread.setDefaultUncaughtExceptionHandler(
+        (thread, e) -> {
+          e.printStackTrace();
+          System.exit(1);
+        });
     HttpServer server =
         HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     for (Tenant tenant : TENANTS) {
@@ -152,6 +158,9 @@ public final class Tenants {
 
   private static final int SECONDS = 5;
 
+  /** So many requests of a tenant, and most of the code is compiled. */
+  private static final int WARM = 20;
+
   /** How far a share may be off, in points of a hundred. */
   private static final double TOLERANCE = 5;
 
@@ -159,7 +168,9 @@ public final class Tenants {
   private static boolean check(String tools) throws Exception {
     String map = System.getProperty("tasklocal.map", "default");
     Path pin = map.equals("default") ? TaskLocalMap.defaultPin() : Path.of(map);
-    Thread.sleep(2000); // until most of the code is compiled
+    while (TENANTS.stream().anyMatch(tenant -> tenant.served.sum() < WARM)) {
+      Thread.sleep(10);
+    }
     List<Long> before = blocks();
     Process top =
         new ProcessBuilder(
