@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,7 +25,7 @@ public final class Bpffs implements AutoCloseable {
   public static Bpffs mount(String mode) throws IOException {
     Path folder = Files.createTempDirectory("tasklocal-bpffs");
     Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
-    Jvm.Result mounted = Jvm.command(List.of("mount", "-t", "bpf", "bpf", folder.toString()));
+    Jvm.Result mounted = Jvm.run(List.of("mount", "-t", "bpf", "bpf", folder.toString()));
     if (mounted.exit() != 0) {
       Files.delete(folder);
       throw new AssertionError("no bpffs could be mounted: " + mounted.output());
@@ -51,7 +52,7 @@ public final class Bpffs implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    Jvm.Result unmounted = Jvm.command(List.of("umount", root.toString()));
+    Jvm.Result unmounted = Jvm.run(List.of("umount", root.toString()));
     if (unmounted.exit() != 0) {
       throw new AssertionError("the test's bpffs cannot be unmounted: " + unmounted.output());
     }

@@ -120,19 +120,14 @@ public final class Child {
 
   private static void end(String end, BpfObject object) throws InterruptedException {
     switch (end) {
-      case "wait" -> Thread.sleep(60_000);
+      case "wait" -> Thread.sleep(Long.MAX_VALUE);
       case "exit" -> System.exit(3);
       case "held" -> {
         HeldObject.hold(object);
-        startDaemon(
-            () -> {
-              sleep(30_000);
-              Runtime.getRuntime().halt(4); // the hook waits for the object
-            });
-        System.exit(3);
+        System.exit(3); // and the hook does not wait for the object
       }
       case "throw" -> {
-        startDaemon(() -> sleep(60_000));
+        startDaemon(Child::sleep);
         throw new IllegalStateException("the uncaught one");
       }
       case "return" -> {}
@@ -172,9 +167,9 @@ public final class Child {
     thread.start();
   }
 
-  private static void sleep(int milliseconds) {
+  private static void sleep() {
     try {
-      Thread.sleep(milliseconds);
+      Thread.sleep(Long.MAX_VALUE);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

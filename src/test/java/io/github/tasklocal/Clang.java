@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.kit.Jvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -52,7 +53,7 @@ public final class Clang {
     command.addAll(List.of(flags));
     command.addAll(List.of("-c", ROOT.resolve("src/test/bpf/" + name + ".bpf.c").toString()));
     command.addAll(List.of("-o", object.toString()));
-    Jvm.Result result = Jvm.command(command);
+    Jvm.Result result = Jvm.run(command);
     if (result.exit() != 0) {
       throw new AssertionError(String.join(" ", command) + "\n" + result.output());
     }

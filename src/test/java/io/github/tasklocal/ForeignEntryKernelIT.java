@@ -12,10 +12,12 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.memory.KeeperRounds;
 import io.github.tasklocal.memory.Pages;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.Arena;
@@ -23,10 +25,10 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
@@ -45,9 +47,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 class ForeignEntryKernelIT {
 
   /** An audit each second, of some entries each time. */
-  private static final Duration SOON = Duration.ofSeconds(10);
-
   private static final int FOREIGN = 999;
+
   private static final int FOREIGN_STAMP = 0x0f0e0d0c;
 
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
@@ -164,15 +165,20 @@ class ForeignEntryKernelIT {
         assertThat(map.failures()).isEqualTo(2);
         assertThat(map.lastFailure()).get().isInstanceOf(EntryExistsException.class);
         assertThat(((TaskLocalMap.Attached) map.state()).unregistered()).isEqualTo(2);
-        Await.pause(1500); // it is tried again meanwhile
+        KeeperRounds.pass(); // it is tried again
         assertThat(view.of(before.tid())).isEqualTo(FOREIGN);
         assertThat(view.of(after.tid())).isEqualTo(FOREIGN);
         assertThat(view.of(own.tid())).isEqualTo(1);
         assertThat(map.failures()).isEqualTo(2);
         assertThat((int) before.call(() -> VALUE.get())).isEqualTo(2);
 
-        delete(view, before);
-        Await.until("ours once theirs is gone", SOON, () -> view.of(before.tid()) == 2);
+        long ours =
+            Await.change(
+                "our entry once theirs is gone",
+                () -> view.of(before.tid()),
+                seen -> seen == 2,
+                () -> delete(view, before));
+        assertThat(ours).isEqualTo(2);
         assertThat(unregistered(map)).containsExactly(after.tid());
       }
       assertThat(view.of(own.tid())).isEqualTo(BpfView.NO_ENTRY);
@@ -222,10 +228,9 @@ class ForeignEntryKernelIT {
         for (int round = 0; round < 2; round++) {
           try (BpfView view = BpfView.load(BpfView.compile(folder, Wire.C), Wire.C)) {
             foreign(view, worker, false);
-            view.map().pin(pin);
-            Await.until("taken over", SOON, () -> view.of(worker.tid()) == 5);
+            Await.change("taken over", () -> view.of(worker.tid()) == 5, () -> view.map().pin(pin));
           }
-          Await.until("left", SOON, () -> map.state() instanceof TaskLocalMap.Waiting);
+          Await.until("left", () -> map.state() instanceof TaskLocalMap.Waiting);
         }
       }
     }
@@ -245,8 +250,10 @@ class ForeignEntryKernelIT {
         watch.foreignEntries(ForeignEntries.TAKE_OVER);
         assertThat(unregistered(open)).containsExactly(worker.tid());
         assertThat(view.of(worker.tid())).isEqualTo(FOREIGN);
-        view.map().pin(pin);
-        Await.until("attached", SOON, () -> watch.state() instanceof TaskLocalMap.Attached);
+        Await.change(
+            "attached",
+            () -> watch.state() instanceof TaskLocalMap.Attached,
+            () -> view.map().pin(pin));
         assertThat(view.of(worker.tid())).isEqualTo(8);
         assertThat(open.unregistered()).isEmpty();
       } finally {
@@ -266,15 +273,17 @@ class ForeignEntryKernelIT {
       other.run(() -> VALUE.set(7));
       try (TaskLocalMap map = open(view)) {
         int threads = map.threads();
-        foreign(view, worker, true);
-        Await.until("seen", SOON, () -> unregistered(map).equals(List.of(worker.tid())));
+        Await.change(
+            "seen",
+            () -> unregistered(map).equals(List.of(worker.tid())),
+            () -> foreign(view, worker, true));
         assertThat(map.threads()).isEqualTo(threads - 1);
         assertThat(map.lastFailure())
             .get()
             .isInstanceOf(EntryExistsException.class)
             .asString()
             .contains("replaced", "tid " + worker.tid());
-        Await.pause(1500);
+        KeeperRounds.pass();
         assertThat(view.of(worker.tid())).as("left").isEqualTo(FOREIGN);
         assertThat(map.failures()).isEqualTo(1);
         map.foreignEntries(ForeignEntries.TAKE_OVER);
@@ -282,7 +291,7 @@ class ForeignEntryKernelIT {
         assertThat(map.unregistered()).isEmpty();
 
         foreign(view, worker, true);
-        Await.until("taken back", SOON, () -> view.of(worker.tid()) == 6);
+        Await.until("taken back", () -> view.of(worker.tid()) == 6);
         assertThat(map.failures()).as("each replacement is told").isEqualTo(2);
         assertThat(view.of(other.tid())).isEqualTo(7);
         assertThat(map.threads()).isEqualTo(threads);
@@ -317,9 +326,9 @@ class ForeignEntryKernelIT {
         assertThat(view.of(workers.get(i).tid())).isEqualTo(BpfView.NO_ENTRY);
       }
       for (int i : new int[] {0, 99, 199}) {
-        Await.until("set again", SOON, () -> view.of(workers.get(i).tid()) == 100 + i);
+        Await.until("set again", () -> view.of(workers.get(i).tid()) == 100 + i);
       }
-      Await.until("told", SOON, () -> map.failures() == 3);
+      Await.until("told", () -> map.failures() == 3);
       assertThat(map.lastFailure()).get().isInstanceOf(NotFoundException.class);
       assertThat(map.unregistered()).isEmpty();
       assertThat(logged).hasSize(1);
@@ -345,7 +354,8 @@ class ForeignEntryKernelIT {
           two.run(() -> copy.set(12));
           assertThat(view.of(one.tid())).isEqualTo(11);
           assertThat(view.of(two.tid())).isEqualTo(12);
-          Await.pause(1500); // each has looked after its own meanwhile
+          KeeperRounds.pass(); // each looks after its own
+          KeeperRounds.pass(copy::keeperRounds);
           assertThat(copied.failures()).isZero();
           assertThat(map.failures()).isZero();
         }
@@ -369,7 +379,7 @@ class ForeignEntryKernelIT {
           assertThat(copied.unregistered()).isEqualTo(1);
           assertThat(copied.lastFailure()).contains("EntryExistsException");
           assertThat(view.of(both.tid())).isEqualTo(1);
-          Await.pause(1500);
+          KeeperRounds.pass(copy::keeperRounds);
           both.run(() -> VALUE.set(3));
           assertThat(view.of(both.tid())).isEqualTo(3);
           assertThat((int) both.call(copy::get)).isEqualTo(2);
@@ -404,13 +414,19 @@ class ForeignEntryKernelIT {
       try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
         copied.takeOver();
         assertThat(view.of(both.tid())).isEqualTo(2);
-        if (wire != Wire.B) {
-          Await.until("the first has seen it", SOON, () -> map.unregistered().size() == 1);
-        }
-        map.close();
-        if (wire == Wire.B) { // has no mark that tells whose an entry is
-          Await.until("set again", SOON, () -> view.of(both.tid()) == 2);
-          assertThat(copied.lastFailure()).contains("NotFoundException");
+        if (wire == Wire.B) {
+          // It has no mark that tells whose an entry is: the first deletes the second's.
+          Optional<String> noticed =
+              Await.change(
+                  "the second has seen that its entry was deleted",
+                  copied::lastFailure,
+                  failure -> failure.equals(Optional.of("NotFoundException")),
+                  map::close);
+          assertThat(noticed).isPresent();
+          Await.until("set again", () -> view.of(both.tid()) == 2);
+        } else {
+          Await.until("the first has seen it", () -> map.unregistered().size() == 1);
+          map.close();
         }
         assertThat(view.of(both.tid())).isEqualTo(2);
       } finally {

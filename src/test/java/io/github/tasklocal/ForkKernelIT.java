@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
+import io.github.tasklocal.kit.Await;
 import java.io.File;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -15,7 +16,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -33,7 +33,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 @KernelTest
 class ForkKernelIT {
 
-  private static final Duration LIMIT = Duration.ofSeconds(20);
   private static final int SIGCHLD = 17;
   private static final int SECONDS = 60;
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
@@ -187,7 +186,7 @@ class ForkKernelIT {
 
   private static void end(int pid) {
     ProcessHandle.of(pid).orElseThrow().destroyForcibly();
-    Await.until("the child is reaped", LIMIT, () -> waited(pid) == pid);
+    Await.until("the child is reaped", () -> waited(pid) == pid);
   }
 
   private static int waited(int pid) {

@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.github.tasklocal.memory.KeeperRounds;
 import java.io.BufferedReader;
 import java.io.FileInputStream;
 import java.io.IOException;
@@ -48,7 +49,7 @@ public final class LifecycleChild {
     try (BpfView view = BpfView.load(object, wire);
         TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
       System.out.println("before: " + state(key, set, view, map));
-      Await.pause(1); // to load a class later would take a descriptor
+      KeeperRounds.pass(); // to load a class later would take a descriptor
       List<FileInputStream> taken = new ArrayList<>();
       List<String> said = new ArrayList<>();
       takeAll(taken);
@@ -62,14 +63,14 @@ public final class LifecycleChild {
               set::isAlive)) {
         said.add(outcome(use));
       }
-      Await.pause(2500); // the library looks twice
+      KeeperRounds.pass();
       takeAll(taken); // none had become free
       said.forEach(each -> System.out.println("without: " + each));
       for (FileInputStream each : taken) {
         each.close();
       }
       System.out.println("after: " + state(key, set, view, map));
-      Await.pause(1500);
+      KeeperRounds.pass();
       System.out.println("later: " + state(key, set, view, map));
     }
   }

@@ -3,10 +3,10 @@ package io.github.tasklocal;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,8 +22,6 @@ import java.util.stream.Stream;
  */
 public final class LifecycleModel {
 
-  private static final Duration SECOND = Duration.ofSeconds(1);
-  private static final Duration LONG = Duration.ofSeconds(20);
   private static final List<Wire> WIRES = List.of(Wire.values());
   private static final int KEYS = 64;
   private static final int MAPS = 6;
@@ -112,9 +110,6 @@ public final class LifecycleModel {
    */
   public static void main(String... arguments) throws IOException {
     long seed = Long.parseLong(arguments[0]);
-    Thread watchdog = new Thread(() -> haltLate(seed), "watchdog");
-    watchdog.setDaemon(true);
-    watchdog.start();
     int steps = Integer.parseInt(arguments[1]);
     LifecycleModel model =
         new LifecycleModel(
@@ -141,14 +136,6 @@ public final class LifecycleModel {
         model.writes,
         model.pinChanges,
         ThreadPages.pages());
-  }
-
-  private static void haltLate(long seed) {
-    Await.pause(600_000);
-    System.out.println("no end: -Dtasklocal.seed=" + seed);
-    Thread.getAllStackTraces()
-        .forEach((thread, stack) -> System.out.println(thread + " " + Arrays.toString(stack)));
-    Runtime.getRuntime().halt(3);
   }
 
   private void step() {
@@ -391,14 +378,16 @@ public final class LifecycleModel {
     }
     for (int pin = 0; pin < PINS; pin++) {
       int p = pin;
-      Await.until(() -> watches[p] + " instead of " + pinned[p], SECOND, () -> isSettled(p));
+      Await.until(
+          "a watch that has seen the pin of map " + pinned[p],
+          () -> String.valueOf(watches[p]),
+          ignored -> isSettled(p));
     }
     for (int map = 0; map < MAPS; map++) {
       BpfView view = views[map];
       if (!isAttached(map)) {
         Await.until(
             "no entries in a map that was left",
-            SECOND,
             () -> threads.stream().allMatch(each -> view.of(each.tid) == BpfView.NO_ENTRY));
       }
     }
@@ -507,10 +496,9 @@ public final class LifecycleModel {
     }
     Await.until(
         "no entry of thread " + thread.tid + ", which has ended",
-        LONG,
         () -> view.of(thread.tid) >= BpfView.NO_TASK);
     if (thread.outside != null) {
-      Await.until("the end of " + thread.outside, LONG, () -> !thread.outside.isAlive());
+      Await.until("the end of " + thread.outside, () -> !thread.outside.isAlive());
       try {
         keys[someKey()].set(thread.outside, 1);
         throw new AssertionError(
@@ -524,10 +512,11 @@ public final class LifecycleModel {
   }
 
   private static void checkCounts(TaskLocalMap map, long pages) {
-    Await.until(
-        () -> map + " has not the " + pages + " threads that have values",
-        LONG,
-        () -> map.threads() == pages);
+    int ignored =
+        Await.until(
+            "the %d threads that have values in %s".formatted(pages, map),
+            map::threads,
+            threads -> threads == pages);
     same(0, map.failures(), "failures of " + map);
     same(0, map.unregistered().size(), "unregistered threads of " + map);
   }

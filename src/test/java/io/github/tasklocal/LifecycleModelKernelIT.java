@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,8 +32,8 @@ class LifecycleModelKernelIT {
       arguments.addAll(
           0, List.of(String.valueOf(seed), String.valueOf(STEPS), bpffs.root().toString()));
       Jvm.Result result =
-          Jvm.command(
-              Jvm.mainCommand(
+          Jvm.run(
+              Children.mainCommand(
                   LifecycleModel.class, List.of("-Xmx128m"), arguments.toArray(String[]::new)));
       System.out.print(result.output());
       assertThat(result.exit()).as("seed %d: %s", seed, result.output()).isZero();

@@ -8,9 +8,9 @@ import io.github.tasklocal.TaskLocalMap.Attached;
 import io.github.tasklocal.TaskLocalMap.Closed;
 import io.github.tasklocal.TaskLocalMap.Waiting;
 import io.github.tasklocal.kernel.Entries;
+import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
@@ -30,7 +30,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 class LogHandlerKernelIT {
 
-  private static final Duration SOON = Duration.ofSeconds(10);
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
 
   private static Path object;
@@ -109,22 +108,22 @@ class LogHandlerKernelIT {
         };
     try (TaskLocalMap map = TaskLocalMap.watch(pin);
         Worker late = new Worker("late")) {
-      pinNoMap();
-      Await.until("the handler fails in the keeper", SOON, () -> !lost.isEmpty());
-      view.map().pin(pin);
-      Await.until("the pin is followed", SOON, () -> map.state() instanceof Attached);
+      Await.change("the handler fails in the keeper", () -> !lost.isEmpty(), this::pinNoMap);
+      Await.change(
+          "the pin is followed", () -> map.state() instanceof Attached, () -> view.map().pin(pin));
       assertThat(view.of(other.tid())).isEqualTo(2);
-      Await.until("a record of the refused one", SOON, () -> hasRefused(lost));
+      Await.until("a record of the refused one", () -> hasRefused(lost));
 
-      Entries.remove(view.map().fd(), refused.tid(), refused.thread());
-      Await.until("it is tried again", SOON, () -> view.of(refused.tid()) == 1);
+      Await.change(
+          "it is tried again",
+          () -> view.of(refused.tid()) == 1,
+          () -> Entries.remove(view.map().fd(), refused.tid(), refused.thread()));
       Entries.makeForeign(view.map().fd(), late.tid(), late.thread());
       late.run(() -> VALUE.set(3));
       assertThat((int) late.call(() -> VALUE.get())).isEqualTo(3);
       assertThat(map.failures()).isEqualTo(2);
 
-      onRecord = logged::add;
-      Await.until("it is logged", SOON, () -> hasRefused(logged));
+      Await.change("it is logged", () -> hasRefused(logged), () -> onRecord = logged::add);
       assertThat(logged).hasSize(1);
     }
   }
@@ -142,8 +141,7 @@ class LogHandlerKernelIT {
       late.run(() -> VALUE.set(3));
       assertThat((int) late.call(() -> VALUE.get())).isEqualTo(3);
       assertThat(map.failures()).isEqualTo(1);
-      onRecord = logged::add;
-      Await.until("it is logged", SOON, () -> !logged.isEmpty());
+      Await.change("it is logged", () -> !logged.isEmpty(), () -> onRecord = logged::add);
       assertThat(logged).hasSize(1).first().asString().contains("tid " + late.tid());
     }
   }
@@ -158,12 +156,9 @@ class LogHandlerKernelIT {
         message -> {
           if (byAnother) {
             Thread closing = new Thread(map::close);
+            closing.setDaemon(true);
             closing.start();
-            try {
-              logged.add(closing.join(SOON) ? "closed" : "waits for ever");
-            } catch (InterruptedException e) {
-              throw new AssertionError(e);
-            }
+            logged.add(Await.ended(closing) ? "closed" : "waits for ever");
           } else {
             map.close();
             logged.add("closed");
@@ -172,15 +167,15 @@ class LogHandlerKernelIT {
   }
 
   private void isClosed(TaskLocalMap map, BpfView at) {
-    Await.until("the handler is through", SOON.multipliedBy(2), () -> !logged.isEmpty());
+    Await.until("the handler is through", () -> !logged.isEmpty());
     assertThat(logged).containsExactly("closed");
     assertThat(map.state()).isInstanceOf(Closed.class);
     try (Worker late = new Worker("late")) {
       late.run(() -> VALUE.set(4));
-      Await.always(
-          "nobody is registered",
-          Duration.ofMillis(1500), // the keeper looks meanwhile, if there is one
-          () -> at.of(other.tid()) == BpfView.NO_ENTRY && at.of(late.tid()) == BpfView.NO_ENTRY);
+      // Nobody else could register them: it was the only map.
+      Await.until("the keeper ends", () -> !WatchKernelIT.keeperRuns());
+      assertThat(at.of(other.tid())).isEqualTo(BpfView.NO_ENTRY);
+      assertThat(at.of(late.tid())).isEqualTo(BpfView.NO_ENTRY);
     }
     assertThat(map.state()).isInstanceOf(Closed.class);
   }
@@ -191,8 +186,7 @@ class LogHandlerKernelIT {
     try (TaskLocalMap map = TaskLocalMap.watch(pin)) {
       assertThat(map.state()).isInstanceOf(Waiting.class);
       closeOnRecord(map, byAnother);
-      pinNoMap();
-      Await.until("the handler is called", SOON.multipliedBy(2), () -> !logged.isEmpty());
+      Await.change("the handler is called", () -> !logged.isEmpty(), this::pinNoMap);
       view.map().pin(pin);
       isClosed(map, view);
     }

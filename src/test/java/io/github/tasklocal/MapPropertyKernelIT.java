@@ -4,15 +4,15 @@ package io.github.tasklocal;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -66,8 +66,8 @@ class MapPropertyKernelIT {
     try (Sharing child = new Sharing(command("-Dtasklocal.map=" + pin))) {
       for (Wire wire : Wire.values()) {
         try (BpfView view = BpfView.load(FILES.get(wire), wire)) {
-          view.map().pin(pin);
-          Await.until("the value in a new map", Duration.ofSeconds(10), () -> is41(view, child));
+          Await.change(
+              "the value in a new map", () -> is41(view, child), () -> view.map().pin(pin));
         }
       }
       assertThat(child.end()).isEqualTo("ok\n");
@@ -144,8 +144,9 @@ class MapPropertyKernelIT {
   void withoutLibbpfThatIsLoggedAndKeysWork(@TempDir Path folder) throws IOException {
     Files.createFile(folder.resolve("libbpf.so.1"));
     Jvm.Result result =
-        Jvm.command(
-            Jvm.mainCommand(Child.class, List.of("-Dtasklocal.map=" + bpffs.path("map")), "keys"),
+        Jvm.run(
+            Children.mainCommand(
+                Child.class, List.of("-Dtasklocal.map=" + bpffs.path("map")), "keys"),
             Map.of("LD_LIBRARY_PATH", folder.toString()));
     assertThat(result.output())
         .containsOnlyOnce("WARNING")
@@ -159,11 +160,11 @@ class MapPropertyKernelIT {
   }
 
   private static Jvm.Result keys(String... options) {
-    return Jvm.command(Jvm.mainCommand(Child.class, List.of(options), "keys"));
+    return Jvm.run(Children.mainCommand(Child.class, List.of(options), "keys"));
   }
 
   private static List<String> command(String option) {
-    return Jvm.mainCommand(Child.class, List.of(option), "share");
+    return Children.readingCommand(Child.class, List.of(option), "share");
   }
 
   /** A process with a value that it shares without a line of code. */
@@ -181,7 +182,7 @@ class MapPropertyKernelIT {
       process.getOutputStream().close();
       StringBuilder output = new StringBuilder();
       process.inputReader(UTF_8).lines().forEach(line -> output.append(line).append('\n'));
-      assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
+      Await.until("the end of the process", () -> !process.isAlive());
       return output.toString();
     }
 

@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.NativeThread.Kind;
 import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -15,7 +17,6 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -35,7 +36,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 class NativeThreadKernelIT {
 
-  private static final Duration LIMIT = Duration.ofSeconds(20);
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
   private static final TaskLocal.OfSegment PAIR =
       TaskLocal.of("life.pair", MemoryLayout.sequenceLayout(2, JAVA_INT));
@@ -106,7 +106,7 @@ class NativeThreadKernelIT {
     try (Pthread nobodyKnows = new Pthread();
         Worker worker = new Worker("listed")) {
       // A thread that comes and goes between two looks may be in the list alone: look again.
-      Await.until("a list of none but the threads there are", LIMIT, () -> listsNoOthers());
+      Await.until("a list of none but the threads there are", () -> listsNoOthers());
       assertThat(listed(worker.tid()).kind()).isEqualTo(Kind.JAVA);
       assertThat(listed(worker.tid()).thread()).isEmpty();
       assertThat(nobodyKnows.listed().kind()).isEqualTo(Kind.OTHER);
@@ -122,10 +122,10 @@ class NativeThreadKernelIT {
   void theKindsOfTheVirtualMachinesThreadsAreTold(String collector, int atLeast) {
     List<String> options = List.of("-XX:+Use" + collector + "GC", "-Xmx64m");
     assumeTrue(
-        Jvm.command(List.of(Jvm.java(), options.getFirst(), "-version")).exit() == 0,
+        Jvm.run(List.of(Jvm.java(), options.getFirst(), "-version")).exit() == 0,
         "this JDK has no such collector");
     String output =
-        Jvm.command(Jvm.mainCommand(LifecycleChild.class, options, "kinds")).output().strip();
+        Jvm.run(Children.mainCommand(LifecycleChild.class, options, "kinds")).output().strip();
     List<String> lines = output.lines().toList();
     assertThat(lines).filteredOn(line -> line.startsWith("FIRST ")).hasSize(1);
     assertThat(lines).noneMatch(line -> line.startsWith("OTHER "));
@@ -256,7 +256,7 @@ class NativeThreadKernelIT {
       bound = VALUE.bind(used);
     }
     for (NativeThread ended : List.of(never, used)) {
-      Await.until("the task is gone", LIMIT, () -> !ended.isAlive());
+      Await.until("the task is gone", () -> !ended.isAlive());
       List<Consumer<NativeThread>> uses =
           List.of(
               thread -> VALUE.set(thread, 1),
@@ -284,7 +284,7 @@ class NativeThreadKernelIT {
     worker.run(() -> VALUE.set(1));
     NativeThread thread = listed(worker.tid());
     worker.close();
-    Await.until("the task is gone", LIMIT, () -> !thread.isAlive());
+    Await.until("the task is gone", () -> !thread.isAlive());
     assertThatThrownBy(() -> VALUE.set(thread, 1))
         .isInstanceOf(NotFoundException.class)
         .hasMessageContaining("ended in Java");
@@ -308,13 +308,13 @@ class NativeThreadKernelIT {
         pthreads.forEach(Pthread::close);
       }
       assertThat(ThreadPages.pages()).as("of 1000 threads, 25 at once").isLessThanOrEqualTo(most);
-      Await.until("their entries are gone", LIMIT, () -> map.threads() <= threads);
+      Await.until("their entries are gone", () -> map.threads() <= threads);
       assertThat(map.failures()).isZero();
     }
   }
 
   @Test
-  void aTidThatIsGivenAgainIsNotTheSameThread() throws IOException {
+  void aTidThatIsGivenAgainIsNotTheSameThread() throws Exception {
     Path lastPid = Path.of("/proc/sys/kernel/ns_last_pid");
     assumeTrue(Files.isWritable(lastPid), "needs CONFIG_CHECKPOINT_RESTORE, to choose a tid");
     NativeThread ended;
@@ -324,8 +324,8 @@ class NativeThreadKernelIT {
       endedTask = task(ended.tid());
       VALUE.set(ended, 1);
     }
-    Await.until("the task is gone", LIMIT, () -> !ended.isAlive());
-    Await.pause(30); // start times are in ticks of 10 ms
+    Await.until("the task is gone", () -> !ended.isAlive());
+    Thread.sleep(30); // at least: start times are in ticks of 10 ms
     List<Pthread> others = new ArrayList<>();
     try (TaskLocalMap map = map()) {
       Pthread again = null;

@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.Jvm;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,8 +23,8 @@ class OutOfDescriptorsKernelIT {
     String object = BpfView.compile(folder, wire).toString();
     List<String> command = new ArrayList<>(List.of("sh", "-c", "ulimit -n 200; exec \"$@\"", "sh"));
     command.addAll(
-        Jvm.mainCommand(LifecycleChild.class, List.of(), "descriptors", object, wire.name()));
-    Jvm.Result result = Jvm.command(command);
+        Children.mainCommand(LifecycleChild.class, List.of(), "descriptors", object, wire.name()));
+    Jvm.Result result = Jvm.run(command);
     assertThat(result.exit()).as(result.output()).isZero();
     List<String> lines = result.output().lines().toList();
     String right = ": get 41, BPF 41, 1 registered, 0 not, alive true";

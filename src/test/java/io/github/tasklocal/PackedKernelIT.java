@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.Jvm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -26,8 +27,8 @@ class PackedKernelIT {
       arguments.add(BpfView.compile(each, wire).toString());
     }
     Jvm.Result result =
-        Jvm.command(
-            Jvm.mainCommand(
+        Jvm.run(
+            Children.mainCommand(
                 PackedChild.class,
                 List.of("-Dtasklocal.slotBytes=" + slot),
                 arguments.toArray(String[]::new)));
@@ -54,7 +55,8 @@ class PackedKernelIT {
   @ValueSource(strings = {"100", "32", "4096", "many", ""})
   void aSizeThatNoSlotCanHaveIsRefusedByTheFirstKey(String size) {
     Jvm.Result result =
-        Jvm.command(Jvm.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes=" + size), "keys"));
+        Jvm.run(
+            Children.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes=" + size), "keys"));
     assertThat(result.exit()).isNotZero();
     assertThat(result.output())
         .contains("IllegalArgumentException")
@@ -66,7 +68,7 @@ class PackedKernelIT {
   @Test
   void keysWorkAsThreadMemoryInASlot() {
     Jvm.Result result =
-        Jvm.command(Jvm.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes= 256 "), "keys"));
+        Jvm.run(Children.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes= 256 "), "keys"));
     assertThat(result.output()).isEqualTo("ok\n");
   }
 }

@@ -5,11 +5,13 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.memory.Keeper;
+import io.github.tasklocal.memory.KeeperRounds;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -25,7 +27,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 @KernelTest
 class ReattachKernelIT {
 
-  private static final Duration LIMIT = Duration.ofSeconds(10);
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
   private static final TaskLocal.OfSegment PAIR =
       TaskLocal.of("life.pair", MemoryLayout.sequenceLayout(2, JAVA_INT));
@@ -99,10 +100,11 @@ class ReattachKernelIT {
                   assertThat(view.of(tid)).isZero();
                   VALUE.set(12);
                   assertThat(view.of(tid)).isEqualTo(12);
-                  Await.always(
-                      "values of the new thread",
-                      Duration.ofSeconds(2),
-                      () -> view.of(tid) == 12 && VALUE.get() == 12);
+                  long rounds = Keeper.rounds();
+                  do {
+                    assertThat(view.of(tid)).isEqualTo(12);
+                    assertThat(VALUE.get()).isEqualTo(12);
+                  } while (Keeper.rounds() < rounds + 2);
                 }));
   }
 
@@ -119,9 +121,7 @@ class ReattachKernelIT {
                 },
                 (tid, before) -> {
                   Await.until(
-                      "no entry of a thread that left",
-                      LIMIT,
-                      () -> view.of(tid) == BpfView.NO_ENTRY);
+                      "no entry of a thread that left", () -> view.of(tid) == BpfView.NO_ENTRY);
                   VALUE.set(22);
                   assertThat(view.of(tid)).isEqualTo(22);
                 }));
@@ -187,7 +187,7 @@ class ReattachKernelIT {
             assertThat(view.of(tid)).isEqualTo(61);
             visitor.goOn();
             awaitLeft(seen, 1);
-            Await.pause(1500); // the library has looked meanwhile
+            KeeperRounds.pass();
             assertThat(view.of(tid)).isEqualTo(62);
             assertThat(VALUE.get(outside)).isEqualTo(62);
             assertThat(map.threads()).isEqualTo(threads + 1);
@@ -198,15 +198,13 @@ class ReattachKernelIT {
           assertThat(seen.get(0).thread()).isNotSameAs(seen.get(1).thread());
           assertThat(seen.get(0).page()).isEqualTo(seen.get(1).page());
           assertThat(held.getFirst().get()).isEqualTo(66);
-          Await.until("its entry is gone", LIMIT, () -> map.threads() <= threads);
+          Await.until("its entry is gone", () -> map.threads() <= threads);
         });
   }
 
   private static void awaitLeft(List<Seen> seen, int visits) {
     Await.until(
-        "visit " + visits,
-        LIMIT,
-        () -> seen.size() == visits && !seen.get(visits - 1).thread().isAlive());
+        "visit " + visits, () -> seen.size() == visits && !seen.get(visits - 1).thread().isAlive());
   }
 
   @ParameterizedTest

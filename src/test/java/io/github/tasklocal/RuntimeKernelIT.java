@@ -4,6 +4,7 @@ package io.github.tasklocal;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -58,7 +59,7 @@ class RuntimeKernelIT {
     Path main = Files.writeString(source.resolve("Main.java"), CONSUMER);
     Path classes = folder.resolve("consumer");
     Jvm.Result compiled =
-        Jvm.command(
+        Jvm.run(
             List.of(
                 Jvm.tool("javac"),
                 "-Xlint:all",
@@ -77,7 +78,7 @@ class RuntimeKernelIT {
     List<String> command = new ArrayList<>(List.of(Jvm.java()));
     command.addAll(List.of(options));
     command.addAll(List.of("-p", jar + ":" + consumer(), "-m", "consumer/consumer.Main"));
-    return Jvm.command(command);
+    return Jvm.run(command);
   }
 
   @Test
@@ -103,9 +104,9 @@ class RuntimeKernelIT {
   void theClassPathThatIsDeniedNativeAccessIsToldTheFlag() {
     Path object = Clang.compile(folder, "object");
     for (String[] step : new String[][] {{"keys"}, {"load", object.toString()}}) {
-      List<String> command = Jvm.childCommand(Jvm.classPath(), step);
+      List<String> command = Children.childCommand(Children.classPath(), step);
       command.set(1, DENIAL);
-      assertThat(Jvm.command(command).output())
+      assertThat(Jvm.run(command).output())
           .startsWith("NativeAccessException")
           .contains("--enable-native-access=ALL-UNNAMED");
     }
@@ -114,17 +115,17 @@ class RuntimeKernelIT {
   @Test
   @KernelTest
   void keysAndValuesWorkForNobodyWithoutAnyMap() throws IOException {
-    String classPath = Jvm.classPathForAll(folder);
-    assertThat(Jvm.childAsNobody(classPath, "keys").output()).isEqualTo("ok\n");
+    String classPath = Children.classPathForAll(folder);
+    assertThat(Children.childAsNobody(classPath, "keys").output()).isEqualTo("ok\n");
   }
 
   @Test
   @KernelTest
   void nobodyMayNotLoadAnObjectAndIsNotToldThatItIsUnsupported() throws IOException {
-    String classPath = Jvm.classPathForAll(folder);
+    String classPath = Children.classPathForAll(folder);
     Path object = Clang.compile(folder, "values");
     Files.setPosixFilePermissions(object, PosixFilePermissions.fromString("rw-r--r--"));
-    assertThat(Jvm.childAsNobody(classPath, "load", object.toString()).output())
+    assertThat(Children.childAsNobody(classPath, "load", object.toString()).output())
         .startsWith("NotPermittedException: load object values.bpf.o")
         .contains("not allowed", "EPERM", "CAP_BPF")
         .doesNotContainIgnoringCase("support");
@@ -133,7 +134,7 @@ class RuntimeKernelIT {
   @Test
   @KernelTest
   void nobodyOpensAPinThatItsModeOpens() throws IOException {
-    String classPath = Jvm.classPathForAll(folder);
+    String classPath = Children.classPathForAll(folder);
     try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x")) {
       for (Wire wire : Wire.values()) {
         Path file = Clang.compile(folder, "values", "-DTLD_WIRE=TLD_WIRE_" + wire);
@@ -141,9 +142,10 @@ class RuntimeKernelIT {
         try (BpfObject object = BpfObject.load(file)) {
           object.map(wire.mapName()).pin(pin);
           Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
-          assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), wire.name()).output())
+          assertThat(
+                  Children.childAsNobody(classPath, "open", pin.toString(), wire.name()).output())
               .isEqualTo("1 registered, Optional.empty\nok\n");
-          String unnamed = Jvm.childAsNobody(classPath, "open", pin.toString()).output();
+          String unnamed = Children.childAsNobody(classPath, "open", pin.toString()).output();
           if (wire == Wire.A) {
             assertThat(unnamed)
                 .startsWith("NotPermittedException")
@@ -185,8 +187,8 @@ class RuntimeKernelIT {
         BpfObject object = BpfObject.load(Clang.compile(folder, "values"))) {
       Path pin = bpffs.path("map");
       object.map(Wire.A.mapName()).pin(pin);
-      return Jvm.command(
-              Jvm.childCommand(Jvm.classPath(), "open", pin.toString()),
+      return Jvm.run(
+              Children.childCommand(Children.classPath(), "open", pin.toString()),
               Map.of("LD_LIBRARY_PATH", libraries.toString()))
           .output();
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.memory.Keeper;
 import java.io.IOException;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.SequenceLayout;
@@ -9,7 +11,6 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
-import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -21,7 +22,7 @@ final class SecondCopy implements AutoCloseable {
 
   /** Makes its key "life.00" at the same place of the page, where BPF may have found it before. */
   SecondCopy(long offset) throws IOException, ReflectiveOperationException {
-    URL library = Jvm.home(TaskLocal.class).toUri().toURL();
+    URL library = Children.home(TaskLocal.class).toUri().toURL();
     loader = new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
     Class<?> keys = loader.loadClass(TaskLocal.class.getName());
     if (keys == TaskLocal.class) {
@@ -46,6 +47,16 @@ final class SecondCopy implements AutoCloseable {
 
   int get() {
     return (int) call(key, "get", List.of());
+  }
+
+  /** {@return {@code Keeper.rounds()} of the copy} */
+  long keeperRounds() {
+    try {
+      Class<?> keeper = loader.loadClass(Keeper.class.getName());
+      return (long) keeper.getMethod("rounds").invoke(null);
+    } catch (ReflectiveOperationException e) {
+      throw new LinkageError(e.getMessage(), e);
+    }
   }
 
   CopiedMap open(int fd) {
@@ -111,7 +122,6 @@ final class SecondCopy implements AutoCloseable {
     // The copy's own keeper may want a class that is not loaded yet.
     Await.until(
         "no keeper runs",
-        Duration.ofSeconds(10),
         () ->
             Thread.getAllStackTraces().keySet().stream()
                 .noneMatch(each -> each.getName().equals("tasklocal-keeper")));

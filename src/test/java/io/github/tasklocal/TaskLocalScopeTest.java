@@ -15,12 +15,12 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
+import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -280,7 +280,6 @@ class TaskLocalScopeTest {
     Runnable task = () -> runs += INT.get();
     Await.until(
         "10,000 runs without a byte of garbage",
-        Duration.ofSeconds(30),
         () -> {
           long before = threads.getCurrentThreadAllocatedBytes();
           for (int i = 0; i < 10_000; i++) {

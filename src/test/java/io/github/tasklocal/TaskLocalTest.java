@@ -14,6 +14,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Garbage;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
@@ -287,8 +289,7 @@ class TaskLocalTest {
             addresses.add(SPAN.segment().address());
           });
       if (i % 20 == 19) {
-        System.gc();
-        Thread.sleep(1);
+        Garbage.collect();
       }
     }
     assertThat(addresses.size()).isLessThan(200);
@@ -511,11 +512,12 @@ class TaskLocalTest {
       thread.join();
       ended.add(new WeakReference<>(thread));
     }
-    for (int i = 0; i < 100 && ended.stream().anyMatch(each -> each.get() != null); i++) {
-      System.gc();
-      Thread.sleep(10);
-    }
-    assertThat(ended).allSatisfy(each -> assertThat(each.get()).isNull());
+    Await.until(
+        "the ended threads are collected",
+        () -> {
+          System.gc();
+          return ended.stream().allMatch(each -> each.get() == null);
+        });
   }
 
   @Test

@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Garbage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;
@@ -17,7 +19,6 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -143,8 +144,7 @@ class TaskLocalThreadKernelIT {
       for (int i = 0; i < 100; i++) {
         assertThat(new TaskLocalThread(() -> {}).isAlive()).isFalse();
       }
-      System.gc();
-      Thread.sleep(20);
+      Garbage.collect();
     }
     assertThat(ThreadPages.pages() - pages).as("pages for 4000 threads").isLessThan(600);
     alive.forEach(Worker::close);
@@ -194,17 +194,14 @@ class TaskLocalThreadKernelIT {
             new FutureTask<>(
                 () -> {
                   int tid = Libc.currentTid();
-                  long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
-                  while (!bound.containsKey(tid) && System.nanoTime() < end) {
-                    Thread.onSpinWait();
-                  }
+                  Await.until("a hold from outside", () -> bound.containsKey(tid));
                   bound.get(tid).set(tid);
                   assertThat(view.of(tid)).isEqualTo(tid);
                   return VALUE.get() - tid;
                 });
         Thread thread = factory.newThread(task);
         thread.start();
-        assertThat(task.get(60, TimeUnit.SECONDS)).isZero();
+        assertThat(Await.result("the thread", task)).isZero();
         thread.join();
         bound.clear(); // the tid may be another's next
       }
@@ -251,7 +248,7 @@ class TaskLocalThreadKernelIT {
     FutureTask<T> task = new FutureTask<>(supplier::get);
     Thread thread = new TaskLocalThread(task);
     thread.start();
-    T result = task.get(60, TimeUnit.SECONDS);
+    T result = Await.result("the thread", task);
     thread.join();
     return result;
   }

@@ -2,13 +2,11 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /** A platform thread that does what it is told until it is closed. */
@@ -58,17 +56,7 @@ public final class Worker implements AutoCloseable {
   public <T> T call(Supplier<T> supplier) {
     FutureTask<T> task = new FutureTask<>(supplier::get);
     work.add(task);
-    try {
-      return task.get(60, TimeUnit.SECONDS);
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case RuntimeException r -> throw r;
-        case Error r -> throw r;
-        default -> throw new AssertionError(e);
-      }
-    } catch (InterruptedException | TimeoutException e) {
-      throw new AssertionError(e);
-    }
+    return Await.result("work of " + thread.getName(), task);
   }
 
   /** Has the thread do something, and waits until it is done. */
@@ -93,13 +81,6 @@ public final class Worker implements AutoCloseable {
   @Override
   public void close() {
     work.add(() -> closed = true);
-    try {
-      thread.join(60_000);
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
-    if (thread.isAlive()) {
-      throw new AssertionError(thread + " does not end");
-    }
+    Await.until("the end of " + thread, () -> !thread.isAlive());
   }
 }

@@ -13,6 +13,7 @@ import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.NotSupportedException;
 import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.kit.Await;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -97,16 +98,22 @@ class BpfObjectKernelIT {
     awaitDetached();
   }
 
-  private static String congestionControls() throws IOException {
-    return Files.readString(Path.of("/proc/sys/net/ipv4/tcp_available_congestion_control"));
+  private static String congestionControls() {
+    try {
+      return Files.readString(Path.of("/proc/sys/net/ipv4/tcp_available_congestion_control"));
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** The kernel takes struct_ops out a moment after the last one who holds them has gone. */
   private static void awaitDetached() throws Exception {
-    for (int i = 0; i < 100 && congestionControls().contains("tasklocal_it"); i++) {
-      Thread.sleep(20);
-    }
-    assertThat(congestionControls()).doesNotContain("tasklocal_it");
+    String left =
+        Await.until(
+            "congestion controls without ours",
+            BpfObjectKernelIT::congestionControls,
+            names -> !names.contains("tasklocal_it"));
+    assertThat(left).isNotEmpty();
   }
 
   @Test

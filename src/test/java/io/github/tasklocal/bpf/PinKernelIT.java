@@ -7,21 +7,21 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Bpffs;
+import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.Jvm;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -185,7 +185,7 @@ class PinKernelIT {
   @Test
   void aJvmThatEndsLeavesThePinThatItKeeps() throws IOException {
     Path pin = bpffs.path("counts");
-    Jvm.Result child = Jvm.child("pin", file.toString(), "counts", pin.toString(), "keep");
+    Jvm.Result child = Children.child("pin", file.toString(), "counts", pin.toString(), "keep");
     assertThat(child.output()).startsWith("pinned\n");
     assertThat(pins()).containsExactly(pin);
     Files.delete(pin);
@@ -242,7 +242,7 @@ class PinKernelIT {
   @CsvSource({"exit, 3", "held, 3", "throw, 1", "return, 0"})
   void aJvmThatEndsByItselfLeavesNoPin(String end, int exit) throws IOException {
     Jvm.Result child =
-        Jvm.child("pin", file.toString(), "counts", bpffs.path("counts").toString(), end);
+        Children.child("pin", file.toString(), "counts", bpffs.path("counts").toString(), end);
     assertThat(child.output()).startsWith("pinned\n");
     assertThat(child.exit()).isEqualTo(exit);
     assertThat(pins()).isEmpty();
@@ -261,7 +261,7 @@ class PinKernelIT {
   @Test
   void aJvmThatEndsWhileThreadsPinLeavesNoPin() throws IOException {
     Jvm.Result child =
-        Jvm.child(
+        Children.child(
             "pin-and-exit",
             file.toString(),
             "counts",
@@ -289,7 +289,7 @@ class PinKernelIT {
     Path pin = bpffs.path("counts");
     try (BpfObject object = BpfObject.load(file)) {
       object.map("counts").pin(pin);
-      assertThat(Jvm.child("take-over", file.toString(), "counts", pin.toString()).output())
+      assertThat(Children.child("take-over", file.toString(), "counts", pin.toString()).output())
           .isEqualTo("ok\n");
       assertThat(mapId(pin)).isEqualTo(mapId(object.map("counts")));
     }
@@ -304,17 +304,16 @@ class PinKernelIT {
       // Whoever runs the tests in the background may have told them to ignore signals.
       List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP"));
       command.addAll(
-          Jvm.childCommand(
-              Jvm.classPath(), "pin", file.toString(), "counts", pin.toString(), "wait"));
+          Children.childCommand(
+              Children.classPath(), "pin", file.toString(), "counts", pin.toString(), "wait"));
       process = new ProcessBuilder(command).redirectErrorStream(true).start();
       assertThat(process.inputReader(UTF_8).readLine()).isEqualTo("pinned");
     }
 
     void end(String signal, int exit) throws InterruptedException {
-      Jvm.Result kill = Jvm.command(List.of("kill", "-" + signal, process.pid() + ""));
+      Jvm.Result kill = Jvm.run(List.of("kill", "-" + signal, process.pid() + ""));
       assertThat(kill.exit()).as(kill.output()).isZero();
-      assertThat(process.waitFor(30, TimeUnit.SECONDS)).isTrue();
-      assertThat(process.exitValue()).isEqualTo(exit);
+      assertThat(Jvm.end(process).exit()).isEqualTo(exit);
     }
 
     @Override
@@ -363,20 +362,20 @@ class PinKernelIT {
   @Test
   void aFolderThatOthersMayNotEnterIsNamedWithItsMode() throws IOException {
     Path pin = bpffs.path("counts");
-    String classPath = Jvm.classPathForAll(Files.createDirectory(forAll.resolve("nobody")));
+    String classPath = Children.classPathForAll(Files.createDirectory(forAll.resolve("nobody")));
     Files.setPosixFilePermissions(forAll, PosixFilePermissions.fromString("rwxr-xr-x"));
     try (BpfObject object = BpfObject.load(file)) {
       object.map("counts").pin(pin);
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
       Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwx------"));
-      assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), "A").output())
+      assertThat(Children.childAsNobody(classPath, "open", pin.toString(), "A").output())
           .startsWith(NotPermittedException.class.getSimpleName())
           .contains(pin.toString(), "may not enter " + bpffs.root(), "rwx------", "owner root")
           .doesNotContainIgnoringCase("support");
 
       Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwxr-xr-x"));
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-------"));
-      assertThat(Jvm.childAsNobody(classPath, "open", pin.toString(), "A").output())
+      assertThat(Children.childAsNobody(classPath, "open", pin.toString(), "A").output())
           .startsWith(NotPermittedException.class.getSimpleName())
           .contains(pin.toString(), "may not read and write the file", "rw-------", "chmod");
     }

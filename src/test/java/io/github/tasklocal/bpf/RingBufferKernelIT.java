@@ -9,13 +9,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.kit.Await;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -169,21 +169,18 @@ class RingBufferKernelIT {
                       assertThat(record.get(JAVA_INT, 0)).isZero();
                     }));
     await(inside);
-    CompletableFuture<Void> closed = CompletableFuture.runAsync(object::close);
-    Thread.sleep(100);
-    assertThat(closed).isNotDone();
+    Thread closing = Thread.ofPlatform().daemon().start(object::close);
+    Thread.State waits =
+        Await.until("close waits", closing::getState, state -> state == Thread.State.WAITING);
+    assertThat(waits).isEqualTo(Thread.State.WAITING);
     goOn.countDown();
-    assertThat(consumed.get(30, TimeUnit.SECONDS)).isEqualTo(1);
-    closed.get(30, TimeUnit.SECONDS);
+    assertThat(Await.result("consume", consumed)).isEqualTo(1);
+    assertThat(Await.ended(closing)).isTrue();
     assertThatIllegalStateException().isThrownBy(this::numbers).withMessageContaining("closed");
   }
 
   private static void await(CountDownLatch latch) {
-    try {
-      assertThat(latch.await(30, TimeUnit.SECONDS)).isTrue();
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
+    Await.until("the other thread is there", () -> latch.getCount() == 0);
   }
 
   @Test

@@ -6,9 +6,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.EntryExistsException;
-import io.github.tasklocal.Jvm;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
@@ -19,20 +19,20 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Garbage;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.logging.Handler;
@@ -159,7 +159,7 @@ class PageLifeKernelIT {
 
   @Test
   void closeTakesOutTheEntryOfAThreadThatEndedInJavaAlone(@TempDir Path folder) {
-    Jvm.Result result = Jvm.child("end-main", Clang.compile(folder, "values").toString());
+    Jvm.Result result = Children.child("end-main", Clang.compile(folder, "values").toString());
     assertThat(result.output()).contains("entry before close: true", "entry after close: false");
     assertThat(result.exit()).isZero();
   }
@@ -194,7 +194,7 @@ class PageLifeKernelIT {
                         logTo(
                             message -> {
                               NUMBER.set(1);
-                              ended.add(usesAKeyWithin(10));
+                              ended.add(usesAKey());
                             });
                     try (TaskLocalMap map = map()) {
                       return map.threads();
@@ -207,15 +207,11 @@ class PageLifeKernelIT {
         });
   }
 
-  private static boolean usesAKeyWithin(int seconds) {
+  private static boolean usesAKey() {
     Thread thread = new Thread(() -> NUMBER.set(2));
     thread.setDaemon(true);
     thread.start();
-    try {
-      return thread.join(Duration.ofSeconds(seconds));
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
+    return Await.ended(thread);
   }
 
   private interface WithForeignEntry {
@@ -284,8 +280,7 @@ class PageLifeKernelIT {
     List<TaskLocal.OfInt.Bound> held = new ArrayList<>();
     boolean reused = false;
     for (int i = 0; i < rounds && !reused; i++) {
-      System.gc();
-      Thread.sleep(20); // references are enqueued by a thread of the runtime
+      Garbage.collect();
       ThreadPages.tend(0); // or it would wait until no other page is free
       reused = inNewThread(() -> isCleanAnd(page, held));
     }
@@ -311,9 +306,7 @@ class PageLifeKernelIT {
     Thread thread = new Thread(task, "page-life");
     thread.start();
     try {
-      return task.get(30, TimeUnit.SECONDS);
-    } catch (ExecutionException e) {
-      throw new AssertionError(e.getCause());
+      return Await.result("the thread", task);
     } finally {
       thread.join();
     }

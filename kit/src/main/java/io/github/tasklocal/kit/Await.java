@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kit;
 
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -89,6 +91,38 @@ public final class Await {
       throw new AssertionError("the cause of " + what + " failed", e);
     }
     return until(what, look, right);
+  }
+
+  /** {@return whether a thread ends before the time is over ({@link Patience#WAIT})} */
+  public static boolean ended(Thread thread) {
+    Patience patience = new Patience(Patience.WAIT);
+    while (thread.isAlive() && !patience.isOver()) {
+      pause();
+    }
+    return !thread.isAlive();
+  }
+
+  /**
+   * {@return what a task gives that runs in another thread}
+   *
+   * @param what the task in words
+   * @throws AssertionError if it is not done when the time is over ({@link Patience#WAIT}), or has
+   *     thrown a checked exception; an unchecked one is thrown as it is
+   */
+  public static <T> T result(String what, Future<T> task) {
+    until(what, task::isDone);
+    try {
+      return task.get();
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case RuntimeException thrown -> throw thrown;
+        case Error thrown -> throw thrown;
+        case null, default -> throw new AssertionError(what + " failed", e);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError("interrupted while waiting for " + what, e);
+    }
   }
 
   /** Lets others run before the next look. */

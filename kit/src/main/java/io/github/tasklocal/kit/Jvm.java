@@ -144,7 +144,7 @@ public final class Jvm {
             .directory(new File("/")); // any user may be there
     builder.environment().putAll(environment);
     Process process = builder.start();
-    if (!command.contains(Child.class.getName())) {
+    if (command.stream().noneMatch(each -> each.contains(Child.class.getName()))) {
       process.getOutputStream().close(); // there is nothing to read
     }
     return process;
@@ -179,7 +179,7 @@ public final class Jvm {
       String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       int exit = process.waitFor();
       if (keeper.killed()) {
-        throw new AssertionError(keeper.late() + ": " + command + "; it said:\n" + output.strip());
+        throw new AssertionError(command + ": " + keeper.late() + "\nit said:\n" + output.strip());
       }
       return new Result(exit, output);
     } catch (IOException e) {
@@ -198,6 +198,7 @@ public final class Jvm {
     private final Patience patience;
     private final Thread thread;
     private volatile boolean killed;
+    private volatile String stacks = "";
 
     /** As for a child that does its work and ends. */
     public Keeper(Process process) {
@@ -220,6 +221,7 @@ public final class Jvm {
           Thread.sleep(100);
         }
         killed = true;
+        stacks = stacks(process.pid());
         process.destroyForcibly();
         started.forEach(ProcessHandle::destroyForcibly);
       } catch (InterruptedException e) {
@@ -232,9 +234,24 @@ public final class Jvm {
       return killed;
     }
 
-    /** {@return that it was, in words} */
+    /** {@return that it was, in words, with where its threads stood} */
     public String late() {
-      return "killed, since it had not ended after " + patience.waited().toSeconds() + " s";
+      return "killed, since it had not ended after %d s%s"
+          .formatted(patience.waited().toSeconds(), stacks);
+    }
+
+    /** {@return what the threads of a JVM are doing; nothing of another process} */
+    private static String stacks(long pid) {
+      try {
+        Process jstack =
+            new ProcessBuilder("timeout", "-k", "1", "20", tool("jstack"), Long.toString(pid))
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        String said = new String(jstack.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return said.isEmpty() ? "" : "; its threads:\n" + said.strip();
+      } catch (IOException e) {
+        return "";
+      }
     }
 
     @Override

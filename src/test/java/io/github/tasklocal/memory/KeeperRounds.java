@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.kit.Await;
+import java.util.function.LongSupplier;
+
+/** Waits until the library has had its chance to do what it shall not. */
+public final class KeeperRounds {
+
+  private KeeperRounds() {}
+
+  /** Waits until the keeper has begun a round after this call, and finished it. */
+  public static void pass() {
+    pass(Keeper::rounds);
+  }
+
+  /** As {@link #pass}, for the keeper of another copy of the library. */
+  public static void pass(LongSupplier rounds) {
+    long before = rounds.getAsLong();
+    // The first may have begun before.
+    long ignored =
+        Await.until("two rounds of the keeper", rounds::getAsLong, now -> now >= before + 2);
+  }
+}
