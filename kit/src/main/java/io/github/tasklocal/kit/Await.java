@@ -43,7 +43,10 @@ public final class Await {
    *     Patience#WAIT}), with what was seen last
    */
   public static <T> T until(String what, Supplier<T> look, Predicate<? super T> right) {
-    Patience patience = new Patience(Patience.WAIT);
+    return until(what, look, right, new Patience(Patience.WAIT));
+  }
+
+  static <T> T until(String what, Supplier<T> look, Predicate<? super T> right, Patience patience) {
     T seen = look.get();
     while (!right.test(seen)) {
       if (patience.isOver()) {

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+class AwaitTest {
+
+  private final AtomicInteger seen = new AtomicInteger();
+
+  @Test
+  void aWaitThatIsInVainSaysForWhatAndWhatItSawLast() {
+    Patience none = new Patience(Duration.ZERO);
+    assertThatThrownBy(
+            () -> Await.until("a third", seen::incrementAndGet, number -> number < 0, none))
+        .isInstanceOf(AssertionError.class)
+        .hasMessageMatching("waited \\d+ s for a third; seen last: " + seen.get());
+  }
+
+  @Test
+  void whatIsSeenWhenItIsRightIsReturned() {
+    assertThat(Await.until("a third", seen::incrementAndGet, number -> number == 3)).isEqualTo(3);
+  }
+
+  @Test
+  void aChangeIsNoneIfItWasSoBeforeItsCause() {
+    AtomicInteger causes = new AtomicInteger();
+    assertThatThrownBy(
+            () -> Await.change("none", seen::get, number -> number == 0, causes::incrementAndGet))
+        .isInstanceOf(AssertionError.class)
+        .hasMessage("there is nothing to wait for: none, before its cause; seen: 0");
+    assertThat(causes).hasValue(0);
+  }
+
+  @Test
+  void aChangeIsSeenAfterItsCause() {
+    assertThat(Await.change("one", seen::get, number -> number == 1, seen::incrementAndGet))
+        .isEqualTo(1);
+  }
+
+  @Test
+  void whatACauseThrowsIsNotTakenForAWait() {
+    IOException thrown = new IOException("gone");
+    assertThatThrownBy(
+            () ->
+                Await.change(
+                    "one",
+                    () -> seen.get() == 1,
+                    () -> {
+                      throw thrown;
+                    }))
+        .isInstanceOf(AssertionError.class)
+        .hasCause(thrown);
+  }
+
+  @Test
+  void whatATaskThrowsIsThrownAsItIs() {
+    FutureTask<Integer> task =
+        new FutureTask<>(
+            () -> {
+              throw new IllegalStateException("its own");
+            });
+    task.run();
+    assertThatThrownBy(() -> Await.result("a task", task))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("its own");
+  }
+}
