@@ -27,28 +27,31 @@ class ArchitectureTest {
   private static final String LIBBPF = API + ".libbpf";
   private static final String SELFTEST = API + ".selftest";
   private static final String SOAK = API + ".soak";
+  private static final String KIT = API + ".kit";
 
   /** What each package may use of ours, besides itself and what everybody may use. */
   private static final Map<String, Set<String>> ARROWS =
       Map.of(
+          KIT, Set.of(),
           API, Set.of(MEMORY, LAYOUT, KERNEL),
           BPF, Set.of(KERNEL),
           MEMORY, Set.of(LAYOUT, KERNEL),
           LAYOUT, Set.of(),
           KERNEL, Set.of(LIBBPF),
           LIBBPF, Set.of(),
-          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL),
-          SOAK, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, SELFTEST));
+          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, KIT),
+          SOAK, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, SELFTEST, KIT));
 
-  // The classes of the selftest and the soak lie among the tests' own, which may use what they
-  // like.
+  // The classes of the selftest, the soak and the kit lie among the tests' own, which may use what
+  // they like. So do the kit's tests.
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(
               location ->
                   location.contains("/target/classes/")
                       || location.contains("/target/test-classes/io/github/tasklocal/selftest/")
-                      || location.contains("/target/test-classes/io/github/tasklocal/soak/"))
+                      || location.contains("/target/test-classes/io/github/tasklocal/soak/")
+                      || location.contains("/target/test-classes/io/github/tasklocal/kit/"))
           .importPackages(API);
 
   private static final DescribedPredicate<JavaClass> OURS =
