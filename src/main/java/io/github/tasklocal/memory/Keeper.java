@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * A daemon thread that does what nobody calls for: follows pins, tries registrations again, and
  * forgets ended threads. It runs as long as a map is open or watched.
  */
-final class Keeper {
+public final class Keeper {
 
   /** How often watched pins are looked at: a stat(2) each. */
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
@@ -27,7 +27,17 @@ final class Keeper {
 
   private static @Nullable Thread thread;
 
+  private static volatile long rounds;
+
   private Keeper() {}
+
+  /**
+   * {@return how many times the keeper has tended to threads and entries since the process began;
+   * for tests that have to know that it has had its chance}
+   */
+  public static long rounds() {
+    return rounds;
+  }
 
   /** Follows a pin from now on. */
   static void follow(Watch watch) {
@@ -87,6 +97,8 @@ final class Keeper {
         if (System.nanoTime() - tended >= TEND_NANOS) {
           ThreadPages.tend(ENTRIES);
           tended = System.nanoTime();
+          long count = rounds; // changed by one thread at a time
+          rounds = count + 1;
         }
       } catch (RuntimeException | Error e) {
         if (!failed) {
