@@ -5,15 +5,14 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalException;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** What is refused to other users and in other surroundings: the main class of a JVM of theirs. */
 final class BadInputChild {
@@ -49,14 +48,14 @@ final class BadInputChild {
         new ArrayList<>(
             List.of(
                 "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"));
-    command.addAll(Jvm.command(Jvm.join(readable.paths), BadInputChild.class, args));
-    return Jvm.finish(Jvm.start(command));
+    command.addAll(
+        Jvm.command(Jvm.shortLived(), Jvm.join(readable.paths), BadInputChild.class, args));
+    return Check.output(command);
   }
 
   /** {@return a new folder that anybody may enter, gone after the test} */
   static Path folderForAll(Fixture fixture) throws IOException {
-    Path folder = Files.createTempDirectory("tasklocal-selftest-");
-    fixture.closing(() -> delete(folder));
+    Path folder = fixture.folder();
     open(folder);
     return folder;
   }
@@ -66,14 +65,6 @@ final class BadInputChild {
     if (!path.toFile().setReadable(true, false)
         || !path.toFile().setExecutable(Files.isDirectory(path), false)) {
       throw new UncheckedIOException(new IOException("cannot change the mode of " + path));
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
     }
   }
 }

@@ -89,8 +89,7 @@ final class BadInputMapTests {
   }
 
   private static void plainFile(Fixture fixture) throws Exception {
-    Path file = Files.createTempFile("tasklocal-selftest-", "");
-    fixture.closing(() -> Files.delete(file));
+    Path file = Files.createFile(fixture.folder().resolve("plain"));
     objectRefused(
         WrongObjectException.class,
         () -> TaskLocalMap.open(file),
@@ -258,8 +257,7 @@ final class BadInputMapTests {
   }
 
   private static void fileDescriptor(Fixture fixture) throws Exception {
-    Path file = Files.createTempFile("tasklocal-selftest-", "");
-    fixture.closing(() -> Files.delete(file));
+    Path file = Files.createFile(fixture.folder().resolve("plain"));
     try (FileChannel open = FileChannel.open(file, StandardOpenOption.READ)) {
       int fd = descriptorOf(file);
       objectRefused(

@@ -6,6 +6,7 @@ import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelVersion;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,7 +55,7 @@ final class BadInputRuntimeTests {
       version = running.text();
       command = command("load", file(fixture, "answer.a"));
     }
-    String answer = Jvm.finish(Jvm.start(command));
+    String answer = Check.output(command);
     Check.contains("NotSupportedException: load object", answer, "what it is told");
     Check.contains("user memory", answer, "it");
     Check.contains("needs kernel 6.13 or newer; this is " + version, answer, "the cure");
@@ -79,7 +80,7 @@ final class BadInputRuntimeTests {
     for (List<String> command :
         List.of(command("open", pin), command("load", file(fixture, "bad_maps")))) {
       command.addAll(0, List.of("env", "LD_LIBRARY_PATH=" + libraries));
-      String answer = Jvm.finish(Jvm.start(command));
+      String answer = Check.output(command);
       Check.contains("NotSupportedException: open ", answer, "what it is told");
       Check.contains("libbpf.so.1", answer, "it");
       Check.contains("install libbpf 1.1 or newer", answer, "the cure");
@@ -98,7 +99,12 @@ final class BadInputRuntimeTests {
 
   private static List<String> command(String what, Path file) {
     return new ArrayList<>(
-        Jvm.command(Jvm.join(Jvm.classPath()), BadInputChild.class, what, file.toString()));
+        Jvm.command(
+            Jvm.shortLived(),
+            Jvm.join(Jvm.classPath()),
+            BadInputChild.class,
+            what,
+            file.toString()));
   }
 
   private static Path file(Fixture fixture, String name) throws IOException {

@@ -2,14 +2,15 @@
 package io.github.tasklocal.selftest;
 
 import java.io.IOException;
-import java.nio.charset.Charset;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A bpffs of the selftest's own, mounted when it is first needed, gone with all pins at the end.
+ * A bpffs of the selftest's own, mounted when it is first needed, gone with all pins at the end. If
+ * the process is killed before, the next one takes it away.
  */
 public final class Bpffs implements AutoCloseable {
 
@@ -20,6 +21,11 @@ public final class Bpffs implements AutoCloseable {
   /** Mounts one on demand. */
   public Bpffs() {
     this.ours = true;
+    try {
+      Folders.sweepOrphans();
+    } catch (IOException e) {
+      System.err.println("cannot take away what an earlier run has left: " + e);
+    }
   }
 
   /** Uses one that another process has mounted. */
@@ -32,32 +38,39 @@ public final class Bpffs implements AutoCloseable {
   public synchronized Path folder() throws IOException {
     Check.that(!closed, "the selftest is ending");
     if (folder == null) {
-      Path made = Files.createTempDirectory("tasklocal-selftest-bpffs-");
+      Path made = Folders.make("bpffs");
       folder = made;
-      command("mount", "-t", "bpf", "-o", "mode=0755", "bpf", made.toString());
+      String ignored =
+          Check.output(List.of("mount", "-t", "bpf", "-o", "mode=0755", "bpf", made.toString()));
       // Options are taken or not, as the kernel likes.
       Files.setPosixFilePermissions(made, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
     return folder;
   }
 
+  /** Also when the process is told to end: no child, no mount and no folder outlives it. */
+  public void closeAtEnd() {
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  List<ProcessHandle> all = ProcessHandle.current().descendants().toList();
+                  all.forEach(ProcessHandle::destroyForcibly);
+                  all.forEach(each -> each.onExit().join()); // or its folders are left
+                  try {
+                    close();
+                  } catch (IOException e) {
+                    System.err.println("cannot clean up: " + e);
+                  }
+                }));
+  }
+
   /** Unmounts it, which removes all pins; a second call does nothing. */
   @Override
   public synchronized void close() throws IOException {
-    if (!closed && ours && folder != null) {
-      if (Files.getFileStore(folder).type().equals("bpf")) {
-        command("umount", "-l", folder.toString());
-      }
-      Files.delete(folder);
+    if (!closed && ours) {
+      Folders.sweepOwn();
     }
     closed = true;
-  }
-
-  private static void command(String... command) throws IOException {
-    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-    process.getOutputStream().close();
-    String output = new String(process.getInputStream().readAllBytes(), Charset.defaultCharset());
-    int status = process.onExit().join().exitValue();
-    Check.that(status == 0, String.join(" ", command) + " ended with " + status + ": " + output);
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Jvm;
+import java.util.List;
 import java.util.Objects;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /** What tests hold true. */
@@ -54,12 +55,13 @@ public final class Check {
     throw new AssertionError(what + " should be refused with " + type.getSimpleName());
   }
 
-  /** Waits, for ten seconds, until something is so. */
-  public static void soon(BooleanSupplier holds, String what) throws InterruptedException {
-    long end = System.nanoTime() + 10_000_000_000L;
-    while (!holds.getAsBoolean()) {
-      that(System.nanoTime() < end, what + " did not happen within 10 s");
-      Thread.sleep(1);
-    }
+  /** {@return what a command prints, which has to end with status 0} */
+  public static String output(List<String> command) {
+    Jvm.Result result = Jvm.run(command);
+    that(
+        result.exit() == 0,
+        "%s ended with status %d:%n%s"
+            .formatted(String.join(" ", command), result.exit(), result.output().strip()));
+    return result.output();
   }
 }

@@ -66,6 +66,13 @@ public final class Fixture implements AutoCloseable {
     return folder.resolve(name);
   }
 
+  /** {@return a new folder, gone after the test} */
+  Path folder() throws IOException {
+    Path folder = Folders.make("files");
+    open.push(() -> Folders.delete(folder));
+    return folder;
+  }
+
   /** {@return the bytes of an object as it was compiled for this wire, or for none} */
   byte[] objectFile(String name) throws IOException {
     return objectFile(name, wire);

@@ -14,6 +14,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
@@ -316,9 +317,11 @@ final class MapTests {
     key().set(6);
     Check.equal(6, lookUp.run(), "the value in BPF");
     try (KernelMap entries = KernelMap.duplicate(fixture.dataMap(object).fd())) {
-      TaskStorage.remove(entries, Task.of(Libc.currentTid(), Thread.currentThread()));
+      Await.change(
+          "the deletion to be seen",
+          () -> map.failures() == 1,
+          () -> TaskStorage.remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
     }
-    Check.soon(() -> map.failures() == 1, "that the deletion is seen");
     Check.equal(6, lookUp.run(), "the value in BPF, set again");
   }
 
@@ -328,21 +331,27 @@ final class MapTests {
     key().set(8);
     Check.equal(new TaskLocalMap.Waiting(Optional.empty()), map.state(), "the state without a pin");
     BpfObject first = fixture.load("look_up");
-    fixture.dataMap(first).pin(pin);
-    Check.soon(() -> first.program("look_up").run() == 8, "that the first map has the value");
-    Check.soon(() -> map.state() instanceof TaskLocalMap.Attached, "that it is attached");
+    awaitLookUp(first, 8, () -> fixture.dataMap(first).pin(pin));
+    awaitState(map, TaskLocalMap.Attached.class);
     Check.equal(fixture.wire(), map.wire(), "the wire that the library tells");
 
     BpfObject second = fixture.load("look_up");
-    fixture.dataMap(second).pin(pin);
-    Check.soon(() -> second.program("look_up").run() == 8, "that the second map has the value");
-    Check.soon(
-        () -> first.program("look_up").run() == NO_ENTRY, "that the first map's entry is gone");
+    awaitLookUp(
+        first, NO_ENTRY, () -> awaitLookUp(second, 8, () -> fixture.dataMap(second).pin(pin)));
 
-    fixture.dataMap(second).unpin(pin);
-    Check.soon(
-        () -> second.program("look_up").run() == NO_ENTRY, "that the second map's entry is gone");
-    Check.that(map.state() instanceof TaskLocalMap.Waiting, "the state is " + map.state());
+    awaitLookUp(second, NO_ENTRY, () -> fixture.dataMap(second).unpin(pin));
+    awaitState(map, TaskLocalMap.Waiting.class);
     Check.equal(8, key().get(), "the value in Java");
+  }
+
+  private static void awaitLookUp(BpfObject object, int value, Await.Cause cause) {
+    BpfProgram lookUp = object.program("look_up");
+    int ignored =
+        Await.change("the look-up to be " + value, lookUp::run, seen -> seen == value, cause);
+  }
+
+  private static void awaitState(TaskLocalMap map, Class<? extends TaskLocalMap.State> state) {
+    TaskLocalMap.State ignored =
+        Await.until("the state " + state.getSimpleName(), map::state, state::isInstance);
   }
 }

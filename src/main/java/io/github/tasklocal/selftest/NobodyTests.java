@@ -8,6 +8,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,26 +55,26 @@ final class NobodyTests {
             List.of("setpriv", "--reuid=" + ID, "--regid=" + ID, "--clear-groups", "--"));
     command.addAll(
         Jvm.command(
+            Jvm.shortLived(),
             Jvm.join(readable.paths),
             NobodyTests.class,
             open.toString(),
             shut.toString(),
             fixture.wire().name(),
             Long.toString(question)));
-    String output = Jvm.finish(Jvm.start(command));
+    String output = Check.output(command);
     Check.contains("answer " + -question, output, "the process of nobody");
     Check.equalBits(
         question, object.global("asked").get(JAVA_LONG, 0), "the value that root's program read");
   }
 
-  /** A copy of the class path where anybody may read it; gone at the JVM's end at the latest. */
+  /** A copy of the class path where anybody may read it. */
   static final class ClassPath implements AutoCloseable {
 
     final List<Path> paths = new ArrayList<>();
-    private final List<Path> files = new ArrayList<>();
+    private final Path folder = Folders.make("jar");
 
     ClassPath() throws IOException {
-      Path folder = Files.createTempDirectory("tasklocal-selftest-jar-");
       share(folder);
       for (Path path : Jvm.classPath()) {
         Path copy = folder.resolve(Integer.toString(paths.size()));
@@ -86,17 +87,13 @@ final class NobodyTests {
       }
     }
 
-    private void share(Path file) throws IOException {
-      files.add(file);
-      file.toFile().deleteOnExit();
+    private static void share(Path file) throws IOException {
       Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
 
     @Override
     public void close() throws IOException {
-      for (Path file : files.reversed()) {
-        Files.delete(file);
-      }
+      Folders.delete(folder);
     }
   }
 

@@ -29,9 +29,9 @@ public final class Parallel {
       int index = i;
       running.add(
           Thread.ofPlatform()
-              .name("selftest-" + i)
+              .name(Runner.THREAD + "-" + i)
               .daemon()
-              .start(
+              .unstarted(
                   () -> {
                     try {
                       work.run(index);
@@ -42,8 +42,13 @@ public final class Parallel {
                     }
                   }));
     }
-    for (Thread thread : running) {
-      thread.join();
+    running.forEach(Thread::start);
+    try {
+      for (Thread thread : running) {
+        thread.join();
+      }
+    } finally {
+      running.forEach(Thread::interrupt); // if this one was
     }
     Throwable first = failures.poll();
     if (first == null) {

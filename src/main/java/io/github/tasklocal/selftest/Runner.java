@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.selftest.Result.Outcome;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
@@ -11,7 +13,13 @@ import org.jspecify.annotations.Nullable;
 /** Runs a test, in a thread of its own: its values start at zero, and it can be given up. */
 final class Runner {
 
-  private static final int LIMIT_MILLIS = 180_000;
+  /** Above that of a child, which has more to say of it. */
+  private static final Duration LIMIT = Patience.CHILD.multipliedBy(2);
+
+  private static final int FRAMES = 4;
+
+  /** What the names of a test's threads begin with. */
+  static final String THREAD = "selftest";
 
   private final Fixture.Settings settings;
   private final Bpffs bpffs;
@@ -39,7 +47,7 @@ final class Runner {
     long start = System.nanoTime();
     Thread thread =
         Thread.ofPlatform()
-            .name("selftest")
+            .name(THREAD)
             .daemon()
             .start(
                 () -> {
@@ -49,12 +57,14 @@ final class Runner {
                     thrown.set(e);
                   }
                 });
-    thread.join(LIMIT_MILLIS);
+    Patience patience = new Patience(LIMIT);
+    while (!thread.join(Duration.ofSeconds(1)) && !patience.isOver()) {}
     Throwable failure = thrown.get();
     if (thread.isAlive()) {
-      AssertionError late = new AssertionError("not done after " + LIMIT_MILLIS / 1000 + " s");
-      late.setStackTrace(thread.getStackTrace());
-      failure = late;
+      failure =
+          new AssertionError("not done after " + patience.waited().toSeconds() + " s:" + stacks());
+      ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
+      thread.interrupt();
     }
     long nanos = System.nanoTime() - start;
     String logged = stale + log.take();
@@ -63,9 +73,32 @@ final class Runner {
         : new Result(test, Outcome.FAILED, nanos, message(failure), failure, logged);
   }
 
+  /** Where the test's threads stand, those at the same place together. */
+  private static String stacks() {
+    return Thread.getAllStackTraces().entrySet().stream()
+        .filter(each -> each.getKey().getName().startsWith(THREAD))
+        .collect(
+            Collectors.groupingBy(
+                each -> place(each.getValue()),
+                Collectors.mapping(each -> each.getKey().getName(), Collectors.joining(", "))))
+        .entrySet()
+        .stream()
+        .map(each -> "\n" + each.getValue() + " at" + each.getKey())
+        .sorted()
+        .collect(Collectors.joining());
+  }
+
+  private static String place(StackTraceElement[] frames) {
+    return Arrays.stream(frames)
+        .filter(frame -> frame.equals(frames[0]) || frame.getClassName().startsWith("io.github"))
+        .limit(FRAMES)
+        .map(frame -> "\n  " + frame)
+        .collect(Collectors.joining());
+  }
+
   private void body(TestCase test) throws Exception {
     if (test.ownJvm()) {
-      Jvm.run(test, settings, bpffs);
+      TestProcess.run(test, settings, bpffs);
     } else {
       try (Fixture fixture = new Fixture(test.wire(), settings, bpffs)) {
         test.body().run(fixture);

@@ -146,7 +146,7 @@ final class Selftest implements Callable<Integer> {
     report.start(tests.size(), machine, settings);
     LibraryLog log = LibraryLog.install(verbose, report::log);
     try (Bpffs bpffs = new Bpffs()) {
-      Runtime.getRuntime().addShutdownHook(new Thread(() -> cleanUp(bpffs)));
+      bpffs.closeAtEnd();
       Runner runner = new Runner(settings, bpffs, log, Need.unmet());
       for (TestCase test : tests) {
         report.begin(test, tests.size());
@@ -157,15 +157,5 @@ final class Selftest implements Callable<Integer> {
       report.write(json, machine, settings);
     }
     return report.finish();
-  }
-
-  /** Also when the process is told to end: no JVM and no mount outlives it. */
-  private static void cleanUp(Bpffs bpffs) {
-    ProcessHandle.current().children().forEach(ProcessHandle::destroyForcibly);
-    try {
-      bpffs.close();
-    } catch (IOException e) {
-      System.err.println("cannot clean up: " + e);
-    }
   }
 }

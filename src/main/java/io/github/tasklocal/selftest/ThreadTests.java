@@ -11,12 +11,12 @@ import io.github.tasklocal.VirtualThreadException;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ForkJoinPool;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** Whose the values are: pools, virtual threads, and values bound to another thread. */
@@ -84,12 +84,12 @@ final class ThreadTests {
         index -> {
           if (index == 0) {
             tid.complete(Libc.currentTid());
-            set.get(10, TimeUnit.SECONDS);
+            set.get();
             Check.equal(71, lookUp.run(), "the value in BPF before the thread's first use");
             Check.equal(71, key.getAndAdd(1), "the value that the thread finds");
             Check.equal(72, lookUp.run(), "the value in BPF after it");
           } else {
-            NativeThread other = listed(tid.get(10, TimeUnit.SECONDS));
+            NativeThread other = listed(tid.get());
             Check.equal(0, key.get(other), "the value of a thread that has set none");
             key.set(other, 71);
             Check.equal(71, key.get(other), "the value as it was set");
@@ -121,7 +121,8 @@ final class ThreadTests {
                 refused.completeExceptionally(e);
               }
             });
-    String message = refused.get(10, TimeUnit.SECONDS).getMessage();
+    Await.until("an answer to the virtual thread", refused::isDone);
+    String message = refused.get().getMessage();
     Check.contains("virtual-one", message, "the refusal");
     Check.contains("platform thread", message, "the refusal");
     Check.equal(3, key.get(), "the value of the platform thread");
@@ -155,8 +156,10 @@ final class ThreadTests {
                   done.completeExceptionally(e);
                 }
               });
-      Check.equal(next, done.get(10, TimeUnit.SECONDS), "the value in BPF in a pool's thread");
-      Thread.sleep(1); // so that the thread comes to the end of its work
+      Await.until("a turn of the pool", done::isDone);
+      Check.equal(next, done.get(), "the value in BPF in a pool's thread");
+      // Its thread comes to the end of its work, and takes the next one, too.
+      Await.until("the pool to be at rest", ForkJoinPool.commonPool()::isQuiescent);
     }
     Check.that(again.get() > 0, "no thread of the pool ran two tasks");
     Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());

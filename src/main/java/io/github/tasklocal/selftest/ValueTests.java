@@ -8,9 +8,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocal;
-import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kit.Await;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SequenceLayout;
@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Every type of value, from Java to BPF and back. */
 final class ValueTests {
@@ -29,6 +30,9 @@ final class ValueTests {
   private static final int KEYS = 12;
 
   private static final int PAGE = 4096;
+
+  /** So many are written, and read, while one may meet the other. */
+  private static final long SPANS = 500_000;
 
   private ValueTests() {}
 
@@ -338,7 +342,10 @@ final class ValueTests {
   private static void readWhileWritten(Fixture fixture) throws Exception {
     BpfProgram threadId = fixture.loadWithoutWire("thread_id").program("thread_id");
     BpfObject object = fixture.load("checked");
-    TaskLocalMap map = fixture.share(object);
+    fixture.share(object);
+    BpfProgram read = object.program("read_others");
+    MemorySegment whole = object.global("whole");
+    AtomicLong written = new AtomicLong();
     Parallel.run(
         2,
         index -> {
@@ -346,25 +353,29 @@ final class ValueTests {
           if (index == 0) {
             writeSpan(0);
             JAVA_INT.varHandle().setRelease(writer, 0L, threadId.run());
-            long id = 0;
             while ((int) JAVA_INT.varHandle().getAcquire(writer, 0L) != 0) {
-              writeSpan(++id);
+              writeSpan(written.incrementAndGet());
             }
           } else {
-            Check.soon(
-                () -> (int) JAVA_INT.varHandle().getAcquire(writer, 0L) != 0, "the first span");
-            long end = System.nanoTime() + 200_000_000;
-            int result = 0;
-            while (result == 0 && System.nanoTime() < end) {
-              result = object.program("read_others").run();
+            Await.until(
+                "the first span", () -> (int) JAVA_INT.varHandle().getAcquire(writer, 0L) != 0);
+            try {
+              long ignored =
+                  Await.until(
+                      "spans to be written and read whole",
+                      () -> {
+                        Check.equal(0, read.run(), "the result of the reading program");
+                        return Math.min(written.get(), whole.get(JAVA_LONG, 0));
+                      },
+                      least -> least > SPANS);
+            } finally {
+              JAVA_INT.varHandle().setRelease(writer, 0L, 0);
             }
-            JAVA_INT.varHandle().setRelease(writer, 0L, 0);
-            Check.equal(0, result, "the result of the reading program");
           }
         });
-    long whole = object.global("whole").get(JAVA_LONG, 0);
-    long torn = object.global("torn").get(JAVA_LONG, 0);
-    Check.that(whole > 0, "no span was read: " + map);
-    Check.equal(0L, torn, "torn reads, beside " + whole + " whole ones");
+    Check.equal(
+        0L,
+        object.global("torn").get(JAVA_LONG, 0),
+        "torn reads, beside " + whole.get(JAVA_LONG, 0) + " whole ones");
   }
 }

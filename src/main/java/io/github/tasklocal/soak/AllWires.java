@@ -8,6 +8,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import java.lang.foreign.MemoryLayout;
@@ -34,6 +35,10 @@ final class AllWires {
               MemoryLayout.sequenceLayout(WORDS, JAVA_LONG)));
   private static final TaskLocal.OfSegment PLAIN =
       TaskLocal.of("soak_plain", MemoryLayout.sequenceLayout(WORDS, JAVA_LONG));
+
+  /** What has to be seen on each wire, however long that takes. */
+  private static final List<String> SEEN =
+      List.of("numbers", "numbers_at_switch", "checked", "plain", "half_plain");
 
   private AllWires() {}
 
@@ -68,6 +73,10 @@ final class AllWires {
         for (int i = 0; i < seconds * 10; i++) {
           Thread.sleep(100);
           run.progress(i / 10, seconds, "seconds");
+        }
+        Patience patience = new Patience(Patience.WAIT);
+        while (!SEEN.stream().allMatch(each -> least(objects, each) > 0) && !patience.isOver()) {
+          Thread.sleep(100);
         }
         run.any("rounds of %d writers".formatted(WRITERS), writers.rounds());
         run.any("rounds of %d readers".formatted(objects.size()), readers.rounds());

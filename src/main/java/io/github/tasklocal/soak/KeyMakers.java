@@ -14,11 +14,12 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.memory.Pages;
+import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
-import io.github.tasklocal.selftest.Jvm;
 import io.github.tasklocal.selftest.Parallel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
@@ -80,10 +81,12 @@ final class KeyMakers {
         List<String> arguments = new ArrayList<>(pins);
         arguments.add(Long.toString(random.nextLong()));
         String ignored =
-            Jvm.finish(
-                Jvm.start(
-                    Jvm.command(
-                        Jvm.SHORT_LIVED, KeyMakers.class, arguments.toArray(String[]::new))));
+            Check.output(
+                Jvm.command(
+                    Jvm.shortLived(),
+                    Jvm.join(Jvm.classPath()),
+                    KeyMakers.class,
+                    arguments.toArray(String[]::new)));
         run.progress(i, processes, "processes");
       }
       run.any("directories filled", directories);

@@ -44,9 +44,13 @@ final class ManyThreads {
               .daemon()
               .start(
                   () -> {
-                    long value = tasks.first();
-                    Tasks.KEY.set(value);
-                    written.countDown();
+                    long value;
+                    try {
+                      value = tasks.first();
+                      Tasks.KEY.set(value);
+                    } finally {
+                      written.countDown();
+                    }
                     try {
                       end.await();
                     } catch (InterruptedException e) {

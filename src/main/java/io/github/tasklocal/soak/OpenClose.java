@@ -3,6 +3,7 @@ package io.github.tasklocal.soak;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import java.io.IOException;
@@ -36,9 +37,7 @@ final class OpenClose {
     Tasks tasks = new Tasks(object);
     AtomicLong lost = new AtomicLong();
     try (Writers writers = Writers.counting(WRITERS, tasks, lost)) {
-      while (writers.leastRounds() == 0) {
-        Thread.sleep(1);
-      }
+      Await.until("a first round of each writer", () -> writers.leastRounds() > 0);
       try (TaskLocalMap first = TaskLocalMap.of(fd)) {
         Check.equal(0, first.failures(), "failures of the first open map");
         Check.equal(WRITERS, tasks.values().size(), "entries in the first open map");

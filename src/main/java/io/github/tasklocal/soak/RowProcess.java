@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.selftest.Bpffs;
-import io.github.tasklocal.selftest.Jvm;
 import java.io.BufferedReader;
-import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /** The JVM of a row, from both ends. */
 final class RowProcess {
 
-  private static final int LIMIT_MINUTES = 10;
+  /** For the longest of a full run. */
+  private static final Duration LIMIT = Duration.ofMinutes(10);
 
   private RowProcess() {}
 
@@ -41,24 +41,25 @@ final class RowProcess {
   static Result run(Row row, Run.Settings settings, Bpffs bpffs, Consumer<String> progress)
       throws IOException, InterruptedException {
     long start = System.nanoTime();
-    ProcessBuilder builder =
-        new ProcessBuilder(
-                Jvm.command(
-                    row.options(),
-                    RowProcess.class,
-                    row.name(),
-                    bpffs.folder().toString(),
-                    Boolean.toString(settings.quick()),
-                    Long.toString(settings.seed())))
-            .redirectErrorStream(true)
-            .directory(new File(System.getProperty("java.io.tmpdir")));
-    builder.environment().putAll(row.environment());
-    Process process = builder.start();
-    process.getOutputStream().close();
-    Thread killer = Thread.ofPlatform().daemon().start(() -> endInTime(process));
+    List<String> options = new ArrayList<>(row.options());
+    // It would be put where the process is.
+    options.add("-XX:ErrorFile=" + System.getProperty("java.io.tmpdir") + "/hs_err_pid%p.log");
+    Process process =
+        Jvm.start(
+            Jvm.command(
+                options,
+                Jvm.join(Jvm.classPath()),
+                RowProcess.class,
+                row.name(),
+                bpffs.folder().toString(),
+                Boolean.toString(settings.quick()),
+                Long.toString(settings.seed())),
+            row.environment());
     List<Figure> figures = new ArrayList<>();
     List<String> rest = new ArrayList<>();
-    try (BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
+    String problem = "";
+    try (Jvm.Keeper keeper = new Jvm.Keeper(process, LIMIT);
+        BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = output.readLine(); line != null; line = output.readLine()) {
         if (line.startsWith(Run.PROGRESS)) {
           progress.accept(line.substring(Run.PROGRESS.length()));
@@ -68,28 +69,15 @@ final class RowProcess {
           rest.add(line);
         }
       }
-    }
-    int status = process.waitFor();
-    killer.interrupt();
-    long nanos = System.nanoTime() - start;
-    String problem =
-        status == 0
-            ? ""
-            : nanos > TimeUnit.MINUTES.toNanos(LIMIT_MINUTES)
-                ? "not done after " + LIMIT_MINUTES + " minutes"
-                : "its JVM ended with status " + status;
-    return new Result(row, figures, problem, String.join("\n", rest), nanos);
-  }
-
-  private static void endInTime(Process process) {
-    try {
-      if (!process.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES)) {
-        process.descendants().forEach(ProcessHandle::destroyForcibly);
-        process.destroyForcibly();
+      int status = process.waitFor();
+      if (status != 0) {
+        problem = keeper.killed() ? keeper.late() : "its JVM ended with status " + status;
       }
-    } catch (InterruptedException e) {
-      // It ended by itself.
+    } finally {
+      process.destroyForcibly();
     }
+    long nanos = System.nanoTime() - start;
+    return new Result(row, figures, problem, String.join("\n", rest), nanos);
   }
 
   /**

@@ -101,7 +101,7 @@ final class ShortThreads {
       alive.remove().end();
     }
     // The kernel's threads end a moment after Java's.
-    Map<Integer, Long> seen = tasks.values(10, values -> values.size() == LEFT);
+    Map<Integer, Long> seen = tasks.values(values -> values.size() == LEFT);
     alive.forEach(Brief::end);
     run.any("threads started", threads);
     run.atMost(5, "native memory since the 20,000th", 100.0 * growth / baseline, "%");

@@ -120,7 +120,7 @@ final class Soak implements Callable<Integer> {
     Table table = new Table(System.out, new Progress(System.err), rows.size());
     table.start(machine, settings);
     try (Bpffs bpffs = new Bpffs()) {
-      Runtime.getRuntime().addShutdownHook(new Thread(() -> cleanUp(bpffs)));
+      bpffs.closeAtEnd();
       for (Row row : rows) {
         table.progress(row, "starting");
         table.end(RowProcess.run(row, settings, bpffs, progress -> table.progress(row, progress)));
@@ -130,15 +130,5 @@ final class Soak implements Callable<Integer> {
       table.write(json, machine, settings);
     }
     return table.finish();
-  }
-
-  /** Also when the process is told to end: no JVM and no mount outlives it. */
-  private static void cleanUp(Bpffs bpffs) {
-    ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
-    try {
-      bpffs.close();
-    } catch (IOException e) {
-      System.err.println("cannot clean up: " + e);
-    }
   }
 }

@@ -7,10 +7,10 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kit.Patience;
 import java.lang.foreign.MemoryLayout;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 
 /** The threads of a process that have an entry, and the value of each, as BPF sees them. */
@@ -67,12 +67,11 @@ final class Tasks {
     return values;
   }
 
-  /** {@return the values as soon as they are right, or what is there after so long a time} */
-  Map<Integer, Long> values(int seconds, Predicate<Map<Integer, Long>> right)
-      throws InterruptedException {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+  /** {@return the values as soon as they are right, or what is there when the time is over} */
+  Map<Integer, Long> values(Predicate<Map<Integer, Long>> right) throws InterruptedException {
+    Patience patience = new Patience(Patience.WAIT);
     Map<Integer, Long> values = values();
-    while (!right.test(values) && System.nanoTime() < end) {
+    while (!right.test(values) && !patience.isOver()) {
       Thread.sleep(1);
       values = values();
     }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.selftest;
+
+import io.github.tasklocal.kit.Jvm;
+import java.io.IOException;
+import java.nio.file.Path;
+
+/** The JVM of a test that has one of its own, from both ends. */
+final class TestProcess {
+
+  private TestProcess() {}
+
+  /** Runs a test in a JVM that asks for little, since it lives for a second. */
+  static void run(TestCase test, Fixture.Settings settings, Bpffs bpffs) throws IOException {
+    boolean root = test.needs().contains(Need.ROOT);
+    String ignored =
+        Check.output(
+            Jvm.command(
+                Jvm.shortLived(),
+                Jvm.join(Jvm.classPath()),
+                TestProcess.class,
+                test.title(),
+                root ? bpffs.folder().toString() : "/none",
+                Integer.toString(settings.threads()),
+                Long.toString(settings.seed())));
+  }
+
+  /**
+   * Runs the test; what it throws ends the JVM with status 1.
+   *
+   * @param args as {@link #run} passes them
+   */
+  public static void main(String[] args) throws Exception {
+    TestCase test =
+        Suite.all().stream()
+            .filter(each -> each.title().equals(args[0]))
+            .findFirst()
+            .orElseThrow(
+                () -> new IllegalArgumentException("there is no test \"" + args[0] + "\""));
+    var settings = new Fixture.Settings(Integer.parseInt(args[2]), Long.parseLong(args[3]));
+    try (Bpffs bpffs = new Bpffs(Path.of(args[1]));
+        Fixture fixture = new Fixture(test.wire(), settings, bpffs)) {
+      test.body().run(fixture);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.soak;
+
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A clock that shows how late this machine runs what is due: a thread that rests for 10 ms, works
+ * for 1 ms of processor time, and looks how much longer that has taken at the worst.
+ *
+ * <p>It is the baseline of limits of time. What is timed takes several steps of several threads,
+ * and each waits for its turn as the clock does: the keeper that finds a pin, the threads that
+ * write, the process that looks for their values. So a limit allows for ten such turns.
+ */
+final class Lateness implements AutoCloseable {
+
+  private static final long REST = TimeUnit.MILLISECONDS.toNanos(10);
+  private static final long WORK = TimeUnit.MILLISECONDS.toNanos(1);
+  private static final int TURNS = 10;
+
+  private static final ThreadMXBean CPU = ManagementFactory.getThreadMXBean();
+
+  private final Thread thread = Thread.ofPlatform().name("clock").daemon().unstarted(this::run);
+  private volatile long due = System.nanoTime() + REST + WORK;
+  private volatile long worst;
+
+  /** Begins to measure. */
+  Lateness() {
+    thread.start();
+  }
+
+  private void run() {
+    try {
+      while (!Thread.interrupted()) {
+        TimeUnit.NANOSECONDS.sleep(REST);
+        long end = CPU.getCurrentThreadCpuTime() + WORK;
+        while (CPU.getCurrentThreadCpuTime() < end) {
+          Thread.onSpinWait();
+        }
+        long now = System.nanoTime();
+        worst = Math.max(worst, now - due);
+        due = now + REST + WORK;
+      }
+    } catch (InterruptedException e) {
+      // It is told to end so.
+    }
+  }
+
+  /** {@return how many milliseconds late it was at the worst, or is by now} */
+  private double millis() {
+    return Math.ceil(Math.max(worst, System.nanoTime() - due) / 1e6);
+  }
+
+  /** Tells a time in milliseconds, and what it may be at most. */
+  void judge(Run run, double limit, String figure, double time, String latest) {
+    double late = Math.max(millis(), 0);
+    run.any(latest, late, "ms");
+    run.atMost(limit + TURNS * late, figure, time, "ms");
+  }
+
+  @Override
+  public void close() {
+    thread.interrupt();
+  }
+}
