@@ -226,7 +226,7 @@ class DumpKernelIT {
               FIRST.set(next[0]);
               SECOND.set(next[0]++);
             }
-            Thread.yield();
+            Busy.rest(0);
           });
       Map<String, Integer> looks = new HashMap<>();
       Await.until(

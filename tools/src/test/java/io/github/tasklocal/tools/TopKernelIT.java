@@ -522,11 +522,11 @@ class TopKernelIT {
       assertThat(lines.getFirst()).isEqualTo(lines.getLast()).contains(":");
       assertThat(seen.indexOf(ENTER)).isBetween(0, seen.indexOf(HOME));
       int last = seen.lastIndexOf(HOME);
-      String picture =
-          seen.substring(last + HOME.length(), seen.indexOf(END, last)).replace(END_OF_LINE, "");
+      String picture = seen.substring(last + HOME.length(), seen.indexOf(END, last));
       assertThat(picture).contains("processors");
-      int left = seen.indexOf(LEAVE) + LEAVE.length();
-      assertThat(seen.substring(left)).startsWith(picture); // it stays to be read
+      String left = seen.substring(seen.indexOf(LEAVE) + LEAVE.length());
+      // It stays to be read.
+      assertThat(left.lines()).containsSequence(picture.replace(END_OF_LINE, "").split("\r*\n"));
     } finally {
       terminal.destroyForcibly();
     }

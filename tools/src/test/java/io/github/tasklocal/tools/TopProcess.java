@@ -24,7 +24,6 @@ final class TopProcess implements AutoCloseable {
   private static final List<String> INTERRUPTIBLE = List.of("env", "--default-signal=INT");
 
   private final Process process;
-  private final Jvm.Keeper keeper;
   private final BufferedReader out;
   private final List<String> lines = new ArrayList<>();
 
@@ -34,7 +33,6 @@ final class TopProcess implements AutoCloseable {
     command.addAll(
         Jvm.command(Jvm.shortLived(), Jvm.join(Jvm.classPath()), Tools.class, strings(arguments)));
     process = Jvm.start(command);
-    keeper = new Jvm.Keeper(process);
     out = process.inputReader(StandardCharsets.UTF_8);
   }
 
@@ -50,24 +48,9 @@ final class TopProcess implements AutoCloseable {
     return Stream.of(arguments).map(Object::toString).toArray(String[]::new);
   }
 
-  /** Waits for the next line, and {@return it} */
-  String line() throws IOException {
-    return line("its next line");
-  }
-
-  private String line(String what) throws IOException {
-    String line = out.readLine();
-    if (line == null) {
-      throw new AssertionError(
-          "it %s; waited for %s; its last lines: %s"
-              .formatted(keeper.killed() ? "was " + keeper.late() : "has ended", what, last()));
-    }
-    lines.add(line);
-    return line;
-  }
-
-  private List<String> last() {
-    return lines.subList(Math.max(0, lines.size() - 3), lines.size());
+  /** Waits for the next line. */
+  void line() throws IOException {
+    awaitLine("its next line", line -> true);
   }
 
   /**
@@ -76,14 +59,22 @@ final class TopProcess implements AutoCloseable {
    * @param what it is in words, or what there is then
    */
   void awaitLine(String what, Predicate<String> right) throws IOException {
-    Patience patience = new Patience(Patience.WAIT);
-    while (!right.test(line(what))) {
-      if (patience.isOver()) {
-        throw new AssertionError(
-            "waited %d s for %s; its last lines: %s"
-                .formatted(patience.waited().toSeconds(), what, last()));
-      }
+    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+      String line;
+      do {
+        line = out.readLine();
+        if (line == null) {
+          throw new AssertionError(
+              "it %s; waited for %s; its last lines: %s"
+                  .formatted(keeper.killed() ? "was " + keeper.late() : "has ended", what, last()));
+        }
+        lines.add(line);
+      } while (!right.test(line));
     }
+  }
+
+  private List<String> last() {
+    return lines.subList(Math.max(0, lines.size() - 3), lines.size());
   }
 
   /** Waits for a line that is an object of JSON. */
@@ -94,12 +85,14 @@ final class TopProcess implements AutoCloseable {
   /** Ends it as Ctrl-C does, or otherwise, and {@return all it has printed} */
   List<String> end(String signal) throws IOException, InterruptedException {
     signal(signal);
-    for (String line = out.readLine(); line != null; line = out.readLine()) {
-      lines.add(line);
-    }
-    process.waitFor();
-    if (keeper.killed()) {
-      throw new AssertionError("it was " + keeper.late() + ", by SIG" + signal + ": " + last());
+    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+      for (String line = out.readLine(); line != null; line = out.readLine()) {
+        lines.add(line);
+      }
+      process.waitFor();
+      if (keeper.killed()) {
+        throw new AssertionError("it was %s, by SIG%s".formatted(keeper.late(), signal));
+      }
     }
     return lines;
   }
@@ -146,6 +139,5 @@ final class TopProcess implements AutoCloseable {
   @Override
   public void close() {
     process.destroyForcibly();
-    keeper.close();
   }
 }
