@@ -5,9 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -21,33 +20,29 @@ class AnotherMapKernelIT {
 
   @TempDir Path folder;
 
-  private Path compile(Wire wire) throws IOException {
+  private Path compile(Wire wire) {
     Path object = folder.resolve("another.bpf.o");
     // clang -target bpf does not look where the distribution keeps <asm/types.h>.
     String triplet = System.getProperty("os.arch").replace("amd64", "x86_64") + "-linux-gnu";
-    Process clang =
-        new ProcessBuilder(
-                List.of(
-                    Optional.ofNullable(System.getenv("CLANG")).orElse("clang"),
-                    "-target",
-                    "bpf",
-                    "-O2",
-                    "-g",
-                    "-mcpu=v3",
-                    "-Wall",
-                    "-Werror",
-                    "-idirafter",
-                    "/usr/include/" + triplet,
-                    "-DWIRE=" + (wire.ordinal() + 1),
-                    "-c",
-                    "src/test/bpf/another.bpf.c",
-                    "-o",
-                    object.toString()))
-            .directory(Path.of(System.getProperty("basedir")).toFile())
-            .redirectErrorStream(true)
-            .start();
-    String said = new String(clang.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(clang.onExit().join().exitValue()).as(said).isZero();
+    Jvm.Result clang =
+        Jvm.run(
+            List.of(
+                Optional.ofNullable(System.getenv("CLANG")).orElse("clang"),
+                "-target",
+                "bpf",
+                "-O2",
+                "-g",
+                "-mcpu=v3",
+                "-Wall",
+                "-Werror",
+                "-idirafter",
+                "/usr/include/" + triplet,
+                "-DWIRE=" + (wire.ordinal() + 1),
+                "-c",
+                Path.of(System.getProperty("basedir"), "src/test/bpf/another.bpf.c").toString(),
+                "-o",
+                object.toString()));
+    assertThat(clang.exit()).as(clang.output()).isZero();
     return object;
   }
 

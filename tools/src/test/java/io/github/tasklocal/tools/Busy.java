@@ -1,79 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.Patience;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 
-/** Threads that use the processors until this is closed. */
+/** Threads that work, or just are there, until this is closed. */
 final class Busy implements AutoCloseable {
 
+  /** What a thread does. */
+  interface Work {
+    void run() throws Exception;
+  }
+
   private final List<Thread> threads = new ArrayList<>();
-  private volatile boolean stop;
+  private final CountDownLatch closed = new CountDownLatch(1);
   private volatile Throwable failed;
 
   /** Starts a thread that does this first, and then nothing but use a processor. */
-  void spin(Runnable first) {
-    boolean[] done = {false};
-    start(
+  void spin(Work first) {
+    once(
         () -> {
-          if (!done[0]) {
-            first.run();
-            done[0] = true;
+          first.run();
+          while (!stopped()) {
+            work(1_000_000);
           }
-          work(1_000_000);
+        });
+  }
+
+  /** Starts a thread that does this, and then waits. */
+  void stay(Work first) {
+    once(
+        () -> {
+          first.run();
+          closed.await();
         });
   }
 
   /** Starts a thread that does this again and again. */
-  void start(Runnable work) {
+  void start(Work work) {
     once(
         () -> {
-          while (!stop) {
+          while (!stopped()) {
             work.run();
           }
         });
   }
 
   /** Starts a thread that does this; to close waits for its end. */
-  void once(Runnable work) {
-    Thread thread = new Thread(work);
-    thread.setDaemon(true);
-    thread.setUncaughtExceptionHandler((ignored, e) -> failed = e);
+  void once(Work work) {
+    Thread thread =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                  try {
+                    work.run();
+                  } catch (Throwable e) {
+                    failed = e;
+                  }
+                });
     threads.add(thread);
-    thread.start();
   }
 
-  /** Uses a processor for so long, by the thread's own time of it rather than the clock's. */
-  static void work(long nanos) {
-    long end = cpuTime() + nanos;
-    while (cpuTime() < end) {
+  private boolean stopped() {
+    return closed.getCount() == 0;
+  }
+
+  /** Uses a processor for so long, by the thread's own time of it, and {@return how long it was} */
+  static long work(long nanos) {
+    long start = cpuTime();
+    long used = 0;
+    while (used < nanos) {
       Thread.onSpinWait();
+      used = cpuTime() - start;
     }
+    return used;
   }
 
   static long cpuTime() {
     return java.lang.management.ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
   }
 
-  static void sleep(long millis) {
+  /** Lets the processor go for a moment, as a thread does that waits for work. */
+  static void rest(long millis) {
     LockSupport.parkNanos(Math.max(1, millis * 1_000_000));
   }
 
   @Override
   public void close() {
-    stop = true;
-    for (Thread thread : threads) {
-      join(thread);
-    }
+    closed.countDown();
+    Patience patience = new Patience(Patience.WAIT);
+    threads.forEach(thread -> join(thread, patience));
     if (failed != null) {
       throw new AssertionError(failed);
     }
   }
 
-  private static void join(Thread thread) {
+  /** Without looking again and again: whose time is counted may be the one that closes this. */
+  private static void join(Thread thread, Patience patience) {
     try {
-      thread.join();
+      while (!thread.join(Duration.ofSeconds(1))) {
+        if (patience.isOver()) {
+          AssertionError late =
+              new AssertionError("waited %s for a thread's end".formatted(patience.waited()));
+          late.setStackTrace(thread.getStackTrace());
+          throw late;
+        }
+      }
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }

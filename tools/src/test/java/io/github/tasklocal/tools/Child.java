@@ -1,47 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.Jvm;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 
 /** A process that runs {@link ValuesChild}, until this is closed. */
 final class Child implements AutoCloseable {
 
   private final Process process;
+  private final Jvm.Keeper keeper;
+  private final BufferedReader output;
 
-  Child(Path pin, int threads, String... options) throws IOException {
+  Child(Path pin, int threads) throws IOException {
     List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED"));
-    command.addAll(List.of(options));
-    command.addAll(
-        List.of(
-            "-cp",
-            System.getProperty("java.class.path"),
-            ValuesChild.class.getName(),
+        Jvm.reading(
+            List.of(),
+            Jvm.join(Jvm.classPath()),
+            ValuesChild.class,
             pin.toString(),
-            Integer.toString(threads)));
+            Integer.toString(threads));
     process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    BufferedReader output = process.inputReader();
-    String line = output.readLine();
-    if (!"ready".equals(line)) {
-      process.destroyForcibly();
-      throw new AssertionError("the child says: " + line);
+    keeper = new Jvm.Keeper(process);
+    output = process.inputReader();
+    try {
+      if (!said().equals("ready")) {
+        throw new AssertionError("the child is not ready");
+      }
+    } catch (IOException | Error e) {
+      close();
+      throw e;
     }
+  }
+
+  private String said() throws IOException {
+    String line = output.readLine();
+    if (line == null) {
+      throw new AssertionError(
+          keeper.killed() ? "the child was " + keeper.late() : "the child has ended");
+    }
+    return line;
   }
 
   int pid() {
     return (int) process.pid();
   }
 
+  /**
+   * Waits until all threads have entries in a map.
+   *
+   * @return when they were there, by this machine's {@link System#nanoTime}
+   */
+  long registered() throws IOException {
+    return Long.parseLong(said());
+  }
+
   @Override
   public void close() throws IOException {
     process.getOutputStream().close();
     process.onExit().join();
+    keeper.close();
   }
 }

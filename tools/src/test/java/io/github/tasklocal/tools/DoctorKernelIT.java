@@ -151,7 +151,7 @@ class DoctorKernelIT {
             shell(
                 "%s --illegal-native-access=deny -cp %s %s doctor --json"
                     .formatted(
-                        Path.of(System.getProperty("java.home"), "bin", "java"),
+                        String.join(" ", ToolsJar.java()),
                         System.getProperty("tasklocal.toolsJar"),
                         Tools.class.getName())),
             1);

@@ -9,12 +9,12 @@ import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -110,31 +110,15 @@ class KeysKernelIT {
   @Test
   void aProcessWithTwoPagesOfKeysHasBothShown() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        TaskLocalMap _ = TaskLocalMap.open(map.pin())) {
+        TaskLocalMap _ = TaskLocalMap.open(map.pin());
+        Busy other = new Busy()) {
       TaskLocal.of("it.keys", JAVA_LONG).set(1);
-      Thread other =
-          Thread.ofPlatform()
-              .start(
-                  () -> {
-                    RawEntry entry = new RawEntry(Wire.C);
-                    entry.keys().set(JAVA_SHORT, 0, (short) 1);
-                    entry.keys().setString(4, "another");
-                    entry.keys().set(JAVA_SHORT, 4 + 62, (short) 8);
-                    entry.enter(map.object().map(Wire.C.mapName()).fd(), true, true, 0, 8);
-                    try {
-                      Thread.sleep(Long.MAX_VALUE);
-                    } catch (InterruptedException e) {
-                      // Enough.
-                    }
-                  });
-      List<ThreadValues> threads = List.of();
-      for (int i = 0; i < 100 && threads.size() < 2; i++) {
-        Thread.sleep(20);
-        threads = ThreadValues.look(map.object(), Wire.C);
-      }
+      Await.change(
+          "two threads with entries",
+          () -> ThreadValues.look(map.object(), Wire.C).size(),
+          count -> count == 2,
+          () -> other.stay(() -> enterKey(map, "another")));
       Command keys = Command.run("keys", map.pin());
-      other.interrupt();
-      other.join();
       assertThat(keys.out()).containsPattern(" 1 +0 +8 +another\n").contains("it.keys");
     }
   }
@@ -143,47 +127,33 @@ class KeysKernelIT {
   @Test
   void noPageOfKeysIsLostWhereTheBufferIsFull() throws Exception {
     int count = 100;
-    try (PinnedMap map = new PinnedMap(Wire.C)) {
-      int fd = map.object().map(Wire.C.mapName()).fd();
-      CountDownLatch entered = new CountDownLatch(count);
-      CountDownLatch end = new CountDownLatch(1);
-      List<Thread> threads = new ArrayList<>();
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        Busy threads = new Busy()) {
+      AtomicInteger entered = new AtomicInteger();
       for (int i = 0; i < count; i++) {
-        int number = i;
-        threads.add(
-            Thread.ofPlatform()
-                .start(
-                    () -> {
-                      RawEntry entry = new RawEntry(Wire.C);
-                      entry.keys().set(JAVA_SHORT, 0, (short) 1);
-                      entry.keys().setString(4, "own." + number);
-                      entry.keys().set(JAVA_SHORT, 4 + 62, (short) 8);
-                      entry.enter(fd, true, true, 0, 8);
-                      entered.countDown();
-                      try {
-                        end.await();
-                      } catch (InterruptedException e) {
-                        throw new AssertionError(e);
-                      }
-                    }));
+        String name = "own." + i;
+        threads.stay(
+            () -> {
+              enterKey(map, name);
+              entered.incrementAndGet();
+            });
       }
-      try {
-        assertThat(entered.await(30, TimeUnit.SECONDS)).isTrue();
-        JsonObject document = Command.run("keys", "--json", map.pin()).json();
-        List<String> names = new ArrayList<>();
-        for (Object directory : document.getArray("directories")) {
-          names.add(((JsonObject) directory).getArray("keys").getObject(0).getString("name"));
-        }
-        assertThat(names)
-            .hasSize(count)
-            .doesNotHaveDuplicates()
-            .allMatch(n -> n.startsWith("own."));
-      } finally {
-        end.countDown();
-        for (Thread thread : threads) {
-          thread.join();
-        }
+      Await.until("threads with entries", entered::get, number -> number == count);
+      JsonObject document = Command.run("keys", "--json", map.pin()).json();
+      List<String> names = new ArrayList<>();
+      for (Object directory : document.getArray("directories")) {
+        names.add(((JsonObject) directory).getArray("keys").getObject(0).getString("name"));
       }
+      assertThat(names).hasSize(count).doesNotHaveDuplicates().allMatch(n -> n.startsWith("own."));
     }
+  }
+
+  /** Enters the calling thread, with a page of keys of its own that has one. */
+  private static void enterKey(PinnedMap map, String name) {
+    RawEntry entry = new RawEntry(Wire.C);
+    entry.keys().set(JAVA_SHORT, 0, (short) 1);
+    entry.keys().setString(4, name);
+    entry.keys().set(JAVA_SHORT, 4 + 62, (short) 8);
+    entry.enter(map.object().map(Wire.C.mapName()).fd(), true, true, 0, 8);
   }
 }

@@ -32,8 +32,9 @@ final class PinnedMap implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    object.close();
-    directory.close();
+    try (directory) {
+      object.close();
+    }
   }
 
   /** A directory on the machine's bpffs, with all that is pinned there. */

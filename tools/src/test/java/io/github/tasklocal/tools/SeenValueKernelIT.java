@@ -6,15 +6,14 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
-import com.grack.nanojson.JsonParser;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.kit.Await;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.FutureTask;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -33,9 +32,8 @@ class SeenValueKernelIT {
 
   @AfterEach
   void stop() throws Exception {
-    busy.close();
-    if (pinned != null) {
-      pinned.close();
+    try (PinnedMap _ = pinned) {
+      busy.close();
     }
   }
 
@@ -52,7 +50,7 @@ class SeenValueKernelIT {
           entry.enter(fd, true, true, 64, start);
           entered.countDown();
         });
-    assertThat(entered.await(10, TimeUnit.SECONDS)).isTrue();
+    Await.until("the entry", () -> entered.getCount() == 0);
     return entry;
   }
 
@@ -65,28 +63,30 @@ class SeenValueKernelIT {
     }
   }
 
-  /** {@return the texts of the key's values} */
-  private Set<String> values(String key, int count) throws Exception {
-    Command command =
-        Command.run(
-            "top",
-            "--json",
-            "--pin",
-            pinned.pin(),
-            "--pid",
-            PID,
-            "--key",
-            key,
-            "--interval",
-            0.3,
-            "--count",
-            count);
-    assertThat(command.err()).isEmpty();
+  /** {@return the texts of the key's values, once there are any} */
+  private Set<String> values(String key) {
+    Object[] command = top(key, "--json", "--once");
+    return Await.until(
+        "values of " + key, () -> values(Command.run(command)), values -> !values.isEmpty());
+  }
+
+  private Object[] top(String key, Object... more) {
+    List<Object> command = new ArrayList<>(List.of("top", "--pin", pinned.pin(), "--pid", PID));
+    command.addAll(List.of("--key", key, "--interval", 0.3));
+    command.addAll(List.of(more));
+    return command.toArray();
+  }
+
+  private static Set<String> values(Command top) {
+    assertThat(top.err()).isEmpty();
+    return values(top.json());
+  }
+
+  /** {@return the values that were sampled, or seen otherwise, in an interval} */
+  private static Set<String> values(JsonObject interval) {
     Set<String> values = new TreeSet<>();
-    for (String line : command.out().lines().toList()) {
-      for (Object row : JsonParser.object().from(line).getArray("rows")) {
-        values.add(((JsonObject) row).getString("text"));
-      }
+    for (Object row : interval.getArray("rows")) {
+      values.add(((JsonObject) row).getString("text"));
     }
     values.remove("(no entry)"); // this process's other threads
     return values;
@@ -103,12 +103,12 @@ class SeenValueKernelIT {
           key(entry, wire, 1, "last", 8);
           entry.data().set(JAVA_LONG, 4096 - 8, -7);
         });
-    assertThat(values("last", 1)).containsExactly("-7");
-    assertThat(values("fits:bytes", 1)).containsExactly("00".repeat(64) + "..(4080 bytes)");
+    assertThat(values("last")).containsExactly("-7");
+    assertThat(values("fits:bytes")).containsExactly("00".repeat(64) + "..(4080 bytes)");
     stop();
     spin(wire, 8, entry -> key(entry, wire, 0, "big", 60_000));
-    assertThat(values("big:bytes", 1)).containsExactly("(outside)");
-    assertThat(values("big:string", 1)).containsExactly("(outside)");
+    assertThat(values("big:bytes")).containsExactly("(outside)");
+    assertThat(values("big:string")).containsExactly("(outside)");
   }
 
   @Test
@@ -123,10 +123,10 @@ class SeenValueKernelIT {
           entry.data().setString(4096 - 8, "abc");
           entry.data().setString(1001, "not aligned, and long");
         });
-    assertThat(values("in:string", 1)).containsExactly("\"abc\"");
-    assertThat(values("in:int", 1)).containsExactly("6513249");
-    assertThat(values("over:long", 1)).containsExactly("(outside)");
-    assertThat(values("odd:string", 1)).containsExactly("\"not aligned, and long\"");
+    assertThat(values("in:string")).containsExactly("\"abc\"");
+    assertThat(values("in:int")).containsExactly("6513249");
+    assertThat(values("over:long")).containsExactly("(outside)");
+    assertThat(values("odd:string")).containsExactly("\"not aligned, and long\"");
   }
 
   @ParameterizedTest
@@ -141,19 +141,26 @@ class SeenValueKernelIT {
               key(made, Wire.A, 0, "early", 0);
               made.data().setString(0, "abc");
             });
-    FutureTask<Set<String>> seen = new FutureTask<>(() -> values("early:" + type, 4));
-    new Thread(seen).start();
-    Thread.sleep(700);
-    key(entry, Wire.A, 1, "later", 8);
-    long[] next = {0};
-    busy.start(
-        () -> {
-          entry.data().set(JAVA_LONG, 8, ++next[0]);
-          Busy.sleep(5);
-        });
-    assertThat(seen.get()).containsExactly(text);
-    assertThat(values("early:" + type, 1)).containsExactly(text);
-    assertThat(next[0]).isGreaterThan(10);
+    try (TopProcess top = new TopProcess(top("early:" + type, "--json"))) {
+      top.awaitJson("the value", interval -> values(interval).equals(Set.of(text)));
+      key(entry, Wire.A, 1, "later", 8);
+      AtomicLong next = new AtomicLong();
+      busy.start(
+          () -> {
+            entry.data().set(JAVA_LONG, 8, next.incrementAndGet());
+            Busy.rest(5);
+          });
+      // Each time with another value behind it.
+      for (int i = 0; i < 3; i++) {
+        long before = next.get();
+        Await.until("the later key's values", next::get, now -> now > before + 10);
+        top.awaitJson("the value, again", interval -> !values(interval).isEmpty());
+      }
+      for (String line : top.end("INT")) {
+        assertThat(values(TopProcess.parse(line))).isSubsetOf(text);
+      }
+    }
+    assertThat(values("early:" + type)).containsExactly(text);
   }
 
   @Test
@@ -167,20 +174,24 @@ class SeenValueKernelIT {
           entry.data().setString(0, "(no entry)");
           entry.data().setString(16, "=1+1");
         });
-    assertThat(values("text:string", 1)).containsExactly("\"(no entry)\"");
-    List<Object> csv = new ArrayList<>(List.of("top", "--pin", pinned.pin(), "--pid", PID));
-    csv.addAll(List.of("--key", "cell:string", "--interval", 0.3, "--once", "--csv"));
-    assertThat(Command.run(csv.toArray()).out()).contains(",\"\"\"=1+1\"\"\",true,");
+    assertThat(values("text:string")).containsExactly("\"(no entry)\"");
+    Object[] csv = top("cell:string", "--once", "--csv");
+    Await.until(
+        "the cell", () -> Command.run(csv).out(), out -> out.contains(",\"\"\"=1+1\"\"\",true,"));
   }
 
   @Test
   void aKeyThatNobodyHasIsSaid() throws Exception {
     spin(Wire.C, 0, entry -> key(entry, Wire.C, 0, "tenant", 8));
-    List<Object> top = new ArrayList<>(List.of("top", "--pin", pinned.pin(), "--pid", PID));
-    top.addAll(List.of("--interval", 0.3, "--once", "--key"));
-    top.add("tennant");
-    assertThat(Command.run(top.toArray()).out()).contains("has the key \"tennant\"");
-    top.set(top.size() - 1, "tenant");
-    assertThat(Command.run(top.toArray()).out()).doesNotContain("has the key");
+    Await.until(
+        "that nobody has it",
+        () -> Command.run(top("tennant", "--once")).out(),
+        out -> out.contains("has the key \"tennant\""));
+    String out =
+        Await.until(
+            "a thread that has it",
+            () -> Command.run(top("tenant", "--once")).out(),
+            seen -> seen.lines().anyMatch(line -> line.startsWith("0 ")));
+    assertThat(out).doesNotContain("has the key");
   }
 }

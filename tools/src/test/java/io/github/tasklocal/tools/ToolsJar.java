@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 
 /** The jar, in a folder of a test's own where every user can read it. */
 final class ToolsJar {
@@ -26,17 +28,24 @@ final class ToolsJar {
     }
   }
 
+  /** {@return the java command with this one's options, but what the jar has to bring itself} */
+  static List<String> java() {
+    List<String> command = new ArrayList<>(List.of(Jvm.java()));
+    command.addAll(Jvm.options(List.of()));
+    command.removeIf(option -> option.startsWith("--enable-native-access"));
+    return command;
+  }
+
   /** Runs a script in which TOOLS stands for the jar. */
   Command shell(String script) throws IOException {
-    Path java = Path.of(System.getProperty("java.home"), "bin", "java");
+    String tools = String.join(" ", java()) + " -jar " + folder.resolve("tools.jar");
     Path errors = folder.resolve("errors");
     Process process =
-        new ProcessBuilder(
-                "sh", "-c", script.replace("TOOLS", java + " -jar " + folder.resolve("tools.jar")))
+        new ProcessBuilder("sh", "-c", script.replace("TOOLS", tools))
             .directory(folder.toFile())
             .redirectError(errors.toFile())
             .start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    return new Command(process.onExit().join().exitValue(), out, Files.readString(errors));
+    Jvm.Result result = Jvm.end(process);
+    return new Command(result.exit(), result.output(), Files.readString(errors));
   }
 }

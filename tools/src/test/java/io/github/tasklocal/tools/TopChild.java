@@ -3,9 +3,8 @@ package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import java.io.IOException;
+import io.github.tasklocal.kit.Jvm;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,21 +14,32 @@ final class TopChild {
 
   private static final TaskLocal.OfInt KEY = TaskLocal.of("child.int", ValueLayout.JAVA_INT);
 
+  private static final long MILLI = 1_000_000;
+
+  /** By CLOCK_MONOTONIC: a longer step from one look at it to the next is another thread's. */
+  private static final long OWN = 50_000;
+
+  /** How many milliseconds of a processor the thread that always wants one has had. */
+  private static volatile int always;
+
   private TopChild() {}
 
   /**
-   * Is the process: {@code spin} has the value 1 for half a second of a processor's time. {@code
-   * mixed} has a thread with the value 1 that always wants a processor, and one with the value 2
-   * that wants it for 1 ms of 10, and prints how many nanoseconds the second had of the first's.
+   * Is the process: {@code spin} has the value 1 for half a second of a processor's time, and
+   * prints how many nanoseconds that was. {@code mixed} has a thread with the value 1 that always
+   * wants a processor, and one with the value 2 that wants it for 1 ms of 10, and prints how many
+   * nanoseconds the second had of the first's.
    *
    * @param args the pin, and one of these
    */
   public static void main(String[] args) throws InterruptedException {
     try (TaskLocalMap map = TaskLocalMap.open(Path.of(args[0]))) {
       if (args[1].equals("spin")) {
+        Busy.work(0); // the first takes longer
         KEY.set(1);
-        Busy.work(500_000_000);
-        KEY.set(map.threads());
+        long used = Busy.work(500 * MILLI);
+        KEY.set(map.threads() + 1);
+        System.out.println(used);
       } else {
         mixed();
       }
@@ -38,47 +48,60 @@ final class TopChild {
 
   private static void mixed() throws InterruptedException {
     long[] nanos = new long[2];
-    Thread always =
-        new Thread(
-            () -> {
-              KEY.set(1);
-              spin(3_000_000_000L);
-              nanos[0] = Busy.cpuTime();
-            });
     Thread bursts =
         new Thread(
             () -> {
               KEY.set(2);
-              while (always.isAlive()) {
-                spin(1_000_000);
-                Busy.sleep(9);
+              for (int i = 0; i < 300; i++) {
+                // However busy the machine is, the other has had more meanwhile.
+                int before = always;
+                do {
+                  Busy.rest(9);
+                } while (always < before + 6);
+                spin(MILLI);
               }
               nanos[1] = Busy.cpuTime();
             });
-    always.start();
+    Thread spinning =
+        new Thread(
+            () -> {
+              KEY.set(1);
+              for (int i = 1; bursts.isAlive(); i++) {
+                spin(MILLI);
+                always = i;
+              }
+              nanos[0] = Busy.cpuTime();
+            });
     bursts.start();
-    bursts.join();
+    spinning.start();
+    spinning.join();
     System.out.println((double) nanos[1] / nanos[0]);
   }
 
-  /** Without a call to the kernel, which would bring its books up to date. */
+  /**
+   * Uses a processor for so long, without a call to the kernel, which would bring its books up to
+   * date.
+   */
   private static void spin(long nanos) {
-    long end = System.nanoTime() + nanos;
-    while (System.nanoTime() < end) {
-      Thread.onSpinWait();
+    long used = 0;
+    long last = System.nanoTime();
+    while (used < nanos) {
+      long now = System.nanoTime();
+      used += now - last < OWN ? now - last : 0;
+      last = now;
     }
   }
 
-  /** Runs the process to its end, on one processor, and {@return what it printed} */
-  static String run(Path pin, String what) throws IOException, InterruptedException {
+  /** Runs the process to its end, on one processor, and {@return the number it printed} */
+  static double run(Path pin, String what) {
     List<String> command = new ArrayList<>(List.of("taskset", "-c", "0"));
-    command.addAll(TopProcess.java(TopChild.class, pin, what));
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (process.waitFor() != 0) {
-      throw new AssertionError("exit status " + process.exitValue());
+    command.addAll(
+        Jvm.command(
+            Jvm.shortLived(), Jvm.join(Jvm.classPath()), TopChild.class, pin.toString(), what));
+    Jvm.Result result = Jvm.run(command);
+    if (result.exit() != 0) {
+      throw new AssertionError(result);
     }
-    return out;
+    return Double.parseDouble(result.output());
   }
 }

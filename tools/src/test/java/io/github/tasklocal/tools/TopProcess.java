@@ -4,90 +4,108 @@ package io.github.tasklocal.tools;
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonParser;
 import com.grack.nanojson.JsonParserException;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Patience;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.Callable;
-import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 
-/** A command in a process of its own, until it is told to end by a signal. */
-final class TopProcess {
+/** A command in a process of its own, until it is told to end by a signal, or this is closed. */
+final class TopProcess implements AutoCloseable {
+
+  /** What was started in the background of a shell ignores Ctrl-C, and so do its own. */
+  private static final List<String> INTERRUPTIBLE = List.of("env", "--default-signal=INT");
 
   private final Process process;
   private final BufferedReader out;
   private final List<String> lines = new ArrayList<>();
 
-  /** Starts one, and waits for its first line. */
+  /** Starts one. */
   TopProcess(Object... arguments) throws IOException {
-    this(null, arguments);
-    lines.add(out.readLine());
-  }
-
-  /** Starts one, and waits for another sign of it. */
-  TopProcess(@Nullable Callable<Boolean> started, Object... arguments) throws IOException {
-    process = new ProcessBuilder(command(arguments)).redirectErrorStream(true).start();
+    List<String> command = new ArrayList<>(INTERRUPTIBLE);
+    command.addAll(
+        Jvm.command(Jvm.shortLived(), Jvm.join(Jvm.classPath()), Tools.class, strings(arguments)));
+    process = Jvm.start(command);
     out = process.inputReader(StandardCharsets.UTF_8);
-    try {
-      while (started != null && !started.call()) {
-        Thread.sleep(10);
-      }
-    } catch (Exception e) {
-      throw new AssertionError(e);
-    }
   }
 
-  /** {@return the command line of a command} */
+  /** {@return the command line of a command that reads what is typed} */
   static List<String> command(Object... arguments) {
-    return java(Tools.class, arguments);
+    List<String> command = new ArrayList<>(INTERRUPTIBLE);
+    command.addAll(
+        Jvm.reading(Jvm.shortLived(), Jvm.join(Jvm.classPath()), Tools.class, strings(arguments)));
+    return command;
   }
 
-  /** {@return the command line of a program with this one's class path} */
-  static List<String> java(Class<?> main, Object... arguments) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                // What was started in the background of a shell ignores Ctrl-C, and so do its own.
-                "env",
-                "--default-signal=INT",
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-XX:TieredStopAtLevel=1",
-                "-cp",
-                System.getProperty("java.class.path"),
-                main.getName()));
-    for (Object argument : arguments) {
-      command.add(argument.toString());
+  private static String[] strings(Object... arguments) {
+    return Stream.of(arguments).map(Object::toString).toArray(String[]::new);
+  }
+
+  /** Waits for the next line. */
+  void line() throws IOException {
+    awaitLine("its next line", line -> true);
+  }
+
+  /**
+   * Waits for a line.
+   *
+   * @param what it is in words, or what there is then
+   */
+  void awaitLine(String what, Predicate<String> right) throws IOException {
+    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+      String line;
+      do {
+        line = out.readLine();
+        if (line == null) {
+          throw new AssertionError(
+              "it %s; waited for %s; its last lines: %s"
+                  .formatted(keeper.killed() ? "was " + keeper.late() : "has ended", what, last()));
+        }
+        lines.add(line);
+      } while (!right.test(line));
     }
-    return command;
+  }
+
+  private List<String> last() {
+    return lines.subList(Math.max(0, lines.size() - 3), lines.size());
+  }
+
+  /** Waits for a line that is an object of JSON. */
+  void awaitJson(String what, Predicate<JsonObject> right) throws IOException {
+    awaitLine(what, line -> right.test(parse(line)));
   }
 
   /** Ends it as Ctrl-C does, or otherwise, and {@return all it has printed} */
   List<String> end(String signal) throws IOException, InterruptedException {
     signal(signal);
-    lines.addAll(out.lines().toList());
-    process.waitFor();
+    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+      for (String line = out.readLine(); line != null; line = out.readLine()) {
+        lines.add(line);
+      }
+      process.waitFor();
+      if (keeper.killed()) {
+        throw new AssertionError("it was %s, by SIG%s".formatted(keeper.late(), signal));
+      }
+    }
     return lines;
   }
 
   /** Reads no more, and {@return the exit status} */
-  int leave() throws IOException, InterruptedException {
+  int leave() throws IOException {
     out.close();
-    if (!process.waitFor(20, TimeUnit.SECONDS)) {
-      process.destroyForcibly();
-      throw new AssertionError("it goes on");
-    }
+    Await.until("the end of what nobody reads", () -> !process.isAlive());
     return process.exitValue();
   }
 
-  void signal(String signal) throws IOException, InterruptedException {
-    Process kill = new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start();
-    if (kill.waitFor() != 0) {
+  void signal(String signal) throws IOException {
+    if (Jvm.run(List.of("kill", "-" + signal, "" + process.pid())).exit() != 0) {
       throw new AssertionError("it has ended before: " + lines + out.lines().toList());
     }
   }
@@ -110,11 +128,16 @@ final class TopProcess {
     return sums;
   }
 
-  private static JsonObject parse(String line) {
+  static JsonObject parse(String line) {
     try {
       return JsonParser.object().from(line);
     } catch (JsonParserException e) {
       throw new AssertionError(line, e);
     }
+  }
+
+  @Override
+  public void close() {
+    process.destroyForcibly();
   }
 }

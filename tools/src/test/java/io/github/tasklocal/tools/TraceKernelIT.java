@@ -5,18 +5,24 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonParser;
-import com.grack.nanojson.JsonParserException;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Patience;
 import java.io.IOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -43,12 +49,9 @@ class TraceKernelIT {
 
   @AfterEach
   void stop() throws IOException {
-    busy.close();
-    if (map != null) {
-      map.close();
-    }
-    if (pinned != null) {
-      pinned.close();
+    try (PinnedMap _ = pinned;
+        TaskLocalMap _ = map) {
+      busy.close();
     }
   }
 
@@ -66,16 +69,16 @@ class TraceKernelIT {
     busy.start(
         () -> {
           KEY.set(next[0]++);
-          Busy.sleep(1);
+          Busy.rest(1);
         });
   }
 
-  private static List<JsonObject> objects(String lines) throws JsonParserException {
-    List<JsonObject> objects = new ArrayList<>();
-    for (String line : lines.lines().toList()) {
-      objects.add(JsonParser.object().from(line));
-    }
-    return objects;
+  /** {@return trace in a process of its own} */
+  private TopProcess process(Object... more) throws IOException {
+    List<Object> command =
+        new ArrayList<>(List.of("trace", "--pin", pinned.pin(), "--key", "trace.int"));
+    command.addAll(List.of(more));
+    return new TopProcess(command.toArray());
   }
 
   @ParameterizedTest
@@ -83,14 +86,17 @@ class TraceKernelIT {
   void everyChangeBeforeAWaitIsSeenOnceAndInOrder(Wire wire) throws Exception {
     share(wire);
     count();
-    Command command = trace("--seconds", 0.5, "--json");
-    assertThat(command.exit()).isZero();
-    assertThat(command.err()).isEmpty();
-    List<JsonObject> changes =
-        objects(command.out()).stream()
-            .filter(change -> change.get("before") != null && change.getInt("after") > 0)
-            .toList();
-    assertThat(changes).hasSizeGreaterThan(50);
+    List<JsonObject> changes = new ArrayList<>();
+    try (TopProcess trace = process("--pid", PID, "--json")) {
+      trace.awaitJson(
+          "50 changes",
+          change -> {
+            if (change.get("before") != null && change.getInt("after") > 0) {
+              changes.add(change);
+            }
+            return changes.size() > 50;
+          });
+    }
     for (int i = 1; i < changes.size(); i++) {
       JsonObject change = changes.get(i);
       assertThat(change.getInt("before")).isEqualTo(change.getInt("after") - 1);
@@ -109,11 +115,20 @@ class TraceKernelIT {
           KEY.set(next[0]++);
           Busy.work(20_000_000);
         });
-    List<JsonObject> changes = objects(trace("--seconds", 2, "--json").out());
-    assertThat(changes).extracting(change -> change.getString("where")).contains("sample");
-    List<Integer> values =
-        changes.stream().map(change -> change.getInt("after")).filter(value -> value > 0).toList();
-    assertThat(values).isSorted().doesNotHaveDuplicates().hasSizeGreaterThan(5);
+    List<Integer> values = new ArrayList<>();
+    Set<String> where = new HashSet<>();
+    try (TopProcess trace = process("--pid", PID, "--json")) {
+      trace.awaitJson(
+          "changes, and a sample among them",
+          change -> {
+            where.add(change.getString("where"));
+            if (change.getInt("after") > 0) {
+              values.add(change.getInt("after"));
+            }
+            return values.size() > 50 && where.contains("sample");
+          });
+    }
+    assertThat(values).isSorted().doesNotHaveDuplicates();
     assertThat(values.getLast() - values.getFirst()).isEqualTo(values.size() - 1);
   }
 
@@ -121,11 +136,16 @@ class TraceKernelIT {
   void textHasALineForEachChange() throws Exception {
     share(Wire.C);
     count();
-    Command command = trace("--seconds", 0.2);
-    assertThat(command.exit()).isZero();
-    List<String> lines = command.out().lines().toList();
-    assertThat(lines).hasSizeGreaterThan(10);
-    assertThat(lines)
+    String out =
+        Await.until(
+            "lines of a second",
+            () -> {
+              Command command = trace("--seconds", 1);
+              assertThat(command.exit()).isZero();
+              return command.out();
+            },
+            seen -> seen.lines().count() > 10);
+    assertThat(out.lines())
         .allMatch(
             line ->
                 line.matches(
@@ -141,10 +161,10 @@ class TraceKernelIT {
     count();
     Path file = folder.resolve("trace.json");
     long start = System.nanoTime();
-    Command command = trace("--seconds", 0.5, "--format", "chrome", "--output", file);
+    try (TopProcess chrome = chrome(file, 60)) {
+      assertThat(chrome.end("INT")).isEmpty();
+    }
     long end = System.nanoTime();
-    assertThat(command.out()).isEmpty();
-    assertThat(command.exit()).isZero();
     JsonObject trace = JsonParser.object().from(Files.readString(file));
     Map<String, Integer> names = new HashMap<>();
     Map<Integer, Double> ends = new HashMap<>();
@@ -177,22 +197,17 @@ class TraceKernelIT {
     share(Wire.C);
     busy.start(
         () -> {
-          Thread thread = new Thread(() -> KEY.set(4711));
-          thread.start();
-          try {
-            thread.join();
-          } catch (InterruptedException e) {
-            throw new AssertionError(e);
-          }
+          Thread thread = Thread.ofPlatform().daemon().start(() -> KEY.set(4711));
+          thread.join();
         });
-    Map<Integer, List<String>> seen = new HashMap<>();
-    for (JsonObject change : objects(trace("--seconds", 0.5, "--json").out())) {
-      if (change.get("before") != null && change.getInt("before") == 4711) {
-        seen.computeIfAbsent(change.getInt("tid"), tid -> new ArrayList<>())
-            .add(change.getString("where"));
-      }
+    try (TopProcess trace = process("--pid", PID, "--json")) {
+      trace.awaitJson(
+          "the end of one that had the value",
+          change ->
+              change.get("before") != null
+                  && change.getInt("before") == 4711
+                  && change.getString("where").equals("exit"));
     }
-    assertThat(seen.values().stream().flatMap(List::stream)).contains("exit");
   }
 
   @Test
@@ -201,37 +216,44 @@ class TraceKernelIT {
     count();
     Path file = folder.resolve("trace.json");
     for (String signal : List.of("INT", "TERM")) {
-      TopProcess top =
-          new TopProcess(
-              "top", "--pin", pinned.pin(), "--key", "trace.int", "--json", "--interval", 0.2);
-      TopProcess trace =
-          new TopProcess("trace", "--pin", pinned.pin(), "--key", "trace.int", "--json");
-      TopProcess chrome = chrome(file);
-      assertThat(objects(String.join("\n", top.end(signal)))).isNotEmpty();
-      assertThat(objects(String.join("\n", trace.end(signal)))).isNotEmpty();
-      assertThat(chrome.end(signal)).isEmpty();
-      assertThat(JsonParser.object().from(Files.readString(file)).getArray("traceEvents"))
-          .hasSizeGreaterThan(10);
+      try (TopProcess top =
+              new TopProcess(
+                  "top", "--pin", pinned.pin(), "--key", "trace.int", "--json", "--interval", 0.2);
+          TopProcess trace = process("--json");
+          TopProcess chrome = chrome(file, 10)) {
+        top.line();
+        trace.line();
+        assertThat(top.end(signal)).allSatisfy(TopProcess::parse);
+        assertThat(trace.end(signal)).allSatisfy(TopProcess::parse);
+        assertThat(chrome.end(signal)).isEmpty();
+        assertThat(JsonParser.object().from(Files.readString(file)).getArray("traceEvents"))
+            .hasSizeGreaterThan(10);
+      }
       try (Stream<Path> pins = Files.list(pinned.pin().getParent())) {
         assertThat(pins).containsExactly(pinned.pin());
       }
     }
   }
 
-  /** One that writes to a file: it is on its way when there is something in it. */
-  private TopProcess chrome(Path file) throws IOException {
+  /** One that writes to a file, in which there are so many events by now. */
+  private TopProcess chrome(Path file, int events) throws IOException {
     Files.deleteIfExists(file);
-    return new TopProcess(
-        () -> Files.exists(file) && Files.size(file) > 1000,
-        "trace",
-        "--pin",
-        pinned.pin(),
-        "--key",
-        "trace.int",
-        "--format",
-        "chrome",
-        "--output",
-        file);
+    TopProcess chrome = process("--format", "chrome", "--output", file);
+    try {
+      Await.until("events in " + file, () -> events(file), seen -> seen > events);
+      return chrome;
+    } catch (Error e) {
+      chrome.close();
+      throw e;
+    }
+  }
+
+  private static int events(Path file) {
+    try {
+      return Files.exists(file) ? Files.readString(file).split("\"ph\":", -1).length - 1 : 0;
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Test
@@ -249,7 +271,7 @@ class TraceKernelIT {
   void aFullDiskIsAFailure() throws Exception {
     share(Wire.C);
     count();
-    Command command = trace("--seconds", 0.5, "--output", "/dev/full");
+    Command command = trace("--seconds", Patience.CHILD.toSeconds(), "--output", "/dev/full");
     assertThat(command.exit()).isEqualTo(1);
     assertThat(command.err()).contains("cannot be written");
   }
@@ -257,23 +279,31 @@ class TraceKernelIT {
   @Test
   void changesThatFindNoRoomAreCountedAndSaid() throws Exception {
     share(Wire.C);
-    int[] next = {1};
+    AtomicInteger next = new AtomicInteger();
     busy.start(
         () -> {
-          KEY.set(next[0]++);
-          Busy.sleep(0);
+          KEY.set(next.incrementAndGet());
+          Busy.rest(0);
         });
-    TopProcess trace = new TopProcess("trace", "--pin", pinned.pin(), "--key", "trace.int");
-    trace.signal("STOP"); // nobody reads
-    int before = next[0];
-    while (next[0] < before + 50_000) {
-      Busy.sleep(10);
+    try (TopProcess trace = process()) {
+      trace.line();
+      trace.signal("STOP"); // nobody reads
+      int before = next.get();
+      Await.until("more than there is room for", next::get, now -> now > before + 30_000);
+      trace.signal("CONT");
+      trace.awaitLine("the first change after those without room", TraceKernelIT::isGap);
+      List<String> lines = trace.end("INT");
+      assertThat(lines).hasSizeGreaterThan(10_000);
+      assertThat(lines.getLast())
+          .matches("trace: \\d+ changes came too fast and are missing; fewer come with --pid");
     }
-    trace.signal("CONT");
-    List<String> lines = trace.end("INT");
-    assertThat(lines).hasSizeGreaterThan(10_000);
-    assertThat(lines.getLast())
-        .matches("trace: \\d+ changes came too fast and are missing; fewer come with --pid");
+  }
+
+  /** {@return whether a line tells of a thousand changes at once} */
+  private static boolean isGap(String line) {
+    Matcher values = Pattern.compile(" (\\d+) -> (\\d+)$").matcher(line);
+    return values.find()
+        && Integer.parseInt(values.group(2)) - Integer.parseInt(values.group(1)) > 1000;
   }
 
   @Test
@@ -283,8 +313,10 @@ class TraceKernelIT {
     for (String command : List.of("top --interval 0.1 --csv", "trace")) {
       List<String> words = new ArrayList<>(List.of(command.split(" ")));
       words.addAll(List.of("--pin", pinned.pin().toString(), "--key", "trace.int"));
-      TopProcess reading = new TopProcess(words.toArray());
-      assertThat(reading.leave()).isEqualTo(1);
+      try (TopProcess reading = new TopProcess(words.toArray())) {
+        reading.line();
+        assertThat(reading.leave()).isEqualTo(1);
+      }
     }
   }
 }

@@ -12,6 +12,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;
@@ -40,7 +41,7 @@ final class ValuesChild {
    */
   public static void main(String... arguments) throws IOException, InterruptedException {
     int count = Integer.parseInt(arguments[1]);
-    try (TaskLocalMap _ = TaskLocalMap.watch(Path.of(arguments[0]))) {
+    try (TaskLocalMap map = TaskLocalMap.watch(Path.of(arguments[0]))) {
       CountDownLatch done = new CountDownLatch(count);
       for (int i = 0; i < count; i++) {
         int number = i;
@@ -57,6 +58,13 @@ final class ValuesChild {
       }
       done.await();
       System.out.println("ready");
+      Thread.ofPlatform()
+          .daemon()
+          .start(
+              () -> {
+                Await.until("entries of all threads", () -> map.threads() == count);
+                System.out.println(System.nanoTime());
+              });
       while (System.in.read() >= 0) {}
     }
   }
