@@ -124,6 +124,9 @@ final class Dump implements Callable<Integer> {
     return 0;
   }
 
+  /** How long a process that is named may take to enter its threads into a map that is new. */
+  private static final int SECONDS = 10;
+
   /** Loads the program, gives processes time to register if the map is new, and looks once. */
   static List<ThreadValues> look(MapOptions map, int pid, CommandSpec command) throws Exception {
     try (BpfObject object =
@@ -132,6 +135,11 @@ final class Dump implements Callable<Integer> {
         Thread.sleep(MapOptions.REGISTRATION_MILLIS);
       }
       List<ThreadValues> threads = ThreadValues.look(object, map.wire());
+      // A process that is named is there, and comes if it watches: on a busy machine, later.
+      for (int i = 1; i < SECONDS && pid != 0 && map.created() && threads.isEmpty(); i++) {
+        Thread.sleep(MapOptions.REGISTRATION_MILLIS);
+        threads = ThreadValues.look(object, map.wire());
+      }
       if (threads.isEmpty()) {
         String nobody = nobody(map.pin(), pid);
         if (pid != 0) {
