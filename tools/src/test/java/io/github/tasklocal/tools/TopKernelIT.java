@@ -11,6 +11,7 @@ import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.Wire;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Patience;
 import java.io.IOException;
 import java.io.Reader;
 import java.io.StringReader;
@@ -499,7 +500,7 @@ class TopKernelIT {
         new ProcessBuilder("script", "-qec", "sh " + shell, "/dev/null")
             .redirectErrorStream(true)
             .start();
-    try (Jvm.Keeper keeper = new Jvm.Keeper(terminal);
+    try (Jvm.Keeper keeper = new Jvm.Keeper(terminal, Patience.WAIT);
         Reader reader = terminal.inputReader();
         Writer keys = terminal.outputWriter()) {
       StringBuilder seen = new StringBuilder();
