@@ -48,15 +48,19 @@ final class Lateness implements AutoCloseable {
   }
 
   /** {@return how many milliseconds late it was at the worst, or is by now} */
-  private double millis() {
-    return Math.ceil(Math.max(worst, System.nanoTime() - due) / 1e6);
+  double millis() {
+    return Math.max(0, Math.ceil(Math.max(worst, System.nanoTime() - due) / 1e6));
   }
 
-  /** Tells a time in milliseconds, and what it may be at most. */
-  void judge(Run run, double limit, String figure, double time, String latest) {
-    double late = Math.max(millis(), 0);
+  /** {@return what may be taken where a clock was so late, all in milliseconds} */
+  static double limit(double limit, double late) {
+    return limit + TURNS * late;
+  }
+
+  /** Tells a time and how late a clock was meanwhile, all in milliseconds. */
+  static void judge(Run run, double limit, String figure, double time, String latest, double late) {
     run.any(latest, late, "ms");
-    run.atMost(limit + TURNS * late, figure, time, "ms");
+    run.atMost(limit(limit, late), figure, time, "ms");
   }
 
   @Override

@@ -226,8 +226,13 @@ final class Limits {
         Map<Integer, Long> seen = tasks.values(values -> Tasks.own(values) == threads);
         double millis = Math.rint((System.nanoTime() - start) / 1e6);
         run.equal(threads, name + ": values seen after it", Tasks.own(seen));
-        clock.judge(
-            run, SOON_MILLIS, name + ": time until then", millis, name + ": latest a clock ran");
+        Lateness.judge(
+            run,
+            SOON_MILLIS,
+            name + ": time until then",
+            millis,
+            name + ": latest a clock ran",
+            clock.millis());
       }
       run.equal(0, name + ": threads refused then", map.unregistered().size());
     }
