@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.BufferedReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -71,6 +73,8 @@ class JvmTest {
         assertThat(keeper.late())
             .contains("had not ended after")
             .contains("Family.rest(Family.java");
+        Path socket = Path.of("/tmp/.java_pid" + parent.pid());
+        Await.until("no socket that it has left", () -> Files.notExists(socket));
       }
     }
   }

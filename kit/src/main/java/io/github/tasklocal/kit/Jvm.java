@@ -224,6 +224,8 @@ public final class Jvm {
         stacks = stacks(process.pid());
         process.destroyForcibly();
         started.forEach(ProcessHandle::destroyForcibly);
+        // The socket to which jstack has spoken; a JVM that ends by itself removes it.
+        boolean ignored = new File("/tmp/.java_pid" + process.pid()).delete();
       } catch (InterruptedException e) {
         // Nobody waits for it any more.
       }
