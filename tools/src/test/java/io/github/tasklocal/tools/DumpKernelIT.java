@@ -218,11 +218,12 @@ class DumpKernelIT {
         TaskLocalMap _ = TaskLocalMap.open(map.pin());
         Busy writer = new Busy()) {
       FIRST.set(0);
-      // Now and then it rests, so that there are looks at it that agree.
+      // Now and then it rests, so that there are looks at it that agree; mostly it does not, or on
+      // a busy machine it would never write while somebody looks.
       long[] next = {1};
       writer.start(
           () -> {
-            for (int i = 0; i < 4096; i++) {
+            for (int i = 0; i < 1 << 18; i++) {
               FIRST.set(next[0]);
               SECOND.set(next[0]++);
             }
