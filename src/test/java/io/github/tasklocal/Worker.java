@@ -81,6 +81,8 @@ public final class Worker implements AutoCloseable {
   @Override
   public void close() {
     work.add(() -> closed = true);
-    Await.until("the end of " + thread, () -> !thread.isAlive());
+    if (!Await.ended(thread)) {
+      throw new AssertionError(thread + " does not end");
+    }
   }
 }

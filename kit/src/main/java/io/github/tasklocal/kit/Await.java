@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kit;
 
+import java.time.Duration;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
@@ -99,8 +102,10 @@ public final class Await {
   /** {@return whether a thread ends before the time is over ({@link Patience#WAIT})} */
   public static boolean ended(Thread thread) {
     Patience patience = new Patience(Patience.WAIT);
-    while (thread.isAlive() && !patience.isOver()) {
-      pause();
+    try {
+      while (!thread.join(Duration.ofMillis(100)) && !patience.isOver()) {}
+    } catch (InterruptedException e) {
+      throw interrupted(e);
     }
     return !thread.isAlive();
   }
@@ -113,18 +118,24 @@ public final class Await {
    *     thrown a checked exception; an unchecked one is thrown as it is
    */
   public static <T> T result(String what, Future<T> task) {
-    until(what, task::isDone);
-    try {
-      return task.get();
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case RuntimeException thrown -> throw thrown;
-        case Error thrown -> throw thrown;
-        case null, default -> throw new AssertionError(what + " failed", e);
+    Patience patience = new Patience(Patience.WAIT);
+    while (true) {
+      try {
+        return task.get(100, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        if (patience.isOver()) {
+          throw new AssertionError(
+              "waited %d s for %s".formatted(patience.waited().toSeconds(), what), e);
+        }
+      } catch (ExecutionException e) {
+        switch (e.getCause()) {
+          case RuntimeException thrown -> throw thrown;
+          case Error thrown -> throw thrown;
+          case null, default -> throw new AssertionError(what + " failed", e);
+        }
+      } catch (InterruptedException e) {
+        throw interrupted(e);
       }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new AssertionError("interrupted while waiting for " + what, e);
     }
   }
 
@@ -133,8 +144,12 @@ public final class Await {
     try {
       Thread.sleep(2);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new AssertionError("interrupted while waiting", e);
+      throw interrupted(e);
     }
+  }
+
+  private static AssertionError interrupted(InterruptedException e) {
+    Thread.currentThread().interrupt();
+    return new AssertionError("interrupted while waiting", e);
   }
 }
