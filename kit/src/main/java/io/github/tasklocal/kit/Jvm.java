@@ -194,6 +194,8 @@ public final class Jvm {
 
   /** Sees to it that a process ends, with all that it started; to close it stops looking. */
   public static final class Keeper implements AutoCloseable {
+    private static final long TICK_MILLIS = 500;
+
     private final Process process;
     private final Patience patience;
     private final Thread thread;
@@ -213,13 +215,19 @@ public final class Jvm {
     }
 
     private void run() {
-      // What it leaves behind may keep its output open, and has another parent then.
+      // What it leaves behind may keep its output open, and has another parent then. To look for
+      // that is a walk over /proc, which an emulated machine feels: so it is done ever less often.
       Set<ProcessHandle> started = new HashSet<>();
       try {
-        while (!patience.isOver()) {
-          process.descendants().forEach(started::add);
-          Thread.sleep(100);
+        long next = 1;
+        for (long ticks = 1; !patience.isOver(); ticks++) {
+          Thread.sleep(TICK_MILLIS);
+          if (ticks == next) {
+            process.descendants().forEach(started::add);
+            next *= 2;
+          }
         }
+        process.descendants().forEach(started::add);
         killed = true;
         stacks = stacks(process.pid());
         process.destroyForcibly();
