@@ -216,6 +216,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map_update_elem", fd, key, value, flags);
             }
             return (int)mh$.invokeExact(fd, key, value, flags);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -281,6 +283,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map_lookup_elem", fd, key, value);
             }
             return (int)mh$.invokeExact(fd, key, value);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -344,6 +348,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map_delete_elem", fd, key);
             }
             return (int)mh$.invokeExact(fd, key);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -409,6 +415,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map_get_next_key", fd, key, next_key);
             }
             return (int)mh$.invokeExact(fd, key, next_key);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -472,6 +480,8 @@ public class libbpf_h {
                 traceDowncall("bpf_obj_pin", fd, pathname);
             }
             return (int)mh$.invokeExact(fd, pathname);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -533,6 +543,8 @@ public class libbpf_h {
                 traceDowncall("bpf_obj_get", pathname);
             }
             return (int)mh$.invokeExact(pathname);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -594,6 +606,8 @@ public class libbpf_h {
                 traceDowncall("bpf_iter_create", link_fd);
             }
             return (int)mh$.invokeExact(link_fd);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -657,6 +671,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map_get_fd_by_id_opts", id, opts);
             }
             return (int)mh$.invokeExact(id, opts);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -718,6 +734,8 @@ public class libbpf_h {
                 traceDowncall("bpf_btf_get_fd_by_id", id);
             }
             return (int)mh$.invokeExact(id);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -783,6 +801,8 @@ public class libbpf_h {
                 traceDowncall("bpf_obj_get_info_by_fd", bpf_fd, info, info_len);
             }
             return (int)mh$.invokeExact(bpf_fd, info, info_len);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -846,6 +866,8 @@ public class libbpf_h {
                 traceDowncall("bpf_prog_test_run_opts", prog_fd, opts);
             }
             return (int)mh$.invokeExact(prog_fd, opts);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -903,6 +925,8 @@ public class libbpf_h {
                 traceDowncall("libbpf_version_string");
             }
             return (MemorySegment)mh$.invokeExact();
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -991,6 +1015,8 @@ public class libbpf_h {
                 traceDowncall("libbpf_set_print", fn);
             }
             return (MemorySegment)mh$.invokeExact(fn);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1056,6 +1082,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__open_mem", obj_buf, obj_buf_sz, opts);
             }
             return (MemorySegment)mh$.invokeExact(obj_buf, obj_buf_sz, opts);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1117,6 +1145,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__load", obj);
             }
             return (int)mh$.invokeExact(obj);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1176,6 +1206,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__close", object);
             }
             mh$.invokeExact(object);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1237,6 +1269,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__btf", obj);
             }
             return (MemorySegment)mh$.invokeExact(obj);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1300,6 +1334,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__find_program_by_name", obj, name);
             }
             return (MemorySegment)mh$.invokeExact(obj, name);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1363,6 +1399,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__next_program", obj, prog);
             }
             return (MemorySegment)mh$.invokeExact(obj, prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1424,6 +1462,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__name", prog);
             }
             return (MemorySegment)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1485,6 +1525,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__section_name", prog);
             }
             return (MemorySegment)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1548,6 +1590,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__set_autoload", prog, autoload);
             }
             return (int)mh$.invokeExact(prog, autoload);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1609,6 +1653,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__fd", prog);
             }
             return (int)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1670,6 +1716,8 @@ public class libbpf_h {
                 traceDowncall("bpf_link__fd", link);
             }
             return (int)mh$.invokeExact(link);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1731,6 +1779,8 @@ public class libbpf_h {
                 traceDowncall("bpf_link__destroy", link);
             }
             return (int)mh$.invokeExact(link);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1792,6 +1842,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__attach", prog);
             }
             return (MemorySegment)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1853,6 +1905,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__attach_struct_ops", map);
             }
             return (MemorySegment)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1916,6 +1970,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__attach_iter", prog, opts);
             }
             return (MemorySegment)mh$.invokeExact(prog, opts);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -1977,6 +2033,8 @@ public class libbpf_h {
                 traceDowncall("bpf_program__type", prog);
             }
             return (int)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2040,6 +2098,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__find_map_by_name", obj, name);
             }
             return (MemorySegment)mh$.invokeExact(obj, name);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2103,6 +2163,8 @@ public class libbpf_h {
                 traceDowncall("bpf_object__next_map", obj, map);
             }
             return (MemorySegment)mh$.invokeExact(obj, map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2164,6 +2226,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__fd", map);
             }
             return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2225,6 +2289,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__name", map);
             }
             return (MemorySegment)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2286,6 +2352,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__type", map);
             }
             return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2347,6 +2415,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__max_entries", map);
             }
             return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2410,6 +2480,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__set_max_entries", map, max_entries);
             }
             return (int)mh$.invokeExact(map, max_entries);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2471,6 +2543,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__key_size", map);
             }
             return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2532,6 +2606,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__value_size", map);
             }
             return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2595,6 +2671,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__initial_value", map, psize);
             }
             return (MemorySegment)mh$.invokeExact(map, psize);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2658,6 +2736,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__set_pin_path", map, path);
             }
             return (int)mh$.invokeExact(map, path);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2719,6 +2799,8 @@ public class libbpf_h {
                 traceDowncall("bpf_map__pin_path", map);
             }
             return (MemorySegment)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2802,6 +2884,8 @@ public class libbpf_h {
                 traceDowncall("btf__find_by_name_kind", btf, type_name, kind);
             }
             return (int)mh$.invokeExact(btf, type_name, kind);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2863,6 +2947,8 @@ public class libbpf_h {
                 traceDowncall("btf__type_cnt", btf);
             }
             return (int)mh$.invokeExact(btf);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2926,6 +3012,8 @@ public class libbpf_h {
                 traceDowncall("btf__type_by_id", btf, id);
             }
             return (MemorySegment)mh$.invokeExact(btf, id);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2989,6 +3077,8 @@ public class libbpf_h {
                 traceDowncall("btf__resolve_size", btf, type_id);
             }
             return (long)mh$.invokeExact(btf, type_id);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -3052,6 +3142,8 @@ public class libbpf_h {
                 traceDowncall("btf__name_by_offset", btf, offset);
             }
             return (MemorySegment)mh$.invokeExact(btf, offset);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

@@ -73,6 +73,8 @@ public class libbpf_print_fn_t {
     public static int invoke(MemorySegment funcPtr,int level, MemorySegment _x1, MemorySegment ap) {
         try {
             return (int) DOWN$MH.invokeExact(funcPtr, level, _x1, ap);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
             throw new AssertionError("should not reach here", ex$);
         }

@@ -212,6 +212,8 @@ public class libc_h {
                 return (int) spreader.invokeExact(__fd, __cmd, x2);
             } catch(IllegalArgumentException | ClassCastException ex$)  {
                 throw ex$; // rethrow IAE from passing wrong number/type of args
+            } catch (RuntimeException | Error ex$) {
+                throw ex$;
             } catch (Throwable ex$) {
                throw new AssertionError("should not reach here", ex$);
             }
@@ -278,6 +280,8 @@ public class libc_h {
                 traceDowncall("vasprintf", __ptr, __f, __arg);
             }
             return (int)mh$.invokeExact(__ptr, __f, __arg);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -337,6 +341,8 @@ public class libc_h {
                 traceDowncall("free", __ptr);
             }
             mh$.invokeExact(__ptr);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -408,6 +414,8 @@ public class libc_h {
                 traceDowncall("mmap", __addr, __len, __prot, __flags, __fd, __offset);
             }
             return (MemorySegment)mh$.invokeExact(__addr, __len, __prot, __flags, __fd, __offset);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -471,6 +479,8 @@ public class libc_h {
                 traceDowncall("munmap", __addr, __len);
             }
             return (int)mh$.invokeExact(__addr, __len);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -536,6 +546,8 @@ public class libc_h {
                 traceDowncall("madvise", __addr, __len, __advice);
             }
             return (int)mh$.invokeExact(__addr, __len, __advice);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -597,6 +609,8 @@ public class libc_h {
                 traceDowncall("close", __fd);
             }
             return (int)mh$.invokeExact(__fd);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -662,6 +676,8 @@ public class libc_h {
                 traceDowncall("read", __fd, __buf, __nbytes);
             }
             return (long)mh$.invokeExact(__fd, __buf, __nbytes);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -719,6 +735,8 @@ public class libc_h {
                 traceDowncall("getpagesize");
             }
             return (int)mh$.invokeExact();
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -790,6 +808,8 @@ public class libc_h {
                 return (long) spreader.invokeExact(__sysno, x1);
             } catch(IllegalArgumentException | ClassCastException ex$)  {
                 throw ex$; // rethrow IAE from passing wrong number/type of args
+            } catch (RuntimeException | Error ex$) {
+                throw ex$;
             } catch (Throwable ex$) {
                throw new AssertionError("should not reach here", ex$);
             }
@@ -848,6 +868,8 @@ public class libc_h {
                 traceDowncall("gettid");
             }
             return (int)mh$.invokeExact();
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
