@@ -164,11 +164,15 @@ final class Limits {
     /** Pages come in blocks, so that some threads get one even so. */
     void outOfMemory() throws Exception {
       start(HUNGRY);
-      int refused;
+      int refused = 0;
       int lost;
       try (Arena taken = Arena.ofConfined();
           ProcessLimit _ = noMorePages(taken)) {
-        refused = refusedWrites();
+        for (Worker worker : all()) {
+          // A compiler's thread, say, may have ended meanwhile and left the room of its stack.
+          takeAll(taken);
+          refused += worker.write(tasks) ? 0 : 1;
+        }
         lost = lost();
       }
       run.some(name + ": threads without a page", refused);
@@ -250,10 +254,14 @@ final class Limits {
           MemorySegment _ = taken.allocate(1); // keeps the pieces apart
         }
         ProcessLimit limit = new ProcessLimit(Resource.ADDRESS_SPACE, Long.parseLong(size) << 10);
-        for (long block = 1 << 20; block > PIECE; block /= 2) {
-          allocateAll(taken, block);
-        }
+        takeAll(taken);
         return limit;
+      }
+    }
+
+    private static void takeAll(Arena arena) {
+      for (long block = 1 << 20; block > PIECE; block /= 2) {
+        allocateAll(arena, block);
       }
     }
 

@@ -162,9 +162,6 @@ final class Top implements Callable<Integer> {
         next += (long) (interval * 1e9);
         boolean end = wait(next, stop, screen);
         TopCounts after = reader.read();
-        if (end && after.at() - before.at() < TimeUnit.MILLISECONDS.toNanos(10)) {
-          break;
-        }
         TopInterval seen = TopInterval.between(before, after, processors, reader.noRoom());
         if (svg != null) {
           chart.add(seen);

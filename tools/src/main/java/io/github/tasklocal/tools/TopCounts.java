@@ -113,7 +113,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
     }
 
     boolean isEmpty() {
-      return nanos == 0 && waitNanos == 0 && runs == 0 && samples == 0;
+      return equals(none(value));
     }
   }
 
