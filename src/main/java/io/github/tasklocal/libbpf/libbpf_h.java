@@ -72,15 +72,6 @@ public class libbpf_h {
     public static final AddressLayout C_POINTER = ((AddressLayout) Linker.nativeLinker().canonicalLayouts().get("void*"))
             .withTargetLayout(MemoryLayout.sequenceLayout(java.lang.Long.MAX_VALUE, C_CHAR));
     public static final ValueLayout.OfLong C_LONG = (ValueLayout.OfLong) Linker.nativeLinker().canonicalLayouts().get("long");
-    private static final int BTF_KIND_VAR = (int)14L;
-    /**
-     * {@snippet lang=c :
-     * #define BTF_KIND_VAR 14
-     * }
-     */
-    public static int BTF_KIND_VAR() {
-        return BTF_KIND_VAR;
-    }
     private static final int BTF_KIND_DATASEC = (int)15L;
     /**
      * {@snippet lang=c :
@@ -99,15 +90,6 @@ public class libbpf_h {
     public static int BTF_KIND_TYPE_TAG() {
         return BTF_KIND_TYPE_TAG;
     }
-    private static final int BPF_MAP_TYPE_ARRAY = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum bpf_map_type.BPF_MAP_TYPE_ARRAY = 2
-     * }
-     */
-    public static int BPF_MAP_TYPE_ARRAY() {
-        return BPF_MAP_TYPE_ARRAY;
-    }
     private static final int BPF_MAP_TYPE_TASK_STORAGE = (int)29L;
     /**
      * {@snippet lang=c :
@@ -116,15 +98,6 @@ public class libbpf_h {
      */
     public static int BPF_MAP_TYPE_TASK_STORAGE() {
         return BPF_MAP_TYPE_TASK_STORAGE;
-    }
-    private static final int BPF_PROG_TYPE_SYSCALL = (int)31L;
-    /**
-     * {@snippet lang=c :
-     * enum bpf_prog_type.BPF_PROG_TYPE_SYSCALL = 31
-     * }
-     */
-    public static int BPF_PROG_TYPE_SYSCALL() {
-        return BPF_PROG_TYPE_SYSCALL;
     }
     private static final int BPF_ANY = (int)0L;
     /**
@@ -143,15 +116,6 @@ public class libbpf_h {
      */
     public static int BPF_NOEXIST() {
         return BPF_NOEXIST;
-    }
-    private static final int BPF_EXIST = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.BPF_EXIST = 2
-     * }
-     */
-    public static int BPF_EXIST() {
-        return BPF_EXIST;
     }
 
     private static class bpf_map_update_elem {
@@ -348,73 +312,6 @@ public class libbpf_h {
                 traceDowncall("bpf_map_delete_elem", fd, key);
             }
             return (int)mh$.invokeExact(fd, key);
-        } catch (RuntimeException | Error ex$) {
-            throw ex$;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class bpf_map_get_next_key {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map_get_next_key");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
-     * }
-     */
-    public static FunctionDescriptor bpf_map_get_next_key$descriptor() {
-        return FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_POINTER
-        );
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
-     * }
-     */
-    public static MethodHandle bpf_map_get_next_key$handle() {
-        return bpf_map_get_next_key.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
-     * }
-     */
-    public static MemorySegment bpf_map_get_next_key$address() {
-        return libbpf_h.findOrThrow("bpf_map_get_next_key");
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
-     * }
-     */
-    public static int bpf_map_get_next_key(int fd, MemorySegment key, MemorySegment next_key) {
-        var mh$ = bpf_map_get_next_key.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("bpf_map_get_next_key", fd, key, next_key);
-            }
-            return (int)mh$.invokeExact(fd, key, next_key);
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {
@@ -939,24 +836,6 @@ public class libbpf_h {
      */
     public static int LIBBPF_WARN() {
         return LIBBPF_WARN;
-    }
-    private static final int LIBBPF_INFO = (int)1L;
-    /**
-     * {@snippet lang=c :
-     * enum libbpf_print_level.LIBBPF_INFO = 1
-     * }
-     */
-    public static int LIBBPF_INFO() {
-        return LIBBPF_INFO;
-    }
-    private static final int LIBBPF_DEBUG = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum libbpf_print_level.LIBBPF_DEBUG = 2
-     * }
-     */
-    public static int LIBBPF_DEBUG() {
-        return LIBBPF_DEBUG;
     }
 
     private static class libbpf_set_print {
@@ -1532,71 +1411,6 @@ public class libbpf_h {
         }
     }
 
-    private static class bpf_program__set_autoload {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_BOOL
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__set_autoload");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
-     * }
-     */
-    public static FunctionDescriptor bpf_program__set_autoload$descriptor() {
-        return FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_BOOL
-        );
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
-     * }
-     */
-    public static MethodHandle bpf_program__set_autoload$handle() {
-        return bpf_program__set_autoload.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
-     * }
-     */
-    public static MemorySegment bpf_program__set_autoload$address() {
-        return libbpf_h.findOrThrow("bpf_program__set_autoload");
-    }
-
-    /**
-     * {@snippet lang=c :
-     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
-     * }
-     */
-    public static int bpf_program__set_autoload(MemorySegment prog, boolean autoload) {
-        var mh$ = bpf_program__set_autoload.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("bpf_program__set_autoload", prog, autoload);
-            }
-            return (int)mh$.invokeExact(prog, autoload);
-        } catch (RuntimeException | Error ex$) {
-            throw ex$;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class bpf_program__fd {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -1970,69 +1784,6 @@ public class libbpf_h {
                 traceDowncall("bpf_program__attach_iter", prog, opts);
             }
             return (MemorySegment)mh$.invokeExact(prog, opts);
-        } catch (RuntimeException | Error ex$) {
-            throw ex$;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class bpf_program__type {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__type");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * enum bpf_prog_type bpf_program__type(const struct bpf_program *prog)
-     * }
-     */
-    public static FunctionDescriptor bpf_program__type$descriptor() {
-        return FunctionDescriptor.of(
-            libbpf_h.C_INT,
-            libbpf_h.C_POINTER
-        );
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * enum bpf_prog_type bpf_program__type(const struct bpf_program *prog)
-     * }
-     */
-    public static MethodHandle bpf_program__type$handle() {
-        return bpf_program__type.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * enum bpf_prog_type bpf_program__type(const struct bpf_program *prog)
-     * }
-     */
-    public static MemorySegment bpf_program__type$address() {
-        return libbpf_h.findOrThrow("bpf_program__type");
-    }
-
-    /**
-     * {@snippet lang=c :
-     * enum bpf_prog_type bpf_program__type(const struct bpf_program *prog)
-     * }
-     */
-    public static int bpf_program__type(MemorySegment prog) {
-        var mh$ = bpf_program__type.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("bpf_program__type", prog);
-            }
-            return (int)mh$.invokeExact(prog);
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {
@@ -2742,78 +2493,6 @@ public class libbpf_h {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-
-    private static class bpf_map__pin_path {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_POINTER,
-            libbpf_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__pin_path");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * const char *bpf_map__pin_path(const struct bpf_map *map)
-     * }
-     */
-    public static FunctionDescriptor bpf_map__pin_path$descriptor() {
-        return FunctionDescriptor.of(
-            libbpf_h.C_POINTER,
-            libbpf_h.C_POINTER
-        );
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * const char *bpf_map__pin_path(const struct bpf_map *map)
-     * }
-     */
-    public static MethodHandle bpf_map__pin_path$handle() {
-        return bpf_map__pin_path.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * const char *bpf_map__pin_path(const struct bpf_map *map)
-     * }
-     */
-    public static MemorySegment bpf_map__pin_path$address() {
-        return libbpf_h.findOrThrow("bpf_map__pin_path");
-    }
-
-    /**
-     * {@snippet lang=c :
-     * const char *bpf_map__pin_path(const struct bpf_map *map)
-     * }
-     */
-    public static MemorySegment bpf_map__pin_path(MemorySegment map) {
-        var mh$ = bpf_map__pin_path.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("bpf_map__pin_path", map);
-            }
-            return (MemorySegment)mh$.invokeExact(map);
-        } catch (RuntimeException | Error ex$) {
-            throw ex$;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-    private static final int BTF_KIND_PTR = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.BTF_KIND_PTR = 2
-     * }
-     */
-    public static int BTF_KIND_PTR() {
-        return BTF_KIND_PTR;
-    }
     private static final int BTF_KIND_STRUCT = (int)4L;
     /**
      * {@snippet lang=c :
@@ -3012,71 +2691,6 @@ public class libbpf_h {
                 traceDowncall("btf__type_by_id", btf, id);
             }
             return (MemorySegment)mh$.invokeExact(btf, id);
-        } catch (RuntimeException | Error ex$) {
-            throw ex$;
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class btf__resolve_size {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            libbpf_h.C_LONG_LONG,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_INT
-        );
-
-        public static final MemorySegment ADDR = libbpf_h.findOrThrow("btf__resolve_size");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * __s64 btf__resolve_size(const struct btf *btf, __u32 type_id)
-     * }
-     */
-    public static FunctionDescriptor btf__resolve_size$descriptor() {
-        return FunctionDescriptor.of(
-            libbpf_h.C_LONG_LONG,
-            libbpf_h.C_POINTER,
-            libbpf_h.C_INT
-        );
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * __s64 btf__resolve_size(const struct btf *btf, __u32 type_id)
-     * }
-     */
-    public static MethodHandle btf__resolve_size$handle() {
-        return btf__resolve_size.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * __s64 btf__resolve_size(const struct btf *btf, __u32 type_id)
-     * }
-     */
-    public static MemorySegment btf__resolve_size$address() {
-        return libbpf_h.findOrThrow("btf__resolve_size");
-    }
-
-    /**
-     * {@snippet lang=c :
-     * __s64 btf__resolve_size(const struct btf *btf, __u32 type_id)
-     * }
-     */
-    public static long btf__resolve_size(MemorySegment btf, int type_id) {
-        var mh$ = btf__resolve_size.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("btf__resolve_size", btf, type_id);
-            }
-            return (long)mh$.invokeExact(btf, type_id);
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {

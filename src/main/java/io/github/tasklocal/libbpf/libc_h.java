@@ -874,22 +874,4 @@ public class libc_h {
            throw new AssertionError("should not reach here", ex$);
         }
     }
-    private static final int SYS_gettid = (int)186L;
-    /**
-     * {@snippet lang=c :
-     * #define SYS_gettid 186
-     * }
-     */
-    public static int SYS_gettid() {
-        return SYS_gettid;
-    }
-    private static final int SYS_pidfd_open = (int)434L;
-    /**
-     * {@snippet lang=c :
-     * #define SYS_pidfd_open 434
-     * }
-     */
-    public static int SYS_pidfd_open() {
-        return SYS_pidfd_open;
-    }
 }
