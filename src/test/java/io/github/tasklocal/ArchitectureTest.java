@@ -25,8 +25,6 @@ class ArchitectureTest {
   private static final String LAYOUT = API + ".layout";
   private static final String KERNEL = API + ".kernel";
   private static final String LIBBPF = API + ".libbpf";
-  private static final String SELFTEST = API + ".selftest";
-  private static final String SOAK = API + ".soak";
   private static final String KIT = API + ".kit";
 
   /** What each package may use of ours, besides itself and what everybody may use. */
@@ -38,19 +36,14 @@ class ArchitectureTest {
           MEMORY, Set.of(LAYOUT, KERNEL),
           LAYOUT, Set.of(),
           KERNEL, Set.of(LIBBPF),
-          LIBBPF, Set.of(),
-          SELFTEST, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, KIT),
-          SOAK, Set.of(API, BPF, MEMORY, LAYOUT, KERNEL, SELFTEST, KIT));
+          LIBBPF, Set.of());
 
-  // The classes of the selftest, the soak and the kit lie among the tests' own, which may use what
-  // they like. So do the kit's tests.
+  // The kit's classes lie among the tests' own, which may use what they like.
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(
               location ->
                   location.contains("/target/classes/")
-                      || location.contains("/target/test-classes/io/github/tasklocal/selftest/")
-                      || location.contains("/target/test-classes/io/github/tasklocal/soak/")
                       || location.contains("/target/test-classes/io/github/tasklocal/kit/"))
           .importPackages(API);
 

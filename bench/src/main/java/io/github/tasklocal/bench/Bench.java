@@ -103,7 +103,7 @@ final class Bench implements Callable<Integer> {
       return 0;
     }
     for (Path file : new @Nullable Path[] {json, plot}) {
-      if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+      if (file != null && !Files.isDirectory(file.toAbsolutePath().resolveSibling(""))) {
         throw bad("the folder of " + file + " does not exist");
       }
     }

@@ -39,6 +39,7 @@ public class Hint {
   private int hint = 7;
 
   /** Opens the map and makes the thread's entries in both, in the thread that measures. */
+  @SuppressWarnings("MustBeClosedChecker") // closed by the teardown
   @Setup
   public void open() {
     object = Bundled.load("bench_maps");

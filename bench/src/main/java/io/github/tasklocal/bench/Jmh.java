@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -56,7 +57,7 @@ final class Jmh {
 
     int seconds(int benchmarks) {
       long each = JVM_MILLIS + (warmups + iterations) * time.convertTo(TimeUnit.MILLISECONDS);
-      return (int) (benchmarks * rounds * each / 1000);
+      return (int) ((long) benchmarks * rounds * each / 1000);
     }
   }
 
@@ -112,7 +113,7 @@ final class Jmh {
           new Row(
               group,
               line.work(),
-              units.get(method.getName()),
+              Objects.requireNonNull(units.get(method.getName())),
               measure(scores, method.getName()),
               line.named(),
               measure(scores, line.to()),

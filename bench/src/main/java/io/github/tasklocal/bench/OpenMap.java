@@ -50,6 +50,7 @@ public class OpenMap {
   private boolean registered;
 
   /** Starts the threads. */
+  @SuppressWarnings("MustBeClosedChecker") // closed by the teardown
   @Setup
   public void start() throws InterruptedException {
     CountDownLatch ready = new CountDownLatch(THREADS);

@@ -29,6 +29,7 @@ public class Scoped {
   private int count;
 
   /** What is called: next to nothing, so that the scope is seen. */
+  @SuppressWarnings("UnnecessaryLambda") // as callers keep one
   private final Runnable task = () -> count++;
 
   @Benchmark

@@ -29,6 +29,7 @@ final class Bounds {
   }
 
   /** A class of its own, as other threads cannot run the code of one that is being initialized. */
+  @SuppressWarnings("ArrayRecordComponent") // compared by nobody
   private record Binding(TaskLocal.OfLong[] keys, TaskLocal.OfLong.Bound[] bounds, int from)
       implements Runnable {
     @Override

@@ -48,6 +48,7 @@ public final class KeyDefinition {
     }
 
     @Arbiter
+    @SuppressWarnings("ReferenceEquality") // one key, not two that are equal
     public void look(L_Result seen) {
       seen.r1 = one == two && directory.keys().equals(List.of(one)) ? "one key" : "two keys";
     }

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
@@ -243,7 +244,7 @@ final class Dump implements Callable<Integer> {
                 return made;
               });
       @SuppressWarnings("unchecked")
-      List<Object> list = (List<Object>) process.get("threads");
+      List<Object> list = (List<Object>) Objects.requireNonNull(process.get("threads"));
       list.add(document(thread));
     }
     Map<String, Object> document = new LinkedHashMap<>();

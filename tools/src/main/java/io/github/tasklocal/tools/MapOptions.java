@@ -14,6 +14,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -33,7 +34,7 @@ final class MapOptions {
   /** The wire of a map that is made here: a process without privilege can tell it. */
   private static final Wire NEW = Wire.C;
 
-  private static final Path HOME = TaskLocalMap.defaultPin().getParent();
+  private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
 
   @Option(
       names = "--pin",

@@ -374,6 +374,6 @@ final class Needs {
       return false;
     }
     int first = Integer.parseInt(numbers.group(1));
-    return first > major || first == major && Integer.parseInt(numbers.group(2)) >= minor;
+    return first > major || (first == major && Integer.parseInt(numbers.group(2)) >= minor);
   }
 }

@@ -71,7 +71,7 @@ final class PinAccess {
    */
   static void requireOwn(Path pin) throws Failure, IOException {
     if (isDefault(pin)) {
-      requireOwnDirectory(TaskLocalMap.defaultPin().getParent());
+      requireOwnDirectory(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
     }
     if (Files.isSymbolicLink(pin)) {
       throw new Failure(

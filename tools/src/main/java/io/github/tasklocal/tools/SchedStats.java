@@ -16,6 +16,7 @@ import java.util.Locale;
  * @param rescues how often a task was given a processor after higher ones had been served for long
  * @param hints how often a hint was read
  */
+@SuppressWarnings("ArrayRecordComponent") // compared by nobody
 record SchedStats(long[] dispatched, long preemptions, long rescues, long hints) {
 
   static final int CLASSES = 4;

@@ -132,6 +132,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
    * @param runs how often each ran, by {@link Program}
    * @param nanos how long that took, from one in 64 runs that was timed
    */
+  @SuppressWarnings("ArrayRecordComponent") // compared by nobody
   record Cost(long[] runs, double[] nanos) {
     Cost minus(Cost other) {
       Cost difference = new Cost(runs.clone(), nanos.clone());

@@ -30,6 +30,8 @@ final class TopTable {
 
     private final String title;
     private final int width;
+
+    @SuppressWarnings("ImmutableEnumChecker") // the lambdas above hold nothing
     private final Function<Row, String> text;
 
     Figure(String title, int width, Function<Row, String> text) {

@@ -39,6 +39,8 @@ enum ValueType {
   private static final int SHOWN = 32;
 
   private final int size;
+
+  @SuppressWarnings("ImmutableEnumChecker") // the lambdas above hold nothing
   private final Function<MemorySegment, Object> read;
 
   ValueType(int size, Function<MemorySegment, Object> read) {

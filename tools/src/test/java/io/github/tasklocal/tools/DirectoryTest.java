@@ -6,7 +6,6 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.Wire;
-import io.github.tasklocal.tools.Directory.Key;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.Random;
@@ -34,7 +33,8 @@ class DirectoryTest {
     entry(Wire.A, 0, "first", 8);
     entry(Wire.A, 1, "second", 24);
     assertThat(Directory.read(page, Wire.A).keys())
-        .containsExactly(new Key("first", 8, 0, 16), new Key("second", 24, 0, 64));
+        .containsExactly(
+            new Directory.Key("first", 8, 0, 16), new Directory.Key("second", 24, 0, 64));
   }
 
   @Test
@@ -42,7 +42,7 @@ class DirectoryTest {
     entry(Wire.A, 0, "first", 8);
     entry(Wire.A, 1, "second", 24);
     Directory directory = Directory.read(page, Wire.A);
-    assertThat(directory.first(1).keys()).containsExactly(new Key("first", 8, 0, 16));
+    assertThat(directory.first(1).keys()).containsExactly(new Directory.Key("first", 8, 0, 16));
     assertThat(directory.first(-1).keys()).isEmpty();
     assertThat(directory.first(0x7fff)).isEqualTo(directory);
   }
@@ -59,8 +59,10 @@ class DirectoryTest {
     Directory directory = Directory.read(page, wire);
     assertThat(directory.keys())
         .containsExactly(
-            new Key("first", 0, 4, 4), new Key("second", 8, 9, 9), new Key("third", 24, 8, 8));
-    assertThat(directory.find("second")).isEqualTo(new Key("second", 8, 9, 9));
+            new Directory.Key("first", 0, 4, 4),
+            new Directory.Key("second", 8, 9, 9),
+            new Directory.Key("third", 24, 8, 8));
+    assertThat(directory.find("second")).isEqualTo(new Directory.Key("second", 8, 9, 9));
     assertThat(directory.find("fourth")).isNull();
   }
 

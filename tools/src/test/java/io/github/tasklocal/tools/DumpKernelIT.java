@@ -437,7 +437,7 @@ class DumpKernelIT {
       int fd = map.object().map(Wire.A.mapName()).fd();
       RawEntry entry = new RawEntry(Wire.A);
       for (int i = 0; i < 3; i++) {
-        entry.keys().setString(64 * i, "key." + i);
+        entry.keys().setString(64L * i, "key." + i);
         entry.keys().set(JAVA_SHORT, 64 * i + 62, (short) (8 + 8 * i));
         entry.data().set(JAVA_LONG, 8 + 8 * i, -1);
       }

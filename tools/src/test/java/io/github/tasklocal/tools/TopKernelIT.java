@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -164,7 +165,7 @@ class TopKernelIT {
       double share = (double) used.get(1) / (used.get(1) + used.get(2));
       assertThat(part(sums, "1", "1", "2")).isCloseTo(share, within(0.05 * share));
       assertThat((double) sums.get("1").get("time_ns"))
-          .isCloseTo(used.get(1), within(0.15 * MILLIS_500));
+          .isCloseTo((double) used.get(1), within(0.15 * MILLIS_500));
     }
   }
 
@@ -246,7 +247,7 @@ class TopKernelIT {
       assertThat(part(sums, "0", "0", "7", "8"))
           .isCloseTo(1 - tasks / used.get(0), within(FOUR_SIGMA));
       assertThat((double) sums.get("0").get("voluntary"))
-          .isCloseTo(voluntary.get(), within(0.03 * voluntary.get()));
+          .isCloseTo((double) voluntary.get(), within(0.03 * voluntary.get()));
     }
   }
 
@@ -331,11 +332,11 @@ class TopKernelIT {
   /** A text, over what was there before. */
   private static void text(String text, String before) {
     MemorySegment value = TEXT.segment();
-    value.asSlice(0, before.length()).copyFrom(MemorySegment.ofArray(before.getBytes()));
+    value.asSlice(0, before.length()).copyFrom(MemorySegment.ofArray(before.getBytes(UTF_8)));
     if (text.length() < value.byteSize()) {
       value.setString(0, text);
     } else {
-      value.copyFrom(MemorySegment.ofArray(text.getBytes()));
+      value.copyFrom(MemorySegment.ofArray(text.getBytes(UTF_8)));
     }
   }
 

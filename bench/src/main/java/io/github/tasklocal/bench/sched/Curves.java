@@ -131,7 +131,7 @@ final class Curves {
       Color colour = COLOURS[setting.ordinal()];
       for (Run run : runs.of(setting)) {
         int thin = dataset.getSeriesCount();
-        renderer.setSeriesPaint(thin, new Color(colour.getRGB() & 0xffffff | 0x60000000, true));
+        renderer.setSeriesPaint(thin, new Color((colour.getRGB() & 0xffffff) | 0x60000000, true));
         renderer.setSeriesStroke(thin, new BasicStroke(0.8f));
         renderer.setSeriesVisibleInLegend(thin, false);
         dataset.addSeries(curve(name + setting + thin, histogram.apply(run)));

@@ -57,7 +57,7 @@ final class Orders {
     }
     for (at = 0; at < text.length; at++) {
       int customer = (int) number();
-      totals[customer] += number() * number() << CUSTOMER_BITS;
+      totals[customer] += (number() * number()) << CUSTOMER_BITS;
       at++; // the brace; the loop takes the line's end
     }
     Arrays.sort(totals);

@@ -160,7 +160,7 @@ final class SchedBench implements Callable<Integer> {
 
   private void check() {
     for (Path file : new @Nullable Path[] {json, plot}) {
-      if (file != null && !Files.isDirectory(file.toAbsolutePath().getParent())) {
+      if (file != null && !Files.isDirectory(file.toAbsolutePath().resolveSibling(""))) {
         throw bad("the folder of " + file + " does not exist");
       }
     }
