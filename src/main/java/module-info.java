@@ -11,4 +11,6 @@ module io.github.tasklocal {
 
   exports io.github.tasklocal;
   exports io.github.tasklocal.bpf;
+  exports io.github.tasklocal.error;
+  exports io.github.tasklocal.layout;
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NativeAccessException;
+import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadPage;

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.error.EntryExistsException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NativeAccessException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Log;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.Memory;
 import java.lang.foreign.MemorySegment;

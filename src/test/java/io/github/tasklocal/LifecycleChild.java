@@ -3,6 +3,8 @@ package io.github.tasklocal;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.KeeperRounds;
 import java.io.BufferedReader;
 import java.io.FileInputStream;

@@ -3,7 +3,9 @@ package io.github.tasklocal;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
 import java.nio.file.Path;

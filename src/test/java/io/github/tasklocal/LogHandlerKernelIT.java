@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocalMap.Closed;
 import io.github.tasklocal.TaskLocalMap.Waiting;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;

@@ -7,9 +7,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.NativeThread.Kind;
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -5,7 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.error.DirectoryFullException;
+import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;

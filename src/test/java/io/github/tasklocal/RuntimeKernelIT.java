@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +36,7 @@ class RuntimeKernelIT {
       package consumer;
 
       import io.github.tasklocal.TaskLocal;
-      import io.github.tasklocal.TaskLocalException;
+      import io.github.tasklocal.error.TaskLocalException;
       import java.lang.foreign.ValueLayout;
 
       public class Main {

@@ -15,6 +15,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.lang.foreign.Arena;

@@ -14,6 +14,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
 import java.lang.foreign.MemoryLayout;

@@ -6,9 +6,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;

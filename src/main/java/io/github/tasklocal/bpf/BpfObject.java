@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bpf;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NativeAccessException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.ObjectLoadException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NativeAccessException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.ObjectLoadException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Btf;
 import io.github.tasklocal.kernel.LibBpf;
 import java.io.IOException;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bpf;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.LibBpf;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

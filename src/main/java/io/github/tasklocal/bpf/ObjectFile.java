@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bpf;
 
-import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.error.ObjectLoadException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 

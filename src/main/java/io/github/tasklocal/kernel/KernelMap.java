@@ -3,10 +3,10 @@ package io.github.tasklocal.kernel;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.libbpf.bpf_map_info;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.io.IOException;

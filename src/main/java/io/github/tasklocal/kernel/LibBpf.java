@@ -4,12 +4,12 @@ package io.github.tasklocal.kernel;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NativeAccessException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.ObjectLoadException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NativeAccessException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.ObjectLoadException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.libbpf.bpf_iter_attach_opts;
 import io.github.tasklocal.libbpf.bpf_object_open_opts;
 import io.github.tasklocal.libbpf.bpf_test_run_opts;

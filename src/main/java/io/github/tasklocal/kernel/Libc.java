@@ -4,7 +4,7 @@ package io.github.tasklocal.kernel;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.KernelException;
+import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.libbpf.libc_h;
 import java.io.IOException;
 import java.lang.foreign.Arena;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
-import io.github.tasklocal.NativeAccessException;
+import io.github.tasklocal.error.NativeAccessException;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.WrongObjectException;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;

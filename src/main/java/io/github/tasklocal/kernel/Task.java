@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotSupportedException;
 import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;

@@ -3,10 +3,10 @@ package io.github.tasklocal.kernel;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import io.github.tasklocal.EntryExistsException;
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.error.EntryExistsException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.layout;
 
-import io.github.tasklocal.DirectoryFullException;
-import io.github.tasklocal.InvalidKeyException;
-import io.github.tasklocal.KeyConflictException;
-import io.github.tasklocal.Wire;
+import io.github.tasklocal.error.DirectoryFullException;
+import io.github.tasklocal.error.InvalidKeyException;
+import io.github.tasklocal.error.KeyConflictException;
 import java.lang.foreign.AddressLayout;
 import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
@@ -41,7 +40,12 @@ public final class KeyDirectory {
   private final int size;
   private int end = DataPage.START;
 
-  /** Makes an empty directory for threads that have a page each. */
+  /**
+   * Makes an empty directory for threads that have a page each.
+   *
+   * @param formA the metadata page of wire A, zeroed; it stays the directory's own
+   * @param formB the metadata page of wires B and C, as that of A
+   */
   public KeyDirectory(MemorySegment formA, MemorySegment formB) {
     this(formA, formB, DataPage.SIZE);
   }
@@ -60,7 +64,11 @@ public final class KeyDirectory {
     MetadataB.prepare(formB, size - DataPage.START);
   }
 
-  /** {@return the address of the metadata page that a map of this wire points to} */
+  /**
+   * {@return the address of the metadata page that a map points to}
+   *
+   * @param wire the map's
+   */
   public long metadata(Wire wire) {
     return (wire == Wire.A ? formA : formB).address();
   }

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * The shared pages as arithmetic: keys, offsets, metadata and map values. Nothing here calls native
- * code or knows a thread.
+ * The memory that is shared with BPF programs, as arithmetic: the {@linkplain
+ * io.github.tasklocal.layout.Wire wires}, a thread's page, the pages of keys, and the values of the
+ * maps. Written here and read here. Nothing here calls native code or knows a thread.
+ *
+ * <p>Users of {@link io.github.tasklocal.TaskLocal} need {@link io.github.tasklocal.layout.Wire}
+ * alone. The rest is for programs that look at the memory of other processes, as a debugger does.
+ * It follows the wires, so it may change with them.
  */
 @NullMarked
 package io.github.tasklocal.layout;

@@ -3,11 +3,10 @@ package io.github.tasklocal.memory;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.Wire;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.Libc;
@@ -15,6 +14,7 @@ import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.VirtualThreadException;
-import io.github.tasklocal.Wire;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.VirtualThreadException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.Wire;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;

@@ -10,9 +10,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotSupportedException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;

@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
-import io.github.tasklocal.ObjectLoadException;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.ObjectLoadException;
+import io.github.tasklocal.error.WrongObjectException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;

@@ -10,7 +10,7 @@ import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
+import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -8,9 +8,9 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelException;
 import io.github.tasklocal.KernelTest;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

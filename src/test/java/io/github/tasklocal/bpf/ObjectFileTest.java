@@ -4,7 +4,7 @@ package io.github.tasklocal.bpf;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.tasklocal.ObjectLoadException;
+import io.github.tasklocal.error.ObjectLoadException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;

@@ -8,7 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
-import io.github.tasklocal.WrongObjectException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;

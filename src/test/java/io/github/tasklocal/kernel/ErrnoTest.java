@@ -4,10 +4,10 @@ package io.github.tasklocal.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.tasklocal.KernelException;
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotPermittedException;
-import io.github.tasklocal.NotSupportedException;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.NotSupportedException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;

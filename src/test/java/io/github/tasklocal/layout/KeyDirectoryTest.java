@@ -11,10 +11,9 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.tasklocal.DirectoryFullException;
-import io.github.tasklocal.InvalidKeyException;
-import io.github.tasklocal.KeyConflictException;
-import io.github.tasklocal.Wire;
+import io.github.tasklocal.error.DirectoryFullException;
+import io.github.tasklocal.error.InvalidKeyException;
+import io.github.tasklocal.error.KeyConflictException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;

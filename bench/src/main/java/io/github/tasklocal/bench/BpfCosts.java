@@ -5,9 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;

@@ -2,9 +2,9 @@
 package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.TaskLocal;
-import io.github.tasklocal.TaskLocalException;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.io.UncheckedIOException;

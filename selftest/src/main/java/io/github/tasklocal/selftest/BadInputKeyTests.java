@@ -9,10 +9,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.DirectoryFullException;
-import io.github.tasklocal.InvalidKeyException;
-import io.github.tasklocal.KeyConflictException;
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.error.DirectoryFullException;
+import io.github.tasklocal.error.InvalidKeyException;
+import io.github.tasklocal.error.KeyConflictException;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPages;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
-import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;

@@ -2,9 +2,9 @@
 package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;

@@ -3,13 +3,12 @@ package io.github.tasklocal.selftest;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import io.github.tasklocal.EntryExistsException;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
@@ -19,6 +18,7 @@ import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Pages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
-import io.github.tasklocal.KernelException;
+import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.LibBpf;
 import java.io.File;

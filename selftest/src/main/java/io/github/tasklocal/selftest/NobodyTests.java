@@ -3,12 +3,12 @@ package io.github.tasklocal.selftest;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

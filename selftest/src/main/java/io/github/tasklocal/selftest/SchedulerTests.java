@@ -4,11 +4,11 @@ package io.github.tasklocal.selftest;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.KernelException;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfLink;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Patience;

@@ -5,10 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.TaskLocal;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kit.Patience;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import java.lang.foreign.MemoryLayout;

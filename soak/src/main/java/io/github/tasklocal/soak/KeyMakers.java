@@ -7,7 +7,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kernel.KernelMap;
@@ -17,6 +16,7 @@ import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Pages;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;

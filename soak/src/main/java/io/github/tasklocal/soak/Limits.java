@@ -2,13 +2,13 @@
 package io.github.tasklocal.soak;
 
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Keeper;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;

@@ -2,8 +2,8 @@
 package io.github.tasklocal.soak;
 
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import java.io.IOException;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
-import io.github.tasklocal.Wire;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.selftest.Machine;

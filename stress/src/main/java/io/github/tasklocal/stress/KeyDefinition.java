@@ -8,8 +8,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.openjdk.jcstress.annotations.Expect.ACCEPTABLE;
 import static org.openjdk.jcstress.annotations.Expect.FORBIDDEN;
 
-import io.github.tasklocal.DirectoryFullException;
-import io.github.tasklocal.KeyConflictException;
+import io.github.tasklocal.error.DirectoryFullException;
+import io.github.tasklocal.error.KeyConflictException;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;

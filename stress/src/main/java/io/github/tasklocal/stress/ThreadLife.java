@@ -6,8 +6,8 @@ import static org.openjdk.jcstress.annotations.Expect.ACCEPTABLE;
 import static org.openjdk.jcstress.annotations.Expect.FORBIDDEN;
 
 import io.github.tasklocal.NativeThread;
-import io.github.tasklocal.NotFoundException;
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.Libc;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.Arbiter;

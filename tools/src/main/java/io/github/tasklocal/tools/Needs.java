@@ -3,13 +3,13 @@ package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
-import io.github.tasklocal.NotFoundException;
-import io.github.tasklocal.NotPermittedException;
 import io.github.tasklocal.TaskLocal;
-import io.github.tasklocal.TaskLocalException;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import io.github.tasklocal.TaskLocalException;
+import io.github.tasklocal.error.TaskLocalException;
 import java.io.PrintWriter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;

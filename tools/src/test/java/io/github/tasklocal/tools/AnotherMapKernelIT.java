@@ -3,9 +3,9 @@ package io.github.tasklocal.tools;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
 import java.nio.file.Path;
 import java.util.List;

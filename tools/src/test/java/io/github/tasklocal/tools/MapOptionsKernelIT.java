@@ -4,8 +4,8 @@ package io.github.tasklocal.tools;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -6,8 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
-import io.github.tasklocal.Wire;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;

@@ -4,7 +4,7 @@ package io.github.tasklocal.examples.executor;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalScope;
 import io.github.tasklocal.TaskLocalThread;
-import io.github.tasklocal.VirtualThreadException;
+import io.github.tasklocal.error.VirtualThreadException;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;

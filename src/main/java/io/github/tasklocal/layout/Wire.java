@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.layout;
 
 /**
  * A memory format in which user space and BPF programs share task local data. A BPF program is

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 import org.jspecify.annotations.Nullable;
 
@@ -7,13 +7,7 @@ import org.jspecify.annotations.Nullable;
  * An operation on the kernel or on libbpf failed. The subtypes tell the failures apart that a
  * program can act on; any other errno comes as this type itself.
  */
-public sealed class KernelException extends TaskLocalException
-    permits NotPermittedException,
-        NotSupportedException,
-        NotFoundException,
-        WrongObjectException,
-        EntryExistsException,
-        ObjectLoadException {
+public class KernelException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;
 

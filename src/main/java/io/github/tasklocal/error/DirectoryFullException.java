@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
-/** The Java runtime denies this module native access. */
-public final class NativeAccessException extends TaskLocalException {
+/** All 64 keys are taken, or the page has no room for a value of that size. */
+public final class DirectoryFullException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;
 
@@ -12,7 +12,7 @@ public final class NativeAccessException extends TaskLocalException {
    * @param problem the value and the limit that it breaks
    * @param cure what mends it
    */
-  public NativeAccessException(String problem, String cure) {
+  public DirectoryFullException(String problem, String cure) {
     super(problem, cure);
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 import org.jspecify.annotations.Nullable;
 

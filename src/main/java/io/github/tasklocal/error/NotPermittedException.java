@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 import org.jspecify.annotations.Nullable;
 
-/** The object is of another kind than the operation needs. */
-public final class WrongObjectException extends KernelException {
+/** The kernel does not allow it to this process. Whether it would work otherwise is not known. */
+public final class NotPermittedException extends KernelException {
 
   private static final long serialVersionUID = 1;
 
@@ -17,7 +17,7 @@ public final class WrongObjectException extends KernelException {
    * @param problem what is wrong, in words
    * @param cure what mends it
    */
-  public WrongObjectException(
+  public NotPermittedException(
       String operation, String subject, @Nullable String errnoName, String problem, String cure) {
     super(operation, subject, errnoName, problem, cure);
   }

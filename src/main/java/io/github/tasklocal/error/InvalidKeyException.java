@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
-/** All 64 keys are taken, or the page has no room for a value of that size. */
-public final class DirectoryFullException extends TaskLocalException {
+/** The name or the layout of a key is not one that a page can hold. */
+public final class InvalidKeyException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;
 
@@ -12,7 +12,7 @@ public final class DirectoryFullException extends TaskLocalException {
    * @param problem the value and the limit that it breaks
    * @param cure what mends it
    */
-  public DirectoryFullException(String problem, String cure) {
+  public InvalidKeyException(String problem, String cure) {
     super(problem, cure);
   }
 }

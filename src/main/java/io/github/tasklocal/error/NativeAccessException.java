@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
-/** The name or the layout of a key is not one that a page can hold. */
-public final class InvalidKeyException extends TaskLocalException {
+/** The Java runtime denies this module native access. */
+public final class NativeAccessException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;
 
@@ -12,7 +12,7 @@ public final class InvalidKeyException extends TaskLocalException {
    * @param problem the value and the limit that it breaks
    * @param cure what mends it
    */
-  public InvalidKeyException(String problem, String cure) {
+  public NativeAccessException(String problem, String cure) {
     super(problem, cure);
   }
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 import org.jspecify.annotations.Nullable;
 
-/** The kernel does not allow it to this process. Whether it would work otherwise is not known. */
-public final class NotPermittedException extends KernelException {
+/** The thread has an entry in the map that this library did not make. */
+public final class EntryExistsException extends KernelException {
 
   private static final long serialVersionUID = 1;
 
@@ -17,7 +17,7 @@ public final class NotPermittedException extends KernelException {
    * @param problem what is wrong, in words
    * @param cure what mends it
    */
-  public NotPermittedException(
+  public EntryExistsException(
       String operation, String subject, @Nullable String errnoName, String problem, String cure) {
     super(operation, subject, errnoName, problem, cure);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 /** A key of that name exists with another size or type. */
 public final class KeyConflictException extends TaskLocalException {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 /**
  * What this library refuses or fails at. Each kind of failure has a type of its own, and each
  * message ends with what mends it. What was there before the failed call is there unchanged.
+ *
+ * <p>Other kinds may come with later versions, so this type is not sealed: a switch over all kinds
+ * would not compile any more. Only this package makes subtypes of its own.
  */
-public abstract sealed class TaskLocalException extends RuntimeException
-    permits InvalidKeyException,
-        KeyConflictException,
-        DirectoryFullException,
-        VirtualThreadException,
-        NativeAccessException,
-        KernelException {
+public abstract class TaskLocalException extends RuntimeException {
 
   private static final long serialVersionUID = 1;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.error;
 
 /** A key was used on a virtual thread, which has no kernel task of its own. */
 public final class VirtualThreadException extends TaskLocalException {
