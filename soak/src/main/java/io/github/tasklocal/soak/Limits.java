@@ -8,13 +8,12 @@ import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Keeper;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.selftest.LibraryLog;
-import io.github.tasklocal.selftest.Machine;
-import io.github.tasklocal.soak.ProcessLimit.Resource;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -38,9 +37,6 @@ final class Limits {
   /** Half of them use up more than a block of pages. */
   private static final int HUNGRY = 60;
 
-  /** Too small for a page. */
-  private static final long PIECE = 4000;
-
   /** So often registrations are tried again, in vain; the first round may have begun before. */
   private static final int ROUNDS = 3;
 
@@ -58,10 +54,13 @@ final class Limits {
     return new Row(
         "limits",
         "Out of descriptors, out of memory, entries refused",
-        // Without a compiler, which ends the JVM where it gets no memory.
-        List.of("-Xint", "-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"),
-        // The C library's further arenas are reserved memory, which no limit takes away.
-        Map.of("MALLOC_ARENA_MAX", "1"),
+        // A limit of what Java code allocates outside of the heap. One of all memory of the process
+        // would meet the JVM's own allocations, too, and it ends where one of them fails.
+        List.of(
+            "-XX:+UnlockDiagnosticVMOptions",
+            "-XX:NativeMemoryTracking=summary",
+            "-XX:MallocLimit=other:64m:oom",
+            "-Xlog:nmt=off"),
         run -> new Limits(run).measure());
   }
 
@@ -137,7 +136,7 @@ final class Limits {
 
     void outOfDescriptors() throws Exception {
       start(THREADS);
-      try (ProcessLimit _ = new ProcessLimit(Resource.DESCRIPTORS, 1)) {
+      try (DescriptorLimit _ = new DescriptorLimit(1)) {
         Check.equal(0, refusedWrites(), "threads without a page");
         refusedForLong();
       }
@@ -164,15 +163,11 @@ final class Limits {
     /** Pages come in blocks, so that some threads get one even so. */
     void outOfMemory() throws Exception {
       start(HUNGRY);
-      int refused = 0;
+      int refused;
       int lost;
-      try (Arena taken = Arena.ofConfined();
-          ProcessLimit _ = noMorePages(taken)) {
-        for (Worker worker : all()) {
-          // A compiler's thread, say, may have ended meanwhile and left the room of its stack.
-          takeAll(taken);
-          refused += worker.write(tasks) ? 0 : 1;
-        }
+      try (Arena taken = Arena.ofConfined()) {
+        takeAll(taken);
+        refused = refusedWrites();
         lost = lost();
       }
       run.some(name + ": threads without a page", refused);
@@ -245,22 +240,9 @@ final class Limits {
       return Stream.concat(old.stream(), fresh.stream()).toList();
     }
 
-    /** The JVM itself ends where it gets no memory, so that many small pieces are left to it. */
-    private static ProcessLimit noMorePages(Arena taken) throws IOException {
-      String size = Machine.status().getOrDefault("VmSize", "?").split(" ", 2)[0];
-      try (Arena left = Arena.ofConfined()) {
-        for (int i = 0; i < 1000; i++) {
-          MemorySegment _ = left.allocate(PIECE);
-          MemorySegment _ = taken.allocate(1); // keeps the pieces apart
-        }
-        ProcessLimit limit = new ProcessLimit(Resource.ADDRESS_SPACE, Long.parseLong(size) << 10);
-        takeAll(taken);
-        return limit;
-      }
-    }
-
+    /** What is left is too small for a page. */
     private static void takeAll(Arena arena) {
-      for (long block = 1 << 20; block > PIECE; block /= 2) {
+      for (long block = 1 << 20; block >= DataPage.SIZE; block /= 2) {
         allocateAll(arena, block);
       }
     }

@@ -2,7 +2,6 @@
 package io.github.tasklocal.soak;
 
 import java.util.List;
-import java.util.Map;
 
 /**
  * A row of the table: what is measured together, in a JVM of its own.
@@ -10,15 +9,9 @@ import java.util.Map;
  * @param name short, without spaces
  * @param title what happens, in a line
  * @param options of the JVM
- * @param environment of the JVM, besides what it inherits
  * @param body measures
  */
-record Row(
-    String name, String title, List<String> options, Map<String, String> environment, Body body) {
-
-  Row(String name, String title, List<String> options, Body body) {
-    this(name, title, options, Map.of(), body);
-  }
+record Row(String name, String title, List<String> options, Body body) {
 
   /** What a row does. */
   @FunctionalInterface

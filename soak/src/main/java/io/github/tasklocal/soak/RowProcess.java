@@ -53,8 +53,7 @@ final class RowProcess {
                 row.name(),
                 bpffs.folder().toString(),
                 Boolean.toString(settings.quick()),
-                Long.toString(settings.seed())),
-            row.environment());
+                Long.toString(settings.seed())));
     List<Figure> figures = new ArrayList<>();
     List<String> rest = new ArrayList<>();
     String problem = "";

@@ -12,34 +12,21 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
-/** What this process may have at most, lowered until this is closed. */
-final class ProcessLimit implements AutoCloseable {
+/** How many descriptors this process may have at most, lowered until this is closed. */
+final class DescriptorLimit implements AutoCloseable {
 
-  /** Numbers of Linux, but for a few processors on which the JDK does not run. */
-  enum Resource {
-    /** The highest descriptor, and 1. */
-    DESCRIPTORS(7),
-    /** Bytes of virtual memory. */
-    ADDRESS_SPACE(9);
-
-    private final int number;
-
-    Resource(int number) {
-      this.number = number;
-    }
-  }
+  /** {@code RLIMIT_NOFILE}, but for a few processors on which the JDK does not run. */
+  private static final int RESOURCE = 7;
 
   private static final MethodHandle GET = link("getrlimit");
   private static final MethodHandle SET = link("setrlimit");
 
-  private final Resource resource;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment before = arena.allocate(JAVA_LONG, 2);
   private final MemorySegment now = arena.allocate(JAVA_LONG, 2);
 
   /** Lowers the soft limit, which anybody may raise again. */
-  ProcessLimit(Resource resource, long limit) {
-    this.resource = resource;
+  DescriptorLimit(long limit) {
     call(GET, before);
     MemorySegment.copy(before, 0, now, 0, now.byteSize());
     now.set(JAVA_LONG, 0, limit);
@@ -56,11 +43,11 @@ final class ProcessLimit implements AutoCloseable {
   private void call(MethodHandle function, MemorySegment limits) {
     int result;
     try {
-      result = (int) function.invokeExact(resource.number, limits);
+      result = (int) function.invokeExact(RESOURCE, limits);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }
-    Check.equal(0, result, "the result of the call for the limit of " + resource);
+    Check.equal(0, result, "the result of the call for the limit of descriptors");
   }
 
   @Override
