@@ -11,7 +11,7 @@ struct task_local_data_offsets {
 	short unused;
 };
 
-#include "task_local_data.bpf.h"
+#include "key_walk.bpf.h"
 
 #define PAGE_WORDS (TLD_PAGE_SIZE / 8)
 #define WORDS (TLD_PAGES * PAGE_WORDS)
@@ -142,33 +142,16 @@ static __always_inline __u32 keys_tid(struct task_struct *task, struct tld_key_p
 }
 
 #if TLD_WIRE != TLD_WIRE_A
-struct extent {
-	const tld_key_page_t *keys;
-	__u64 end;
-};
-
-static long extent_step(__u64 i, struct extent *extent)
-{
-	__u64 size;
-
-	if (i >= TLD_MAX_KEYS || i >= TLD_READ_ONCE(extent->keys->cnt))
-		return 1;
-	size = TLD_READ_ONCE(extent->keys->keys[i].size);
-	if (!size || extent->end >= TLD_PAGE_SIZE)
-		return 1;
-	extent->end = (extent->end + ((size + 7) & ~7ULL)) & 0x1ffff;
-	return 0;
-}
-
 /* Where the values end by the keys' sizes: other threads' may follow in the page. */
 static __noinline __u64 values_end(struct TLD_MAP_VALUE *value, __u64 start)
 {
-	struct extent extent = {.end = start};
+	struct key_walk walk = {.address = NO_ADDRESS, .end = start};
 
-	extent.keys = value->keys;
-	if (extent.keys)
-		bpf_loop(TLD_MAX_KEYS, extent_step, &extent, 0);
-	return extent.end;
+	walk.value = value;
+	walk.keys = value->keys;
+	if (walk.keys)
+		walk_keys(&walk);
+	return walk.end;
 }
 #endif
 
@@ -213,19 +196,12 @@ int dump(struct bpf_iter__task *ctx)
 #endif
 	if (data) {
 		record.flags |= HAS_DATA;
+		record.start = values_start(value, data);
 #if TLD_WIRE == TLD_WIRE_A
-		record.start = value->start;
 		copy.more = value->more_data;
 		if (copy.more)
 			record.flags |= HAS_MORE;
 #else
-#if TLD_WIRE == TLD_WIRE_B
-		__u64 start = *(volatile __u64 *)&data->start;
-
-		record.start = start < TLD_PAGE_SIZE ? start : TLD_PAGE_SIZE;
-#else
-		record.start = value->start;
-#endif
 		end = values_end(value, record.start);
 #endif
 		copy.page = data;

@@ -12,7 +12,7 @@ struct task_local_data_offsets {
 	short key;
 };
 
-#include "task_local_data.bpf.h"
+#include "key_walk.bpf.h"
 
 const volatile char key_name[TLD_NAME_SIZE];
 const volatile __u32 key_size = 8; /* where the wire does not say: up to 64 */
@@ -43,75 +43,29 @@ struct place {
 	__u16 keys; /* how many there were when the size was found */
 };
 
-struct extent {
-	struct TLD_MAP_VALUE *value;
-	struct tld_key_page *keys;
-	__u64 address; /* of the value */
-	__u64 next;    /* address of the next key's value, wires B and C */
-	__u64 size;
-	__u64 count; /* keys looked at */
-};
-
-static long extent_step(__u64 i, struct extent *extent)
-{
-	struct tld_key *key;
-
-#if TLD_WIRE == TLD_WIRE_A
-	/* Also those that other threads have made and this one does not count. */
-	if (i >= TLD_MAX_KEYS || !TLD_READ_ONCE(extent->keys->keys[i].name[0]))
-		return 1;
-#else
-	if (!tld_has_key(extent->value, extent->keys, i))
-		return 1;
-#endif
-	key = &extent->keys->keys[i];
-	extent->count = i + 1;
-#if TLD_WIRE == TLD_WIRE_A
-	__u64 distance = extent->value->start + (__s64)TLD_READ_ONCE(key->off) - extent->address;
-
-	/* "Negative" ones are large. */
-	if (distance && distance < extent->size)
-		extent->size = distance;
-#else
-	__u64 size = TLD_READ_ONCE(key->size);
-
-	if (!size)
-		return 1;
-	if (extent->next == extent->address) {
-		extent->size = size;
-		return 1;
-	}
-	extent->next = (extent->next + ((size + 7) & ~7ULL)) & 0xffff;
-#endif
-	return 0;
-}
-
 /* Finds the size that the directory gives it; on wire A at most up to the next value. */
 static __noinline int find_size(struct bpf_task_local_data *tld, struct place *place)
 {
 	struct TLD_MAP_VALUE *value = tld->data_map;
 	struct tld_data_page *data = value->data;
-	struct extent extent = {};
+	struct key_walk walk = {};
 
 	place->size = 0;
-	extent.value = value;
-	extent.keys = value->keys;
-	extent.address = place->after - 1;
-	extent.size = key_size;
-	if (!data || !extent.keys)
+	walk.value = value;
+	walk.keys = value->keys;
+	walk.address = place->after - 1;
+	walk.size = key_size;
+	if (!data || !walk.keys)
 		return 0;
+	walk.end = values_start(value, data);
 #if TLD_WIRE == TLD_WIRE_A
 	/* Of a type of any size, what there can be of it. */
-	if (key_size > 8 && extent.size > TLD_PAGE_SIZE - (extent.address & (TLD_PAGE_SIZE - 1)))
-		extent.size = TLD_PAGE_SIZE - (extent.address & (TLD_PAGE_SIZE - 1));
-#elif TLD_WIRE == TLD_WIRE_B
-	extent.next = data->start;
-#elif TLD_WIRE == TLD_WIRE_C
-	extent.next = value->start;
+	if (key_size > 8 && walk.size > TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1)))
+		walk.size = TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1));
 #endif
-	bpf_loop(TLD_MAX_KEYS, extent_step, &extent, 0);
-	place->keys = extent.count;
-	place->size = extent.size;
+	walk_keys(&walk);
+	place->keys = walk.count;
+	place->size = walk.size;
 	return 0;
 }
 
