@@ -33,7 +33,7 @@ public final class Child {
    *     return}, or to return and {@code keep} the pin; {@code take-over OBJECT MAP PIN}; {@code
    *     pin-and-exit OBJECT MAP PIN...}
    */
-  public static void main(String... arguments) throws InterruptedException {
+  public static void main(String... arguments) throws IOException, InterruptedException {
     try {
       step(arguments);
       System.out.println("ok");
@@ -42,7 +42,7 @@ public final class Child {
     }
   }
 
-  private static void step(String... arguments) throws InterruptedException {
+  private static void step(String... arguments) throws IOException, InterruptedException {
     switch (arguments[0]) {
       case "keys" -> keys();
       case "share" -> share();
@@ -63,7 +63,8 @@ public final class Child {
         map.pin(Path.of(arguments[3]));
         System.out.println(Files.exists(Path.of(arguments[3])) ? "pinned" : "no pin");
         if (arguments[4].equals("keep")) {
-          map.keepPin(Path.of(arguments[3]));
+          Path pin = Path.of(arguments[3]);
+          Files.createLink(pin.resolveSibling("kept"), pin);
           return;
         }
         end(arguments[4], object);

@@ -28,9 +28,6 @@ public final class BpfMap {
 
   private @Nullable Path pinAtLoad;
 
-  /** Where loading found the map. */
-  private @Nullable Path takenOver;
-
   private @Nullable RingBuffer ring;
 
   BpfMap(BpfObject object, MemorySegment map) {
@@ -106,7 +103,6 @@ public final class BpfMap {
             && pinned.valueSize() == LibBpf.valueSize(map)
             && pinned.maxEntries() == LibBpf.maxEntries(map)) {
           LibBpf.setPinPath(map, pinAtLoad);
-          takenOver = pinAtLoad;
           pinAtLoad = null;
         }
       }
@@ -140,7 +136,8 @@ public final class BpfMap {
    * Pins the map. A map that is pinned there already, left by a process that was killed for
    * instance, is replaced in one step: there is no moment without a pin. The pin is removed by
    * {@link #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine
-   * ends}, unless {@link #keepPin} leaves it.
+   * ends}. For a map that is to outlive this process, make a {@linkplain Files#createLink hard
+   * link} to the pin: that is the caller's, and stays.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
@@ -162,8 +159,7 @@ public final class BpfMap {
   }
 
   /**
-   * Removes a pin that {@link #pin} or loading made, unless another pin has replaced it or it was
-   * {@linkplain #keepPin kept}.
+   * Removes a pin that {@link #pin} or loading made, unless another pin has replaced it.
    *
    * @param path where it was pinned
    * @throws NotFoundException if this map was not pinned there
@@ -175,40 +171,17 @@ public final class BpfMap {
         object.whileLoaded(
             () -> {
               synchronized (this) {
-                requirePin("unpin map " + name + " from", path).remove();
+                requirePin(path).remove();
               }
               return this;
             });
   }
 
-  /**
-   * Leaves a pin that {@link #pin} or loading made, so that the map outlives this process: neither
-   * {@link BpfObject#close} nor the end of the virtual machine removes it any more. What loading
-   * took over is left anyhow. Whoever removes the file ends the map, once nobody else holds it.
-   *
-   * @param path where it was pinned
-   * @throws NotFoundException if this map was not pinned there
-   * @throws IllegalStateException if the object is not loaded, or closed
-   */
-  public void keepPin(Path path) {
-    Objects.requireNonNull(path, "path is null: name the pin");
-    Object ignored =
-        object.whileLoaded(
-            () -> {
-              synchronized (this) {
-                if (!path.equals(takenOver)) {
-                  requirePin("keep the pin of map " + name + " at", path).keep();
-                }
-              }
-              return this;
-            });
-  }
-
-  private Pin requirePin(String operation, Path path) {
+  private Pin requirePin(Path path) {
     Pin pin = pins.remove(path);
     if (pin == null) {
       throw new NotFoundException(
-          operation,
+          "unpin map " + name + " from",
           path.toString(),
           null,
           "it was not pinned there",

@@ -204,13 +204,6 @@ public final class Pin {
     }
   }
 
-  /** Leaves the pin to whoever removes it. */
-  public void keep() {
-    synchronized (MADE) {
-      MADE.remove(this);
-    }
-  }
-
   /** Removes the pin, if no other lies there by now. A second call does nothing. */
   public void remove() {
     try {

@@ -17,6 +17,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -153,42 +154,42 @@ class PinKernelIT {
   }
 
   @Test
-  void aPinThatIsKeptOutlivesTheObject() throws IOException {
-    Path loaded = bpffs.path("loaded");
-    Path pinned = bpffs.path("pinned");
+  void aLinkToAPinOutlivesTheObject() throws IOException {
+    Path kept = bpffs.path("kept");
+    Path unpinned = bpffs.path("unpinned");
     int id;
     try (BpfObject object = BpfObject.open(file)) {
       BpfMap counts = object.map("counts");
-      counts.pinPath(loaded);
+      counts.pinPath(bpffs.path("loaded"));
       object.load();
       id = mapId(counts);
+      Path pinned = bpffs.path("pinned");
       counts.pin(pinned);
-      counts.keepPin(loaded);
-      counts.keepPin(pinned);
-      assertThatThrownBy(() -> counts.keepPin(bpffs.path("absent")))
-          .isInstanceOf(NotFoundException.class)
-          .hasMessageContainingAll("keep the pin of map counts", "absent", "not pinned there");
+      Files.createLink(kept, bpffs.path("loaded"));
+      Files.createLink(unpinned, pinned);
+      counts.unpin(pinned);
+      assertThatThrownBy(() -> Files.createLink(kept, unpinned))
+          .isInstanceOf(FileAlreadyExistsException.class);
     }
-    assertThat(pins()).containsExactlyInAnyOrder(loaded, pinned);
+    assertThat(pins()).containsExactlyInAnyOrder(kept, unpinned);
     try (BpfObject object = BpfObject.open(file)) {
       BpfMap counts = object.map("counts");
-      counts.pinPath(loaded);
+      counts.pinPath(kept);
       object.load();
       assertThat(mapId(counts)).isEqualTo(id);
-      counts.keepPin(loaded); // as it is anyhow
     }
-    assertThat(pins()).containsExactlyInAnyOrder(loaded, pinned);
-    Files.delete(loaded);
-    Files.delete(pinned);
+    assertThat(pins()).containsExactlyInAnyOrder(kept, unpinned);
+    Files.delete(kept);
+    Files.delete(unpinned);
   }
 
   @Test
-  void aJvmThatEndsLeavesThePinThatItKeeps() throws IOException {
+  void aJvmThatEndsLeavesALinkToItsPin() throws IOException {
     Path pin = bpffs.path("counts");
     Jvm.Result child = Children.child("pin", file.toString(), "counts", pin.toString(), "keep");
     assertThat(child.output()).startsWith("pinned\n");
-    assertThat(pins()).containsExactly(pin);
-    Files.delete(pin);
+    assertThat(pins()).containsExactly(bpffs.path("kept"));
+    Files.delete(bpffs.path("kept"));
   }
 
   @Test
