@@ -40,4 +40,9 @@ public final class DataPage {
   public static void prepare(MemorySegment page) {
     page.set(ValueLayout.JAVA_LONG, 0, START);
   }
+
+  /** {@return how many bytes a value takes, up to where the next may lie} */
+  static int aligned(int size) {
+    return (size + ALIGNMENT - 1) & -ALIGNMENT;
+  }
 }

@@ -126,7 +126,7 @@ public final class KeyDirectory {
               : "choose smaller layouts; each value takes a multiple of 8 bytes");
     }
     Key key = new Key(name, layout, index, end);
-    end = Math.toIntExact(end + roundUp(layout.byteSize()));
+    end = end + DataPage.aligned(key.size());
     MetadataA.publish(formA, index, bytes, (short) key.offset());
     if (index < MetadataB.ENTRIES) {
       MetadataB.publish(formB, index, bytes, (short) key.size());
@@ -150,10 +150,6 @@ public final class KeyDirectory {
     String type =
         layout instanceof ValueLayout value ? value.carrier().getSimpleName() : layout + "";
     return type + " of " + layout.byteSize() + " bytes";
-  }
-
-  private static long roundUp(long size) {
-    return (size + DataPage.ALIGNMENT - 1) & -DataPage.ALIGNMENT;
   }
 
   private static byte[] encode(String name) {

@@ -4,12 +4,15 @@ package io.github.tasklocal.layout;
 import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SequenceLayout;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.VarHandle;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Wire A's metadata page (RFC v3 of April 2025): where each key's values lie.
@@ -52,5 +55,27 @@ final class MetadataA {
     page.set(JAVA_SHORT, entry + OFF, off);
     MemorySegment.copy(key, 1, page, JAVA_BYTE, entry + 1, key.length - 1);
     BYTE.setRelease(page, entry, key[0]);
+  }
+
+  /** Reads the entries as {@link SeenKey#read} says. */
+  static List<SeenKey> read(MemorySegment page) {
+    List<String> names = new ArrayList<>();
+    List<Integer> offsets = new ArrayList<>();
+    for (int i = 0; i < ENTRIES && page.get(JAVA_BYTE, i * ENTRY.byteSize()) != 0; i++) {
+      VarHandle.acquireFence(); // the first byte before the others, as publish() writes it last
+      long entry = i * ENTRY.byteSize();
+      names.add(SeenKey.name(page, entry, KEY_BYTES));
+      offsets.add((int) page.get(JAVA_SHORT_UNALIGNED, entry + OFF));
+    }
+    List<SeenKey> keys = new ArrayList<>();
+    for (int i = 0; i < names.size(); i++) {
+      int offset = offsets.get(i);
+      int room = DataPage.SIZE;
+      for (int other : offsets) {
+        room = other > offset ? Math.min(room, other - offset) : room;
+      }
+      keys.add(new SeenKey(names.get(i), offset, 0, room));
+    }
+    return keys;
   }
 }

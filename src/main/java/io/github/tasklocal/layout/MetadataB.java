@@ -4,11 +4,14 @@ package io.github.tasklocal.layout;
 import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.VarHandle;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The metadata page of wires B and C (Linux 6.18 and newer): how large each key's values are.
@@ -49,6 +52,10 @@ final class MetadataB {
   private static final long SIZE = PAGE.byteOffset(groupElement("size"));
   private static final long ENTRY_LIST = PAGE.byteOffset(groupElement("entries"));
   private static final long ENTRY_SIZE = ENTRY.byteOffset(groupElement("size"));
+
+  /** Behind the last entry. */
+  static final long END = ENTRY_LIST + ENTRIES * ENTRY.byteSize();
+
   private static final VarHandle SHORT = JAVA_SHORT.varHandle();
 
   private MetadataB() {}
@@ -64,5 +71,23 @@ final class MetadataB {
     page.set(JAVA_SHORT, entry + ENTRY_SIZE, size);
     MemorySegment.copy(name, 0, page, JAVA_BYTE, entry, name.length);
     SHORT.setRelease(page, 0L, (short) (index + 1)); // cnt
+  }
+
+  /** Reads the entries as {@link SeenKey#read} says. */
+  static List<SeenKey> read(MemorySegment page) {
+    int count = Math.min(Short.toUnsignedInt(page.get(JAVA_SHORT_UNALIGNED, 0)), ENTRIES);
+    VarHandle.acquireFence(); // the count before the entries, as publish() writes it last
+    List<SeenKey> keys = new ArrayList<>();
+    int offset = 0;
+    for (int i = 0; i < count; i++) {
+      long entry = ENTRY_LIST + i * ENTRY.byteSize();
+      int size = Short.toUnsignedInt(page.get(JAVA_SHORT_UNALIGNED, entry + ENTRY_SIZE));
+      if (size == 0) {
+        break;
+      }
+      keys.add(new SeenKey(SeenKey.name(page, entry, NAME_BYTES), offset, size, size));
+      offset += DataPage.aligned(size);
+    }
+    return keys;
   }
 }

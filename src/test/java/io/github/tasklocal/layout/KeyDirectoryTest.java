@@ -31,6 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
+/** Checks pages against the bytes of docs/wires.md, not through the reader of this package. */
 class KeyDirectoryTest {
 
   private final MemorySegment formA = Arena.ofAuto().allocate(DataPage.SIZE, DataPage.SIZE);

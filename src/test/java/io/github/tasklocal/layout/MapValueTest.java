@@ -10,6 +10,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
+/** Checks values against the bytes of docs/wires.md. */
 class MapValueTest {
 
   private static final long PAGE = 0x7000_1000L;

@@ -11,6 +11,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SequenceLayout;
@@ -28,8 +29,6 @@ final class ValueTests {
 
   /** How many keys {@code values.bpf.c} looks for. */
   private static final int KEYS = 12;
-
-  private static final int PAGE = 4096;
 
   /** So many are written, and read, while one may meet the other. */
   private static final long SPANS = 500_000;
@@ -287,12 +286,13 @@ final class ValueTests {
 
   private static void pageEnd(Fixture fixture) throws Exception {
     TaskLocal.OfSegment ignored =
-        TaskLocal.of("filler", MemoryLayout.sequenceLayout(PAGE - 8 - 24, JAVA_BYTE));
+        TaskLocal.of("filler", MemoryLayout.sequenceLayout(DataPage.CAPACITY - 24, JAVA_BYTE));
     TaskLocal.OfSegment tail = TaskLocal.of("tail", MemoryLayout.sequenceLayout(3, JAVA_LONG));
     BpfObject object = fixture.load("page_end");
     fixture.share(object);
     MemorySegment mine = tail.segment();
-    Check.equal(0L, (mine.address() + mine.byteSize()) % PAGE, "where the value ends in its page");
+    Check.equal(
+        0L, (mine.address() + mine.byteSize()) % DataPage.SIZE, "where the value ends in its page");
 
     long[] words = fixture.random().longs(3).toArray();
     mine.copyFrom(MemorySegment.ofArray(words));

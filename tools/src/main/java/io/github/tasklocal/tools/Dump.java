@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.tools.Output.Column;
 import io.github.tasklocal.tools.Output.Kind;
 import java.lang.foreign.MemorySegment;
@@ -167,11 +168,10 @@ final class Dump implements Callable<Integer> {
 
   /** A key that nobody has is most often a slip of the fingers. */
   private void requireKey(KeyOption key, List<ThreadValues> threads) throws Failure {
-    if (!threads.isEmpty()
-        && threads.stream().allMatch(each -> each.directory().find(key.name()) == null)) {
+    if (!threads.isEmpty() && threads.stream().allMatch(each -> each.key(key.name()) == null)) {
       String there =
           threads.stream()
-              .flatMap(each -> each.directory().keys().stream())
+              .flatMap(each -> each.keys().stream())
               .map(each -> Output.printable(each.name()))
               .distinct()
               .sorted()
@@ -209,19 +209,19 @@ final class Dump implements Callable<Integer> {
     row.add(Output.printable(thread.comm()));
     if (keys.isEmpty()) {
       String values =
-          thread.directory().keys().stream()
+          thread.keys().stream()
               .map(key -> Output.printable(key.name()) + "=" + text(thread, key, null))
               .collect(Collectors.joining(" "));
       row.add(values.isEmpty() ? "-" : values);
     }
     for (KeyOption wanted : keys) {
-      Directory.Key key = thread.directory().find(wanted.name());
+      SeenKey key = thread.key(wanted.name());
       row.add(key == null ? "-" : text(thread, key, wanted.type()));
     }
     return row;
   }
 
-  private String text(ThreadValues thread, Directory.Key key, @Nullable ValueType type) {
+  private String text(ThreadValues thread, SeenKey key, @Nullable ValueType type) {
     MemorySegment value = thread.value(key);
     return value == null
         ? "?"
@@ -257,7 +257,7 @@ final class Dump implements Callable<Integer> {
   private Map<String, Object> document(ThreadValues thread) {
     Map<String, @Nullable Object> values = new LinkedHashMap<>();
     List<String> changing = new ArrayList<>();
-    for (Directory.Key key : thread.directory().keys()) {
+    for (SeenKey key : thread.keys()) {
       KeyOption wanted = wanted(key);
       MemorySegment value = thread.value(key);
       if (wanted != null && !values.containsKey(key.name())) {
@@ -278,7 +278,7 @@ final class Dump implements Callable<Integer> {
     return document;
   }
 
-  private @Nullable KeyOption wanted(Directory.Key key) {
+  private @Nullable KeyOption wanted(SeenKey key) {
     if (keys.isEmpty()) {
       return new KeyOption(key.name(), null);
     }
@@ -288,7 +288,7 @@ final class Dump implements Callable<Integer> {
   // ---- Bytes and types ----
 
   /** {@return the type that was asked for, if the value can be of it} */
-  private ValueType typeOf(ThreadValues thread, Directory.Key key, @Nullable ValueType type) {
+  private ValueType typeOf(ThreadValues thread, SeenKey key, @Nullable ValueType type) {
     if (type != null && type.size() > 0 && key.size() > 0 && type.size() != key.size()) {
       notes.add(
           "the key \"%s\" of process %d has values of %d byte%s, which are no %s: shown as bytes"
@@ -304,8 +304,7 @@ final class Dump implements Callable<Integer> {
   }
 
   /** {@return the bytes to show: where nothing tells their number, without the zeros at the end} */
-  private static MemorySegment cut(
-      Directory.Key key, @Nullable ValueType type, MemorySegment value) {
+  private static MemorySegment cut(SeenKey key, @Nullable ValueType type, MemorySegment value) {
     if (key.size() > 0 || (type != null && type.size() > 0)) {
       return value;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.tools.Output.Column;
 import io.github.tasklocal.tools.Output.Kind;
 import java.nio.file.Path;
@@ -104,7 +105,7 @@ final class Keys implements Callable<Integer> {
             group ->
                 new Group(
                     group.stream()
-                        .max(Comparator.comparingInt(each -> each.directory().keys().size()))
+                        .max(Comparator.comparingInt(each -> each.keys().size()))
                         .orElseThrow(),
                     (int) group.stream().filter(ThreadValues::hasPage).count()))
         .toList();
@@ -112,7 +113,7 @@ final class Keys implements Callable<Integer> {
 
   private static List<List<String>> rows(Group group) {
     List<List<String>> rows = new ArrayList<>();
-    for (Directory.Key key : group.first.directory().keys()) {
+    for (SeenKey key : group.first.keys()) {
       rows.add(
           row(
               group,
@@ -140,7 +141,7 @@ final class Keys implements Callable<Integer> {
     List<Object> directories = new ArrayList<>();
     for (Group group : groups) {
       List<Object> keys = new ArrayList<>();
-      for (Directory.Key key : group.first.directory().keys()) {
+      for (SeenKey key : group.first.keys()) {
         Map<String, Object> each = new LinkedHashMap<>();
         each.put("name", key.name());
         each.put("size", key.size() == 0 ? null : key.size());

@@ -9,6 +9,8 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -35,7 +37,6 @@ final class Needs {
   private static final String JAR = "java -jar tasklocal-tools.jar ";
   private static final String NATIVE_ACCESS = "java --enable-native-access=ALL-UNNAMED ...";
   private static final int JDK = 22;
-  private static final int PAGE = 4096;
 
   private static final Map<Integer, String> CAPABILITIES =
       new TreeMap<>(Map.of(21, "CAP_SYS_ADMIN", 38, "CAP_PERFMON", 39, "CAP_BPF"));
@@ -196,12 +197,12 @@ final class Needs {
       return noNativeAccess("page size");
     }
     int size = Native.pageSize();
-    return size == PAGE
+    return size == DataPage.SIZE
         ? Finding.yes("page size", size + " bytes")
         : Finding.no(
             "page size",
-            size + " bytes; the shared pages have " + PAGE,
-            "boot a kernel with pages of " + PAGE + " bytes");
+            size + " bytes; the shared pages have " + DataPage.SIZE,
+            "boot a kernel with pages of " + DataPage.SIZE + " bytes");
   }
 
   private Finding tracing() {
@@ -312,7 +313,7 @@ final class Needs {
   }
 
   private static long value(ThreadValues thread, String name) {
-    Directory.Key key = thread.directory().find(name);
+    SeenKey key = thread.key(name);
     MemorySegment value = key == null ? null : thread.value(key);
     return value == null || value.byteSize() < Long.BYTES
         ? 0

@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -23,9 +25,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class ThreadValues {
 
-  private static final Directory NONE = new Directory(List.of());
+  /** How much is looked at of a value of which nothing tells the size. */
+  private static final int UNKNOWN_SIZE = 64;
 
-  private static final int PAGE = 4096;
   private static final int COMM_BYTES = 16;
   private static final int TRIES = 5;
 
@@ -49,7 +51,7 @@ final class ThreadValues {
   private final String leader;
   private final BitSet changing;
   private final MemorySegment words;
-  private Directory directory = NONE;
+  private List<SeenKey> keys = List.of();
 
   private ThreadValues(MemorySegment record, Wire wire) {
     flags = record.get(JAVA_INT, 4);
@@ -62,7 +64,7 @@ final class ThreadValues {
     end = record.get(JAVA_INT, 36);
     comm = comm(record.asSlice(COMM, COMM_BYTES));
     leader = comm(record.asSlice(LEADER, COMM_BYTES));
-    long bits = pages(wire) * PAGE / Long.BYTES;
+    long bits = pages(wire) * DataPage.SIZE / Long.BYTES;
     changing =
         BitSet.valueOf(record.asSlice(CHANGING, bits / Byte.SIZE).toArray(JAVA_LONG_UNALIGNED));
     words = record.asSlice(CHANGING + bits / Byte.SIZE, record.get(JAVA_INT, 32) * 8L);
@@ -96,23 +98,24 @@ final class ThreadValues {
    * {@return whether there are keys for each; not so if the thread that had them has just ended}
    */
   private static boolean read(MemorySegment records, Wire wire, List<ThreadValues> threads) {
-    Map<Integer, Directory> directories = new HashMap<>();
+    Map<Integer, List<SeenKey>> directories = new HashMap<>();
     for (long at = 0; at < records.byteSize(); ) {
       MemorySegment record = records.asSlice(at, records.get(JAVA_INT, at));
       ThreadValues values = new ThreadValues(record, wire);
       threads.add(values);
       if ((values.flags & HAS_KEYS) != 0) {
-        MemorySegment keys = record.asSlice(record.byteSize() - Directory.bytes(wire));
-        directories.put(values.thread, Directory.read(keys, wire));
+        MemorySegment keys = record.asSlice(record.byteSize() - SeenKey.bytes(wire));
+        directories.put(values.thread, SeenKey.read(keys, wire));
       }
       at += record.byteSize();
     }
     boolean complete = true;
     for (ThreadValues values : threads) {
-      Directory directory = directories.get(values.keysThread);
-      if (directory != null) {
+      List<SeenKey> keys = directories.get(values.keysThread);
+      if (keys != null) {
         // On wire A each thread's entry says how many of them to look at.
-        values.directory = wire == Wire.A ? directory.first(values.count) : directory;
+        values.keys =
+            wire == Wire.A ? keys.subList(0, Math.clamp(values.count, 0, keys.size())) : keys;
       } else if (values.keysThread != 0) {
         complete = false;
       }
@@ -154,9 +157,14 @@ final class ThreadValues {
     return keysThread;
   }
 
-  /** {@return its keys} */
-  Directory directory() {
-    return directory;
+  /** {@return its keys, in the order of their page} */
+  List<SeenKey> keys() {
+    return keys;
+  }
+
+  /** {@return its first key of a name, as a BPF program finds it; null if there is none} */
+  @Nullable SeenKey key(String name) {
+    return keys.stream().filter(each -> each.name().equals(name)).findFirst().orElse(null);
   }
 
   /** {@return whether it has a page of values} */
@@ -174,18 +182,18 @@ final class ThreadValues {
    * younger than this look at the thread} Where the wire does not know the size, these are all
    * bytes that can belong to it.
    */
-  @Nullable MemorySegment value(Directory.Key key) {
+  @Nullable MemorySegment value(SeenKey key) {
     int address = start + key.offset();
     int limit = end;
-    if (address < PAGE) {
-      limit = Math.min(end, PAGE);
+    if (address < DataPage.SIZE) {
+      limit = Math.min(end, DataPage.SIZE);
     } else if ((flags & HAS_MORE) == 0) {
       limit = 0;
     }
     if (!hasPage() || address < from || address >= limit || address + key.size() > limit) {
       return null;
     }
-    byte[] value = new byte[Math.min(key.room(), limit - address)];
+    byte[] value = new byte[Math.min(room(key), limit - address)];
     long there = Math.min(value.length, from + words.byteSize() - address);
     if (there > 0) {
       MemorySegment.copy(words, JAVA_BYTE, (long) address - from, value, 0, (int) there);
@@ -193,10 +201,14 @@ final class ThreadValues {
     return MemorySegment.ofArray(value);
   }
 
+  private static int room(SeenKey key) {
+    return key.size() > 0 ? key.size() : Math.min(key.room(), UNKNOWN_SIZE);
+  }
+
   /** {@return whether a value was written again and again while it was read} */
-  boolean changing(Directory.Key key) {
+  boolean changing(SeenKey key) {
     int first = (start + key.offset() - from) / Long.BYTES;
-    int last = (start + key.offset() + Math.max(1, key.room()) - 1 - from) / Long.BYTES;
+    int last = (start + key.offset() + room(key) - 1 - from) / Long.BYTES;
     int marked = first < 0 ? -1 : changing.nextSetBit(first);
     return marked >= 0 && marked <= last;
   }

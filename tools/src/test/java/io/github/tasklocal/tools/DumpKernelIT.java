@@ -4,7 +4,6 @@ package io.github.tasklocal.tools;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonArray;
@@ -13,6 +12,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -234,8 +234,8 @@ class DumpKernelIT {
           "50 looks that agree and 5 that do not",
           () -> {
             for (ThreadValues thread : ThreadValues.look(map.object(), wire)) {
-              Directory.Key first = thread.directory().find("it.first");
-              Directory.Key second = thread.directory().find("it.second");
+              SeenKey first = thread.key("it.first");
+              SeenKey second = thread.key("it.second");
               if (thread.changing(first) || thread.changing(second)) {
                 looks.merge("changing", 1, Integer::sum);
               } else {
@@ -261,7 +261,7 @@ class DumpKernelIT {
       assertThat(threads.stream().map(ThreadValues::thread).distinct()).hasSize(3000);
       for (ThreadValues thread : threads) {
         int number = Integer.parseInt(thread.comm().substring(1));
-        MemorySegment value = thread.value(thread.directory().find("an.int"));
+        MemorySegment value = thread.value(thread.key("an.int"));
         assertThat(value.get(JAVA_INT.withByteAlignment(1), 0)).isEqualTo(-100_000 - number);
       }
     }
@@ -287,7 +287,7 @@ class DumpKernelIT {
           "100 threads that have been seen",
           () -> {
             for (ThreadValues thread : ThreadValues.look(map.object(), Wire.C)) {
-              assertThat(thread.directory().find("it.first")).isNotNull();
+              assertThat(thread.key("it.first")).isNotNull();
               seen.add(thread.thread());
             }
             return seen.size();
@@ -310,13 +310,13 @@ class DumpKernelIT {
               fill(entry.more(), random);
               fill(entry.keys(), random);
               if (i % 2 == 0) {
-                entry.keys().set(JAVA_SHORT, 0, (short) random.nextInt(80));
+                entry.count(random.nextInt(80));
               }
               int start = random.nextBoolean() ? random.nextInt(64) : random.nextInt();
               entry.enter(fd, i % 10 != 3, i % 10 != 4, random.nextInt(), start);
               List<ThreadValues> threads = ThreadValues.look(map.object(), wire);
               assertThat(threads).hasSize(1);
-              for (Directory.Key key : threads.getFirst().directory().keys()) {
+              for (SeenKey key : threads.getFirst().keys()) {
                 MemorySegment value = threads.getFirst().value(key);
                 assertThat(value == null || value.byteSize() <= 4096).isTrue();
                 assertThat(threads.getFirst().changing(key)).isFalse();
@@ -353,9 +353,7 @@ class DumpKernelIT {
       inThread(
           () -> {
             RawEntry entry = new RawEntry(Wire.C);
-            entry.keys().set(JAVA_SHORT, 0, (short) 1);
-            entry.keys().setString(4, "evil\033[2J\n\"key\"");
-            entry.keys().set(JAVA_SHORT, 4 + 62, (short) 8);
+            entry.key(0, "evil\033[2J\n\"key\"", 8);
             entry.data().set(JAVA_LONG, 8, 7);
             entry.enter(fd, true, true, 0, 8);
             assertThat(Command.run("dump", "--pin", map.pin()).out())
@@ -379,13 +377,9 @@ class DumpKernelIT {
       inThread(
           () -> {
             RawEntry entry = new RawEntry(Wire.C);
-            entry.keys().set(JAVA_SHORT, 0, (short) 3);
-            entry.keys().setString(4, "fits");
-            entry.keys().set(JAVA_SHORT, 4 + 62, (short) (4096 - 16));
-            entry.keys().setString(4 + 64, "last");
-            entry.keys().set(JAVA_SHORT, 4 + 64 + 62, (short) 8);
-            entry.keys().setString(4 + 128, "over");
-            entry.keys().set(JAVA_SHORT, 4 + 128 + 62, (short) 1);
+            entry.key(0, "fits", 4096 - 16);
+            entry.key(1, "last", 8);
+            entry.key(2, "over", 1);
             entry.data().set(JAVA_LONG, 4096 - 8, -1);
             entry.enter(fd, true, true, 0, 8);
             assertThat(
@@ -411,15 +405,13 @@ class DumpKernelIT {
       inThread(
           () -> {
             RawEntry entry = new RawEntry(wire);
-            entry.keys().set(JAVA_SHORT, 0, (short) 3);
             for (int i = 0; i < 3; i++) {
-              entry.keys().setString(4 + 64 * i, "key." + i);
-              entry.keys().set(JAVA_SHORT, 4 + 64 * i + 62, (short) (i == 1 ? 5 : 8));
+              entry.key(i, "key." + i, i == 1 ? 5 : 8);
               entry.data().set(JAVA_LONG, 16 + 8 * i, 70 + i);
             }
             entry.data().set(JAVA_LONG, 40, -1); // another thread's, for all we know
             for (int reserved : new int[] {0, 8, 17, 24, 4000}) {
-              entry.keys().set(JAVA_SHORT, 2, (short) reserved);
+              entry.reserved(reserved);
               entry.enter(fd, true, true, 0, 16);
               JsonObject values = values(map, "--key", "key.0:long", "--key", "key.2:long");
               assertThat(values.getLong("key.0")).isEqualTo(70);
@@ -437,8 +429,7 @@ class DumpKernelIT {
       int fd = map.object().map(Wire.A.mapName()).fd();
       RawEntry entry = new RawEntry(Wire.A);
       for (int i = 0; i < 3; i++) {
-        entry.keys().setString(64L * i, "key." + i);
-        entry.keys().set(JAVA_SHORT, 64 * i + 62, (short) (8 + 8 * i));
+        entry.key(i, "key." + i, 8 + 8 * i);
         entry.data().set(JAVA_LONG, 8 + 8 * i, -1);
       }
       inThread(
@@ -449,11 +440,12 @@ class DumpKernelIT {
                   entry.enter(fd, true, true, second, 0);
                   List<ThreadValues> threads = ThreadValues.look(map.object(), Wire.A);
                   assertThat(threads)
-                      .extracting(thread -> thread.directory().keys().size())
+                      .extracting(thread -> thread.keys().size())
                       .containsExactlyInAnyOrder(first, second);
                   for (ThreadValues thread : threads) {
-                    for (Directory.Key key : thread.directory().keys()) {
-                      assertThat(key.room()).isEqualTo(key.name().equals("key.2") ? 64 : 8);
+                    for (SeenKey key : thread.keys()) {
+                      assertThat(thread.value(key).byteSize())
+                          .isEqualTo(key.name().equals("key.2") ? 64 : 8);
                     }
                   }
                   assertThat(

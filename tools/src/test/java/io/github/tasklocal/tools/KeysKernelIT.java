@@ -2,7 +2,6 @@
 package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
@@ -151,9 +150,7 @@ class KeysKernelIT {
   /** Enters the calling thread, with a page of keys of its own that has one. */
   private static void enterKey(PinnedMap map, String name) {
     RawEntry entry = new RawEntry(Wire.C);
-    entry.keys().set(JAVA_SHORT, 0, (short) 1);
-    entry.keys().setString(4, name);
-    entry.keys().set(JAVA_SHORT, 4 + 62, (short) 8);
+    entry.key(0, name, 8);
     entry.enter(map.object().map(Wire.C.mapName()).fd(), true, true, 0, 8);
   }
 }

@@ -18,12 +18,15 @@ import java.nio.file.Path;
 
 /**
  * The calling thread's entry in a map, made without the library: for pages in which anything may
- * stand. A thread has one or an entry of the library's, not both.
+ * stand. A thread has one or an entry of the library's, not both. Offsets are those of
+ * docs/wires.md, as another library would write them, so that they check those of {@code layout}.
  */
 @SuppressWarnings("restricted")
 final class RawEntry {
 
   private static final int PAGE = 4096;
+  private static final int ENTRY = 64;
+  private static final int NAME = 62;
   private static final int PIDFD_THREAD = 0200;
   private static final int PIDFD_OPEN = 434;
 
@@ -48,6 +51,31 @@ final class RawEntry {
 
   MemorySegment keys() {
     return pages.asSlice(2 * PAGE, PAGE);
+  }
+
+  /**
+   * Writes a key behind the others.
+   *
+   * @param index how many there are
+   * @param sizeOrOffset its offset on wire A, its size on the others
+   */
+  void key(int index, String name, int sizeOrOffset) {
+    int at = (wire == Wire.A ? 0 : 4) + index * ENTRY;
+    keys().set(JAVA_SHORT, at + NAME, (short) sizeOrOffset);
+    keys().setString(at, name);
+    if (wire != Wire.A) {
+      count(index + 1);
+    }
+  }
+
+  /** Says how many keys the page has, on wires B and C. */
+  void count(int keys) {
+    keys().set(JAVA_SHORT, 0, (short) keys);
+  }
+
+  /** Says how many bytes the process reserved for values, on wires B and C. */
+  void reserved(int bytes) {
+    keys().set(JAVA_SHORT, 2, (short) bytes);
   }
 
   /** Enters the calling thread into a map, or changes its entry. */

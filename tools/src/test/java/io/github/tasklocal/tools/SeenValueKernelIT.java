@@ -2,7 +2,6 @@
 package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
@@ -54,15 +53,6 @@ class SeenValueKernelIT {
     return entry;
   }
 
-  private static void key(RawEntry entry, Wire wire, int number, String name, int sizeOrOffset) {
-    int at = (wire == Wire.A ? 0 : 4) + number * 64;
-    entry.keys().set(JAVA_SHORT, at + 62, (short) sizeOrOffset);
-    entry.keys().setString(at, name);
-    if (wire != Wire.A) {
-      entry.keys().set(JAVA_SHORT, 0, (short) (number + 1));
-    }
-  }
-
   /** {@return the texts of the key's values, once there are any} */
   private Set<String> values(String key) {
     Object[] command = top(key, "--json", "--once");
@@ -99,14 +89,14 @@ class SeenValueKernelIT {
         wire,
         8,
         entry -> {
-          key(entry, wire, 0, "fits", 4096 - 16);
-          key(entry, wire, 1, "last", 8);
+          entry.key(0, "fits", 4096 - 16);
+          entry.key(1, "last", 8);
           entry.data().set(JAVA_LONG, 4096 - 8, -7);
         });
     assertThat(values("last")).containsExactly("-7");
     assertThat(values("fits:bytes")).containsExactly("00".repeat(64) + "..(4080 bytes)");
     stop();
-    spin(wire, 8, entry -> key(entry, wire, 0, "big", 60_000));
+    spin(wire, 8, entry -> entry.key(0, "big", 60_000));
     assertThat(values("big:bytes")).containsExactly("(outside)");
     assertThat(values("big:string")).containsExactly("(outside)");
   }
@@ -117,9 +107,9 @@ class SeenValueKernelIT {
         Wire.A,
         0,
         entry -> {
-          key(entry, Wire.A, 0, "in", 4096 - 8);
-          key(entry, Wire.A, 1, "over", 4096 - 4);
-          key(entry, Wire.A, 2, "odd", 1001);
+          entry.key(0, "in", 4096 - 8);
+          entry.key(1, "over", 4096 - 4);
+          entry.key(2, "odd", 1001);
           entry.data().setString(4096 - 8, "abc");
           entry.data().setString(1001, "not aligned, and long");
         });
@@ -138,12 +128,12 @@ class SeenValueKernelIT {
             Wire.A,
             0,
             made -> {
-              key(made, Wire.A, 0, "early", 0);
+              made.key(0, "early", 0);
               made.data().setString(0, "abc");
             });
     try (TopProcess top = new TopProcess(top("early:" + type, "--json"))) {
       top.awaitJson("the value", interval -> values(interval).equals(Set.of(text)));
-      key(entry, Wire.A, 1, "later", 8);
+      entry.key(1, "later", 8);
       AtomicLong next = new AtomicLong();
       busy.start(
           () -> {
@@ -169,8 +159,8 @@ class SeenValueKernelIT {
         Wire.C,
         0,
         entry -> {
-          key(entry, Wire.C, 0, "text", 16);
-          key(entry, Wire.C, 1, "cell", 16);
+          entry.key(0, "text", 16);
+          entry.key(1, "cell", 16);
           entry.data().setString(0, "(no entry)");
           entry.data().setString(16, "=1+1");
         });
@@ -182,7 +172,7 @@ class SeenValueKernelIT {
 
   @Test
   void aKeyThatNobodyHasIsSaid() throws Exception {
-    spin(Wire.C, 0, entry -> key(entry, Wire.C, 0, "tenant", 8));
+    spin(Wire.C, 0, entry -> entry.key(0, "tenant", 8));
     Await.until(
         "that nobody has it",
         () -> Command.run(top("tennant", "--once")).out(),

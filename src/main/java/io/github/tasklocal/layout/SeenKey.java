@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.layout;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/**
+ * A key as it stands in a process's metadata page. The process may have written anything there:
+ * nothing is said of a name's characters, names can be equal, and values can overlap or lie outside
+ * of every page.
+ *
+ * @param name its name in UTF-8, up to a NUL or to the end of its field
+ * @param offset of its value, in bytes from where a thread's values start: on wire A what the page
+ *     says, of 16 bits and with a sign; on wires B and C the sum of the sizes before it, at least 0
+ * @param size of its value in bytes, 1 to 65,535; 0 on wire A, which has no sizes
+ * @param room how many bytes the value can have, at least 1: {@code size} where there is one; on
+ *     wire A those up to the next value, or a page if none follows
+ */
+public record SeenKey(String name, int offset, int size, int room) {
+
+  /**
+   * {@return how many bytes of a metadata page {@link #read} looks at} These are those of all keys
+   * that a wire can have, so that no byte behind them is needed.
+   *
+   * @param wire the map's
+   */
+  public static int bytes(Wire wire) {
+    return (int) (wire == Wire.A ? MetadataA.PAGE.byteSize() : MetadataB.END);
+  }
+
+  /**
+   * Reads the keys of a process. No content of the page makes this fail. The process may go on
+   * making keys meanwhile: those that are returned are whole if they were published as {@link
+   * KeyDirectory} does.
+   *
+   * @param page the metadata page or a copy of it, at any address
+   * @param wire of the map that the page came from
+   * @return in the order of the page, at most {@link Wire#maxKeys}; on wire A up to the first empty
+   *     name, on wires B and C as many as the page counts, up to the first without a size
+   * @throws IndexOutOfBoundsException if the segment has less than {@link #bytes}
+   */
+  public static List<SeenKey> read(MemorySegment page, Wire wire) {
+    MemorySegment keys = page.asSlice(0, bytes(wire));
+    return wire == Wire.A ? MetadataA.read(keys) : MetadataB.read(keys);
+  }
+
+  /** {@return the text in a field, whose end need not have a NUL} */
+  static String name(MemorySegment page, long field, int size) {
+    byte[] bytes = page.asSlice(field, size).toArray(JAVA_BYTE);
+    int end = 0;
+    while (end < size && bytes[end] != 0) {
+      end++;
+    }
+    return new String(bytes, 0, end, StandardCharsets.UTF_8);
+  }
+}
