@@ -3,17 +3,16 @@ package io.github.tasklocal.stress;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.openjdk.jcstress.annotations.Expect.ACCEPTABLE;
 import static org.openjdk.jcstress.annotations.Expect.FORBIDDEN;
 
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.layout.SeenKey;
+import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.VarHandle;
-import java.nio.charset.StandardCharsets;
-import java.util.function.Supplier;
+import java.util.List;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.JCStressTest;
 import org.openjdk.jcstress.annotations.Outcome;
@@ -23,8 +22,8 @@ import org.openjdk.jcstress.infra.results.L_Result;
 /**
  * A thread makes two keys, one after the other, while a reader walks the page of keys as a BPF
  * program does: it loads what makes an entry visible, and then the entry. It walks again and again
- * until it has seen both keys, so that it is there when they appear. It reads bytes where
- * docs/wires.md says they are, not through the library's own layouts.
+ * until it has seen both keys, so that it is there when they appear. That the bytes lie where
+ * docs/wires.md says is what the unit tests of {@code layout} check.
  */
 public final class KeyPublication {
 
@@ -32,24 +31,21 @@ public final class KeyPublication {
   private static final String FIRST = "first.".repeat(10) + "1";
 
   private static final String SECOND = "second".repeat(10) + "2";
-  private static final byte[][] NAMES = {
-    FIRST.getBytes(StandardCharsets.UTF_8), SECOND.getBytes(StandardCharsets.UTF_8)
-  };
 
   /** Takes 16 bytes of the page. */
   private static final MemoryLayout FIRST_LAYOUT = MemoryLayout.sequenceLayout(12, JAVA_BYTE);
 
-  private static final int[] OFFSETS = {DataPage.START, DataPage.START + 16};
-  private static final int[] SIZES = {12, Long.BYTES};
+  /** The keys as wire A has them, and wires B and C. */
+  private static final List<SeenKey> FORM_A =
+      List.of(
+          new SeenKey(FIRST, DataPage.START, 0, 16),
+          new SeenKey(SECOND, DataPage.START + 16, 0, DataPage.SIZE));
 
-  private static final int ENTRY = 64;
-  private static final int AFTER_NAME = 62;
+  private static final List<SeenKey> FORM_B =
+      List.of(new SeenKey(FIRST, 0, 12, 12), new SeenKey(SECOND, 16, Long.BYTES, Long.BYTES));
 
   /** Many more than the maker needs. */
   private static final int WALKS = 1000;
-
-  private static final VarHandle BYTE = JAVA_BYTE.varHandle();
-  private static final VarHandle SHORT = JAVA_SHORT.varHandle();
 
   private KeyPublication() {}
 
@@ -72,10 +68,10 @@ public final class KeyPublication {
     directory.define(SECOND, JAVA_LONG);
   }
 
-  private static String watch(Supplier<Found> walk) {
+  private static String watch(MemorySegment page, Wire wire, List<SeenKey> both) {
     String seen = "no key";
     for (int i = 0; i < WALKS; i++) {
-      switch (walk.get()) {
+      switch (walk(page, wire, both)) {
         case NOTHING -> Thread.onSpinWait();
         case FIRST -> seen = "the first";
         case BOTH -> {
@@ -92,17 +88,18 @@ public final class KeyPublication {
     return seen;
   }
 
-  /** Reads an entry that is visible. */
-  private static Found read(MemorySegment page, long at, int index, int number) {
-    byte[] name = NAMES[index];
-    for (int i = 0; i < name.length; i++) {
-      if (page.get(JAVA_BYTE, at + i) != name[i]) {
+  private static Found walk(MemorySegment page, Wire wire, List<SeenKey> both) {
+    List<SeenKey> keys = SeenKey.read(page, wire);
+    for (int i = 0; i < keys.size(); i++) {
+      if (!keys.get(i).name().equals(both.get(i).name())) {
         return Found.PART_OF_A_NAME;
       }
+      if (keys.get(i).offset() != both.get(i).offset()
+          || keys.get(i).size() != both.get(i).size()) {
+        return Found.WRONG_NUMBER;
+      }
     }
-    return page.get(JAVA_SHORT, at + AFTER_NAME) != number
-        ? Found.WRONG_NUMBER
-        : index == 0 ? Found.FIRST : Found.BOTH;
+    return Found.values()[keys.size()];
   }
 
   @JCStressTest
@@ -130,19 +127,7 @@ public final class KeyPublication {
 
     @Actor
     public void bpf(L_Result seen) {
-      seen.r1 = watch(this::walk);
-    }
-
-    private Found walk() {
-      Found found = Found.NOTHING;
-      for (int i = 0; i < NAMES.length && found.ordinal() == i; i++) {
-        long at = (long) i * ENTRY;
-        if ((byte) BYTE.getAcquire(page, at) == 0) {
-          return found;
-        }
-        found = read(page, at, i, OFFSETS[i]);
-      }
-      return found;
+      seen.r1 = watch(page, Wire.A, FORM_A);
     }
   }
 
@@ -161,8 +146,6 @@ public final class KeyPublication {
       desc = "A key was counted whose size was 0 or another's.")
   @State
   public static class WiresBAndC {
-    private static final int FIRST_ENTRY = 4;
-
     private final MemorySegment page = emptyPage();
     private final KeyDirectory directory = new KeyDirectory(emptyPage(), page);
 
@@ -173,18 +156,7 @@ public final class KeyPublication {
 
     @Actor
     public void bpf(L_Result seen) {
-      seen.r1 = watch(this::walk);
-    }
-
-    private Found walk() {
-      Found found = Found.NOTHING;
-      for (int i = 0; i < NAMES.length && found.ordinal() == i; i++) {
-        if ((short) SHORT.getAcquire(page, 0L) <= i) {
-          return found;
-        }
-        found = read(page, FIRST_ENTRY + (long) i * ENTRY, i, SIZES[i]);
-      }
-      return found;
+      seen.r1 = watch(page, Wire.C, FORM_B);
     }
   }
 }
