@@ -15,6 +15,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
@@ -222,7 +223,7 @@ class ForeignEntryKernelIT {
 
   @Test
   void aWatchTakesOverInEachMapThatItMeets(@TempDir Path folder) throws Exception {
-    try (Bpffs bpffs = Bpffs.mount("rwx------");
+    try (Bpffs bpffs = new Bpffs("rwx------");
         Worker worker = new Worker("watched")) {
       worker.run(() -> VALUE.set(5));
       Path pin = bpffs.path("map");
@@ -243,7 +244,7 @@ class ForeignEntryKernelIT {
   @EnumSource
   void aWatchThatMeetsAMapThatIsOpenAlreadyTakesOverToo(Wire wire) throws Exception {
     BpfView view = VIEWS.get(wire);
-    try (Bpffs bpffs = Bpffs.mount("rwx------");
+    try (Bpffs bpffs = new Bpffs("rwx------");
         Worker worker = new Worker("open already")) {
       worker.run(() -> VALUE.set(8));
       foreign(view, worker, false);

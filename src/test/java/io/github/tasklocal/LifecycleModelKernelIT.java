@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
@@ -29,9 +30,9 @@ class LifecycleModelKernelIT {
       Path each = Files.createDirectory(folder.resolve(wire.name()));
       arguments.add(BpfView.compile(each, wire).toString());
     }
-    try (Bpffs bpffs = Bpffs.mount("rwx------")) {
+    try (Bpffs bpffs = new Bpffs("rwx------")) {
       arguments.addAll(
-          0, List.of(String.valueOf(seed), String.valueOf(STEPS), bpffs.root().toString()));
+          0, List.of(String.valueOf(seed), String.valueOf(STEPS), bpffs.folder().toString()));
       Jvm.Result result =
           Jvm.run(
               Children.mainCommand(

@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocalMap.Closed;
 import io.github.tasklocal.TaskLocalMap.Waiting;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -65,7 +66,7 @@ class LogHandlerKernelIT {
   @BeforeAll
   static void prepare(@TempDir Path folder) throws IOException {
     object = BpfView.compile(folder, Wire.A);
-    bpffs = Bpffs.mount("rwx------");
+    bpffs = new Bpffs("rwx------");
   }
 
   @AfterAll

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
@@ -41,7 +42,7 @@ class MapPropertyKernelIT {
 
   @BeforeEach
   void mount() throws IOException {
-    bpffs = Bpffs.mount("rwxr-xr-x");
+    bpffs = new Bpffs("rwxr-xr-x");
   }
 
   @AfterEach
@@ -94,7 +95,7 @@ class MapPropertyKernelIT {
                   "sh",
                   "-c",
                   "mount --bind \"$0\" /sys/fs/bpf && exec \"$@\"",
-                  bpffs.root().toString()));
+                  bpffs.folder().toString()));
       command.addAll(command("-Dtasklocal.map=default"));
       try (Sharing child = new Sharing(command)) {
         assertThat(view.of(child.tid)).isEqualTo(41);

@@ -4,6 +4,7 @@ package io.github.tasklocal;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
@@ -136,7 +137,7 @@ class RuntimeKernelIT {
   @KernelTest
   void nobodyOpensAPinThatItsModeOpens() throws IOException {
     String classPath = Children.classPathForAll(folder);
-    try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x")) {
+    try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) {
       for (Wire wire : Wire.values()) {
         Path file = Clang.compile(folder, "values", "-DTLD_WIRE=TLD_WIRE_" + wire);
         Path pin = bpffs.path("wire_" + wire);
@@ -184,7 +185,7 @@ class RuntimeKernelIT {
 
   /** Opens a map that exists. */
   private String openWithLibrariesOf(Path libraries) throws IOException {
-    try (Bpffs bpffs = Bpffs.mount("rwxr-xr-x");
+    try (Bpffs bpffs = new Bpffs("rwxr-xr-x");
         BpfObject object = BpfObject.load(Clang.compile(folder, "values"))) {
       Path pin = bpffs.path("map");
       object.map(Wire.A.mapName()).pin(pin);

@@ -12,6 +12,7 @@ import io.github.tasklocal.TaskLocalMap.Waiting;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Keeper;
@@ -69,7 +70,7 @@ class WatchKernelIT {
       Path each = Files.createDirectory(folder.resolve(wire.name()));
       FILES.put(wire, BpfView.compile(each, wire));
     }
-    bpffs = Bpffs.mount("rwx------");
+    bpffs = new Bpffs("rwx------");
   }
 
   @AfterAll

@@ -14,6 +14,7 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Descriptors;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -385,7 +386,7 @@ class BpfObjectKernelIT {
   @Test
   void noDescriptorIsLeftBehind() throws IOException {
     BpfObject.load(file).close();
-    long before = descriptors();
+    int before = Descriptors.count();
     for (int i = 0; i < 200; i++) {
       try (BpfObject object = BpfObject.open(file)) {
         if (i % 4 == 3) {
@@ -396,7 +397,7 @@ class BpfObjectKernelIT {
         BpfLink ignored = object.program("on_enter").attach();
       }
     }
-    assertThat(descriptors()).isEqualTo(before);
+    assertThat(Descriptors.count()).isEqualTo(before);
   }
 
   private static boolean makesEvents(MemorySegment events) {
@@ -414,12 +415,6 @@ class BpfObjectKernelIT {
           .orElse("");
     } catch (IOException e) {
       throw new AssertionError(e);
-    }
-  }
-
-  private static long descriptors() throws IOException {
-    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-      return open.count();
     }
   }
 }

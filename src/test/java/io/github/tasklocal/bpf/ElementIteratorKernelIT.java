@@ -10,6 +10,7 @@ import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kit.Descriptors;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -110,10 +111,10 @@ class ElementIteratorKernelIT {
   void noDescriptorIsLeftBehind() throws IOException {
     assertThat(object.program("fill").run()).isZero();
     assertThat(pairs("per_cpu")).hasSize(3);
-    long before = IteratorKernelIT.descriptors();
+    int before = Descriptors.count();
     for (int i = 0; i < 100; i++) {
       assertThat(pairs("per_cpu")).hasSize(3);
     }
-    assertThat(IteratorKernelIT.descriptors()).isEqualTo(before);
+    assertThat(Descriptors.count()).isEqualTo(before);
   }
 }

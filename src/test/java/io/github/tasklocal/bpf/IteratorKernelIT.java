@@ -12,16 +12,15 @@ import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Descriptors;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -149,19 +148,13 @@ class IteratorKernelIT {
   @Test
   void noDescriptorIsLeftBehind() throws IOException {
     assertThat(object.program("tasks").iterate().byteSize()).isPositive();
-    long before = descriptors();
+    int before = Descriptors.count();
     for (int i = 0; i < 100; i++) {
       assertThat(object.program("tasks").iterate().byteSize()).isPositive();
       assertThatThrownBy(() -> object.program("too_wide").iterate())
           .isInstanceOf(KernelException.class);
     }
-    assertThat(descriptors()).isEqualTo(before);
-  }
-
-  static long descriptors() throws IOException {
-    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-      return open.count();
-    }
+    assertThat(Descriptors.count()).isEqualTo(before);
   }
 
   private static void await(CountDownLatch end) {

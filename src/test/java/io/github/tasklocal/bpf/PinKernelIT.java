@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.tasklocal.Bpffs;
 import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
 import io.github.tasklocal.KernelTest;
@@ -15,6 +14,7 @@ import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -49,7 +49,7 @@ class PinKernelIT {
 
   @BeforeEach
   void mount() throws IOException {
-    bpffs = Bpffs.mount("rwxrwxrwx");
+    bpffs = new Bpffs("rwxrwxrwx");
   }
 
   @AfterEach
@@ -342,7 +342,7 @@ class PinKernelIT {
       assertThatThrownBy(() -> counts.pin(bpffs.path("with.dot")))
           .isInstanceOf(WrongObjectException.class)
           .hasMessageContainingAll("with.dot", "no name with a dot");
-      assertThatThrownBy(() -> counts.pin(bpffs.root()))
+      assertThatThrownBy(() -> counts.pin(bpffs.folder()))
           .isInstanceOf(WrongObjectException.class)
           .hasMessageContaining("it is a directory");
       assertThatThrownBy(() -> counts.pin(folder.resolve("counts")))
@@ -368,13 +368,13 @@ class PinKernelIT {
     try (BpfObject object = BpfObject.load(file)) {
       object.map("counts").pin(pin);
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
-      Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwx------"));
+      Files.setPosixFilePermissions(bpffs.folder(), PosixFilePermissions.fromString("rwx------"));
       assertThat(Children.childAsNobody(classPath, "open", pin.toString(), "A").output())
           .startsWith(NotPermittedException.class.getSimpleName())
-          .contains(pin.toString(), "may not enter " + bpffs.root(), "rwx------", "owner root")
+          .contains(pin.toString(), "may not enter " + bpffs.folder(), "rwx------", "owner root")
           .doesNotContainIgnoringCase("support");
 
-      Files.setPosixFilePermissions(bpffs.root(), PosixFilePermissions.fromString("rwxr-xr-x"));
+      Files.setPosixFilePermissions(bpffs.folder(), PosixFilePermissions.fromString("rwxr-xr-x"));
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-------"));
       assertThat(Children.childAsNobody(classPath, "open", pin.toString(), "A").output())
           .startsWith(NotPermittedException.class.getSimpleName())
@@ -383,7 +383,7 @@ class PinKernelIT {
   }
 
   private List<Path> pins() throws IOException {
-    try (Stream<Path> files = Files.list(bpffs.root())) {
+    try (Stream<Path> files = Files.list(bpffs.folder())) {
       return files.filter(file -> !file.toString().endsWith(".debug")).toList();
     }
   }

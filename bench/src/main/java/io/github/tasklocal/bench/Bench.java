@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bench;
 
+import io.github.tasklocal.kit.Folders;
+import io.github.tasklocal.kit.Machine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -107,11 +109,8 @@ final class Bench implements Callable<Integer> {
         throw bad("the folder of " + file + " does not exist");
       }
     }
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> ProcessHandle.current().descendants().forEach(ProcessHandle::destroy)));
-    Map<String, String> machine = Machine.description();
+    Folders.sweep();
+    Map<String, String> machine = Machine.descriptionWithLoad();
     Table table = new Table(System.out);
     table.start(machine, quick);
     List<Row> rows = new ArrayList<>();
@@ -126,7 +125,7 @@ final class Bench implements Callable<Integer> {
           table.group(group.title(), some);
         }
         rows.addAll(some);
-      } catch (Exception e) {
+      } catch (Exception | AssertionError e) {
         progress.end();
         failures.add(group.name());
         table.failure(group.title(), causes(e));

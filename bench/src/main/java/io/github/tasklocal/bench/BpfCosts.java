@@ -7,6 +7,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -47,8 +48,8 @@ final class BpfCosts {
 
   private BpfCosts() {}
 
-  static List<Row> rows(boolean quick) throws IOException, InterruptedException {
-    List<String> lines = Jvm.run(BpfCosts.class, List.of(), quick ? "500" : "5000");
+  static List<Row> rows(boolean quick) throws IOException {
+    List<String> lines = Jvm.lines(List.of(), BpfCosts.class, quick ? "500" : "5000");
     List<Row> rows = new ArrayList<>();
     for (Wire wire : Wire.values()) {
       Measure[] costs =

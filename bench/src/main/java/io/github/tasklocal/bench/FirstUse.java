@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -34,10 +35,10 @@ final class FirstUse {
     List<double[]> byHand = new ArrayList<>();
     List<double[]> without = new ArrayList<>();
     for (int round = 0; round < (quick ? 1 : 3); round++) {
-      List<String> lines = Jvm.run(FirstUse.class, List.of(), "map");
+      List<String> lines = Jvm.lines(List.of(), FirstUse.class, "map");
       ours.add(numbers(lines.get(0)));
       byHand.add(numbers(lines.get(1)));
-      without.add(numbers(Jvm.run(FirstUse.class, List.of(), "none").get(0)));
+      without.add(numbers(Jvm.lines(List.of(), FirstUse.class, "none").get(0)));
     }
     return List.of(
         new Row(

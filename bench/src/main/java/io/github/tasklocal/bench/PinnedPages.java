@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.MemoryLayout;
@@ -42,7 +43,7 @@ final class PinnedPages {
 
   private static Row row(String name, List<String> options, double goal)
       throws IOException, InterruptedException {
-    String line = Jvm.run(PinnedPages.class, options).get(0);
+    String line = Jvm.lines(options, PinnedPages.class).get(0);
     double bytes = Long.parseLong(line) * (double) ByHand.PAGE / THREADS;
     return new Row(
         "memory",

@@ -4,6 +4,9 @@ package io.github.tasklocal.bench;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Folders;
+import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
@@ -18,7 +21,6 @@ import java.util.concurrent.TimeUnit;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
-import java.util.stream.Stream;
 
 /**
  * From the start of a JVM to the first value that BPF sees. Whole processes: a program by the
@@ -58,13 +60,16 @@ final class StartUp {
   }
 
   static List<Row> rows(boolean quick) throws IOException, InterruptedException {
-    try (Folder folder = new Folder();
+    Path folder = Folders.make("start");
+    try (Bpffs bpffs = new Bpffs("rwx------");
         BpfObject object = Bundled.load("bench_start")) {
-      Path pin = folder.bpffs().resolve("map");
+      Path pin = bpffs.path("map");
       object.map("task_local_data_map").pin(pin);
       object.program("look").attach();
-      return new StartUp(folder.path(), pin, object.global("seen_at"))
+      return new StartUp(folder, pin, object.global("seen_at"))
           .measure(quick ? QUICK_ROUNDS : ROUNDS);
+    } finally {
+      Folders.delete(folder);
     }
   }
 
@@ -137,7 +142,7 @@ final class StartUp {
   private long start(Class<?> main, String... options) throws IOException, InterruptedException {
     Path output = folder.resolve("output");
     List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(Jvm.java());
     command.add("--enable-native-access=ALL-UNNAMED");
     command.addAll(List.of(options));
     command.addAll(List.of("-cp", jar.toString(), main.getName(), pin.toString()));
@@ -179,7 +184,9 @@ final class StartUp {
       for (JarEntry entry : Collections.list(all.entries())) {
         String name = entry.getName();
         if (name.startsWith(library + "bench/StartUp")
-            || (name.startsWith(library) && !name.startsWith(library + "bench/"))) {
+            || (name.startsWith(library)
+                && !name.startsWith(library + "bench/")
+                && !name.startsWith(library + "kit/"))) {
           some.putNextEntry(new JarEntry(name));
           try (InputStream content = all.getInputStream(entry)) {
             content.transferTo(some);
@@ -195,69 +202,6 @@ final class StartUp {
       return Path.of(StartUp.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     } catch (URISyntaxException e) {
       throw new IllegalStateException(e);
-    }
-  }
-
-  /** A folder with a bpffs in it. Both go at the end, also at that of an interrupted JVM. */
-  private static final class Folder implements AutoCloseable {
-
-    private final Path path = Files.createTempDirectory("tasklocal-start-");
-    private final Thread hook = new Thread(this::remove);
-
-    Folder() throws IOException, InterruptedException {
-      Runtime.getRuntime().addShutdownHook(hook);
-      try {
-        Files.createDirectory(bpffs());
-        command("mount", "-t", "bpf", "bpf", bpffs().toString());
-      } catch (IOException | InterruptedException | RuntimeException e) {
-        close();
-        throw e;
-      }
-    }
-
-    Path path() {
-      return path;
-    }
-
-    Path bpffs() {
-      return path.resolve("bpffs");
-    }
-
-    @Override
-    public void close() {
-      remove();
-      try {
-        boolean ignored = Runtime.getRuntime().removeShutdownHook(hook);
-      } catch (IllegalStateException e) {
-        // The JVM is ending, and the hook finds nothing to do.
-      }
-    }
-
-    private synchronized void remove() {
-      if (!Files.exists(path)) {
-        return;
-      }
-      try {
-        if (Files.exists(bpffs()) && Files.getFileStore(bpffs()).type().equals("bpf")) {
-          command("umount", "-l", bpffs().toString());
-        }
-        try (Stream<Path> files = Files.walk(path)) {
-          for (Path file : files.toList().reversed()) {
-            Files.delete(file);
-          }
-        }
-      } catch (IOException | InterruptedException e) {
-        throw new IllegalStateException("cannot remove " + path, e);
-      }
-    }
-
-    private static void command(String... command) throws IOException, InterruptedException {
-      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      process.getOutputStream().close();
-      String said = new String(process.getInputStream().readAllBytes(), Charset.defaultCharset());
-      if (process.waitFor() != 0) {
-        throw new IOException(String.join(" ", command) + ": " + said.strip());
-      }
     }
   }
 }

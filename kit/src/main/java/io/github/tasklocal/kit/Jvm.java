@@ -150,6 +150,39 @@ public final class Jvm {
     return process;
   }
 
+  /**
+   * {@return what a command prints}
+   *
+   * @throws AssertionError if its status is not 0
+   */
+  public static String output(List<String> command) {
+    Result result = run(command);
+    if (result.exit() != 0) {
+      throw new AssertionError(
+          "%s ended with status %d:%n%s"
+              .formatted(String.join(" ", command), result.exit(), result.output().strip()));
+    }
+    return result.output();
+  }
+
+  /**
+   * {@return the lines that a child prints, which runs a class of this JVM's class path; its
+   * standard error is that of this process}
+   *
+   * @throws AssertionError if its status is not 0
+   */
+  public static List<String> lines(List<String> own, Class<?> main, String... arguments)
+      throws IOException {
+    List<String> command = command(own, join(classPath()), main, arguments);
+    Result result =
+        end(new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start());
+    if (result.exit() != 0) {
+      throw new AssertionError(
+          "%s ended with status %d".formatted(String.join(" ", command), result.exit()));
+    }
+    return result.output().lines().toList();
+  }
+
   /** Runs a command to its end. */
   public static Result run(List<String> command) {
     return run(command, Map.of());

@@ -50,7 +50,7 @@ final class BadInputChild {
                 "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"));
     command.addAll(
         Jvm.command(Jvm.shortLived(), Jvm.join(readable.paths), BadInputChild.class, args));
-    return Check.output(command);
+    return Jvm.output(command);
   }
 
   /** {@return a new folder that anybody may enter, gone after the test} */

@@ -13,6 +13,7 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kit.Descriptors;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -21,6 +22,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /** Paths and descriptors that are no maps of task local data. */
@@ -270,14 +272,12 @@ final class BadInputMapTests {
   }
 
   private static int descriptorOf(Path file) throws IOException {
-    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-      for (Path fd : (Iterable<Path>) open::iterator) {
-        if (Files.exists(fd) && Files.isSameFile(fd, file)) {
-          return Integer.parseInt(String.valueOf(fd.getFileName()));
-        }
-      }
-    }
-    throw new AssertionError(file + " is not open");
+    String target = file.toRealPath().toString();
+    return Descriptors.all().entrySet().stream()
+        .filter(open -> open.getValue().equals(target))
+        .map(Map.Entry::getKey)
+        .findFirst()
+        .orElseThrow(() -> new AssertionError(file + " is not open"));
   }
 
   private static void otherDescriptors(Fixture fixture) throws Exception {

@@ -55,7 +55,7 @@ final class BadInputRuntimeTests {
       version = running.text();
       command = command("load", file(fixture, "answer.a"));
     }
-    String answer = Check.output(command);
+    String answer = Jvm.output(command);
     Check.contains("NotSupportedException: load object", answer, "what it is told");
     Check.contains("user memory", answer, "it");
     Check.contains("needs kernel 6.13 or newer; this is " + version, answer, "the cure");
@@ -80,7 +80,7 @@ final class BadInputRuntimeTests {
     for (List<String> command :
         List.of(command("open", pin), command("load", file(fixture, "bad_maps")))) {
       command.addAll(0, List.of("env", "LD_LIBRARY_PATH=" + libraries));
-      String answer = Check.output(command);
+      String answer = Jvm.output(command);
       Check.contains("NotSupportedException: open ", answer, "what it is told");
       Check.contains("libbpf.so.1", answer, "it");
       Check.contains("install libbpf 1.1 or newer", answer, "the cure");

@@ -2,13 +2,10 @@
 package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.kit.Descriptors;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPages;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * What is refused: with an exception of the right type that names the value, the limit and the
@@ -61,24 +58,14 @@ final class BadInputTests {
 
   /** As {@link #refused}, and no descriptor of a BPF object is left. */
   static <T extends TaskLocalException> T objectRefused(
-      Class<T> type, Check.Code code, String... words) throws IOException {
+      Class<T> type, Check.Code code, String... words) {
     long before = bpfDescriptors();
     T e = refused(type, code, words);
     Check.equal(before, bpfDescriptors(), "open BPF descriptors after a refusal");
     return e;
   }
 
-  private static long bpfDescriptors() throws IOException {
-    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-      return open.filter(BadInputTests::isBpf).count();
-    }
-  }
-
-  private static boolean isBpf(Path fd) {
-    try {
-      return Files.readSymbolicLink(fd).toString().contains("bpf");
-    } catch (IOException e) {
-      return false; // the listing's own, closed by now
-    }
+  private static long bpfDescriptors() {
+    return Descriptors.all().values().stream().filter(each -> each.contains("bpf")).count();
   }
 }

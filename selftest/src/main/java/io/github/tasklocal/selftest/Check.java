@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
-import io.github.tasklocal.kit.Jvm;
-import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -53,15 +51,5 @@ public final class Check {
       throw new AssertionError(what + " should get " + type.getSimpleName() + ", got " + e, e);
     }
     throw new AssertionError(what + " should be refused with " + type.getSimpleName());
-  }
-
-  /** {@return what a command prints, which has to end with status 0} */
-  public static String output(List<String> command) {
-    Jvm.Result result = Jvm.run(command);
-    that(
-        result.exit() == 0,
-        "%s ended with status %d:%n%s"
-            .formatted(String.join(" ", command), result.exit(), result.output().strip()));
-    return result.output();
   }
 }

@@ -4,6 +4,8 @@ package io.github.tasklocal.selftest;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.InputStream;
@@ -55,7 +57,7 @@ public final class Fixture implements AutoCloseable {
   }
 
   /** {@return the bpffs that pins may lie on; they go with it} */
-  public Path bpffs() throws IOException {
+  public Path bpffs() {
     return bpffs.folder();
   }
 

@@ -4,6 +4,7 @@ package io.github.tasklocal.selftest;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kit.Machine;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -40,7 +41,7 @@ public enum Need {
   UPTR {
     @Override
     String lack() {
-      if (!Machine.LINUX) {
+      if (!System.getProperty("os.name", "").equals("Linux")) {
         return "no Linux: this is " + System.getProperty("os.name");
       }
       return KernelVersion.RUNNING.atLeast(6, 13)

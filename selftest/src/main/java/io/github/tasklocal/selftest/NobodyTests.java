@@ -7,7 +7,9 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.NotPermittedException;
+import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -62,7 +64,7 @@ final class NobodyTests {
             shut.toString(),
             fixture.wire().name(),
             Long.toString(question)));
-    String output = Check.output(command);
+    String output = Jvm.output(command);
     Check.contains("answer " + -question, output, "the process of nobody");
     Check.equalBits(
         question, object.global("asked").get(JAVA_LONG, 0), "the value that root's program read");

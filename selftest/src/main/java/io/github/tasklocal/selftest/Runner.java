@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.selftest.Result.Outcome;
 import java.time.Duration;

@@ -10,6 +10,7 @@ import io.github.tasklocal.bpf.BpfLink;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Patience;
 import java.io.IOException;

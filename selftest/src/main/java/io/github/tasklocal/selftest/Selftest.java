@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -141,12 +143,12 @@ final class Selftest implements Callable<Integer> {
 
   private boolean run(List<TestCase> tests) throws IOException, InterruptedException {
     var settings = new Fixture.Settings(threads, seed == null ? new Random().nextInt() : seed);
-    Map<String, String> machine = Machine.description();
+    Map<String, String> machine = Environment.description();
     Report report = new Report(System.out, new Progress(System.err), verbose);
     report.start(tests.size(), machine, settings);
     LibraryLog log = LibraryLog.install(verbose, report::log);
-    try (Bpffs bpffs = new Bpffs()) {
-      bpffs.closeAtEnd();
+    Folders.sweep();
+    try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) { // nobody has to come to pins in it
       Runner runner = new Runner(settings, bpffs, log, Need.unmet());
       for (TestCase test : tests) {
         report.begin(test, tests.size());

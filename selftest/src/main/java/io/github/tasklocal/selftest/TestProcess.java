@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -14,7 +15,7 @@ final class TestProcess {
   static void run(TestCase test, Fixture.Settings settings, Bpffs bpffs) throws IOException {
     boolean root = test.needs().contains(Need.ROOT);
     String ignored =
-        Check.output(
+        Jvm.output(
             Jvm.command(
                 Jvm.shortLived(),
                 Jvm.join(Jvm.classPath()),

@@ -18,7 +18,6 @@ import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Pages;
-import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.selftest.Parallel;
 import java.lang.foreign.Arena;
@@ -81,7 +80,7 @@ final class KeyMakers {
         List<String> arguments = new ArrayList<>(pins);
         arguments.add(Long.toString(random.nextLong()));
         String ignored =
-            Check.output(
+            Jvm.output(
                 Jvm.command(
                     Jvm.shortLived(),
                     Jvm.join(Jvm.classPath()),

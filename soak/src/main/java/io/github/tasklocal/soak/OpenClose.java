@@ -3,16 +3,13 @@ package io.github.tasklocal.soak;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Descriptors;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.stream.Stream;
 
 /** A map that is opened and closed while threads write. */
 final class OpenClose {
@@ -42,7 +39,7 @@ final class OpenClose {
         Check.equal(0, first.failures(), "failures of the first open map");
         Check.equal(WRITERS, tasks.values().size(), "entries in the first open map");
       }
-      int descriptors = descriptors();
+      int descriptors = Descriptors.count();
       long before = writers.rounds();
       long values = 0;
       int missing = 0;
@@ -65,14 +62,8 @@ final class OpenClose {
       run.equal(0, "values missing or not their own", missing);
       run.equal(0, "entries left after a close", left);
       run.equal(0, "failed registrations", failures);
-      run.equal(0, "descriptors leaked", descriptors() - descriptors);
+      run.equal(0, "descriptors leaked", Descriptors.count() - descriptors);
     }
     run.equal(0, "values lost in Java", lost.get());
-  }
-
-  private static int descriptors() throws IOException {
-    try (Stream<Path> open = Files.list(Path.of("/proc/self/fd"))) {
-      return (int) open.count();
-    }
   }
 }

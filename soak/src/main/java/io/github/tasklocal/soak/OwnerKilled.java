@@ -3,9 +3,9 @@ package io.github.tasklocal.soak;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.selftest.Bpffs;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import java.io.BufferedReader;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
-import io.github.tasklocal.selftest.Bpffs;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.selftest.Bpffs;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.soak.Figure.Relation;
 import java.util.ArrayDeque;

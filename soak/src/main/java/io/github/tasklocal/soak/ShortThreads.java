@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
+import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.selftest.Fixture;
-import io.github.tasklocal.selftest.Machine;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.Deque;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.selftest.Arguments;
-import io.github.tasklocal.selftest.Bpffs;
-import io.github.tasklocal.selftest.Machine;
+import io.github.tasklocal.selftest.Environment;
 import io.github.tasklocal.selftest.Need;
 import io.github.tasklocal.selftest.Progress;
 import java.io.IOException;
@@ -116,11 +117,11 @@ final class Soak implements Callable<Integer> {
 
   private boolean run(List<Row> rows) throws IOException, InterruptedException {
     var settings = new Run.Settings(quick, seed == null ? new Random().nextInt() : seed);
-    Map<String, String> machine = Machine.description();
+    Map<String, String> machine = Environment.description();
     Table table = new Table(System.out, new Progress(System.err), rows.size());
     table.start(machine, settings);
-    try (Bpffs bpffs = new Bpffs()) {
-      bpffs.closeAtEnd();
+    Folders.sweep();
+    try (Bpffs bpffs = new Bpffs("rwx------")) {
       for (Row row : rows) {
         table.progress(row, "starting");
         table.end(RowProcess.run(row, settings, bpffs, progress -> table.progress(row, progress)));

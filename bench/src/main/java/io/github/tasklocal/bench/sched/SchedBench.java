@@ -2,7 +2,7 @@
 package io.github.tasklocal.bench.sched;
 
 import io.github.tasklocal.bench.Figures;
-import io.github.tasklocal.bench.Machine;
+import io.github.tasklocal.kit.Machine;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -113,7 +113,7 @@ final class SchedBench implements Callable<Integer> {
     double seconds = chosenSeconds != null ? chosenSeconds : quick ? 6 : 20;
     int repeats = chosenRepeats != null ? chosenRepeats : quick ? 1 : 3;
     Report report = new Report(System.out);
-    Map<String, String> machine = Machine.description();
+    Map<String, String> machine = Machine.descriptionWithLoad();
     report.start(machine);
     progress("warming up");
     Load load = Load.measure(threads, requestMillis, pieceMillis, percent / 100, quick ? 6 : 12, 4);
