@@ -16,6 +16,7 @@ import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;

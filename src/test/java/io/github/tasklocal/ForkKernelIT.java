@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.File;
 import java.io.IOException;

@@ -10,6 +10,7 @@ import io.github.tasklocal.TaskLocalMap.Waiting;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;

@@ -11,6 +11,7 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;

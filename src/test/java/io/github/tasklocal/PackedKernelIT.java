@@ -4,6 +4,7 @@ package io.github.tasklocal;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Path;
 import org.junit.jupiter.api.io.TempDir;

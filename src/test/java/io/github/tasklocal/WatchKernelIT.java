@@ -14,6 +14,7 @@ import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Keeper;
 import io.github.tasklocal.memory.KeeperRounds;

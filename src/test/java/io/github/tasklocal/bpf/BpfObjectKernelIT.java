@@ -9,12 +9,12 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Descriptors;
+import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;

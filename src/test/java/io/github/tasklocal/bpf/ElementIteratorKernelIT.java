@@ -7,10 +7,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kit.Descriptors;
+import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;

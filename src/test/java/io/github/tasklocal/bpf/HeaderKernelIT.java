@@ -7,9 +7,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;

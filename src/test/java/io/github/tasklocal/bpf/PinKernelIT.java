@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.WrongObjectException;
@@ -16,6 +15,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;

@@ -5,7 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.libbpf.bpf_map_info;
 import io.github.tasklocal.libbpf.btf_type;
 import io.github.tasklocal.libbpf.libbpf_h;

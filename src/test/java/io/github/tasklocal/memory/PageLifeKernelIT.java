@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
-import io.github.tasklocal.KernelTest;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
@@ -21,6 +20,7 @@ import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;

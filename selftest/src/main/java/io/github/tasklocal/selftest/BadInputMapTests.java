@@ -14,6 +14,7 @@ import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kit.Descriptors;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.channels.FileChannel;

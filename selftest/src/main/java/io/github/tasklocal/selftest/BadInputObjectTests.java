@@ -12,6 +12,7 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;

@@ -7,6 +7,7 @@ import static io.github.tasklocal.selftest.TestCase.withoutWire;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Need;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -3,6 +3,7 @@ package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kit.Descriptors;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPages;
 import java.util.List;

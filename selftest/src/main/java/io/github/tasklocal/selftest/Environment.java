@@ -4,6 +4,7 @@ package io.github.tasklocal.selftest;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kit.Machine;
+import io.github.tasklocal.kit.Need;
 import java.util.Map;
 
 /** What the tests run on. */
@@ -14,6 +15,21 @@ public final class Environment {
   /** {@return what a reader of a report wants to know, by name} */
   public static Map<String, String> description() {
     return Machine.description(libbpf());
+  }
+
+  /** {@return what a test may need and this machine has not, and why} */
+  static Map<Need, String> unmet() {
+    Map<Need, String> unmet = Need.unmet();
+    try {
+      LibBpf.require("look for", "sched_ext");
+      LibBpf.Lack lack = LibBpf.schedulerLack();
+      if (lack != null) { // of the kernel or of libbpf
+        unmet.put(Need.SCHED_EXT, lack.problem() + ": " + lack.cure());
+      }
+    } catch (KernelException e) {
+      unmet.put(Need.SCHED_EXT, "no libbpf: " + e.getMessage());
+    }
+    return unmet;
   }
 
   private static String libbpf() {

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;
 import java.util.List;

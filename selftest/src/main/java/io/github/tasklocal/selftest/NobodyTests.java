@@ -10,6 +10,7 @@ import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Machine;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -2,6 +2,7 @@
 package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.selftest.Result.Outcome;
 import java.time.Duration;

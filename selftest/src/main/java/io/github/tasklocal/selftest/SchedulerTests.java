@@ -12,7 +12,9 @@ import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.kit.Patience;
+import io.github.tasklocal.kit.SchedExt;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -35,8 +37,6 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class SchedulerTests {
 
-  private static final Path STATE = Path.of("/sys/kernel/sched_ext/state");
-  private static final Path NAME = Path.of("/sys/kernel/sched_ext/root/ops");
   private static final int CPUS = Runtime.getRuntime().availableProcessors();
   private static final long MILLI = 1_000_000;
 
@@ -95,8 +95,8 @@ final class SchedulerTests {
     Scheduler(BpfObject object) throws IOException {
       this.object = object;
       this.link = object.map("tasklocal_ops").attach();
-      Check.equal("enabled", read(STATE), "the state of sched_ext");
-      Check.equal("tasklocal", read(NAME), "the scheduler");
+      Check.equal("enabled", SchedExt.state(), "the state of sched_ext");
+      Check.equal("tasklocal", SchedExt.scheduler(), "the scheduler");
     }
 
     static Scheduler start(Fixture fixture) throws IOException {
@@ -125,7 +125,7 @@ final class SchedulerTests {
         MemorySegment exited = object.global("exited");
         Check.equal(0, exited.get(JAVA_INT, 0), "why it ended before its time: " + why(exited));
         link.close();
-        Check.equal("disabled", read(STATE), "the state of sched_ext after");
+        Check.equal("disabled", SchedExt.state(), "the state of sched_ext after");
         Check.equal(UNREGISTERED, exited.get(JAVA_INT, 0), "why it ended: " + why(exited));
       }
     }
@@ -144,7 +144,7 @@ final class SchedulerTests {
   }
 
   private static void takesAndGivesBack(Fixture fixture) throws Exception {
-    Check.equal("disabled", read(STATE), "the state of sched_ext before");
+    Check.equal("disabled", SchedExt.state(), "the state of sched_ext before");
     Scheduler scheduler = Scheduler.start(fixture);
     BpfObject second = fixture.loadWithoutWire("scx_tasklocal");
     KernelException refused =
@@ -181,11 +181,11 @@ final class SchedulerTests {
     try (Jvm.Keeper keeper = new Jvm.Keeper(process)) {
       Check.equal("loaded", process.inputReader().readLine(), "what the process says");
       Check.that(!keeper.killed(), keeper.late());
-      Check.equal("enabled", read(STATE), "the state of sched_ext");
+      Check.equal("enabled", SchedExt.state(), "the state of sched_ext");
       String ignored =
           Await.change(
               "the end of the scheduler",
-              () -> read(STATE),
+              SchedExt::state,
               "disabled"::equals,
               () -> process.destroyForcibly().waitFor());
     } finally {

@@ -149,7 +149,7 @@ final class Selftest implements Callable<Integer> {
     LibraryLog log = LibraryLog.install(verbose, report::log);
     Folders.sweep();
     try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) { // nobody has to come to pins in it
-      Runner runner = new Runner(settings, bpffs, log, Need.unmet());
+      Runner runner = new Runner(settings, bpffs, log, Environment.unmet());
       for (TestCase test : tests) {
         report.begin(test, tests.size());
         report.end(runner.run(test));

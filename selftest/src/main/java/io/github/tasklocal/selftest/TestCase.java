@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.util.ArrayList;
 import java.util.List;

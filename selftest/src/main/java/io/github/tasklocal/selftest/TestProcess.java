@@ -3,6 +3,7 @@ package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Need;
 import java.io.IOException;
 import java.nio.file.Path;
 

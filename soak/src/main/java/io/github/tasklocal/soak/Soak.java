@@ -3,9 +3,9 @@ package io.github.tasklocal.soak;
 
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.selftest.Arguments;
 import io.github.tasklocal.selftest.Environment;
-import io.github.tasklocal.selftest.Need;
 import io.github.tasklocal.selftest.Progress;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -99,8 +99,7 @@ final class Soak implements Callable<Integer> {
     if (json != null && !Arguments.canBeWritten(json)) {
       throw bad("--json: " + json + " cannot be written");
     }
-    Map<Need, String> unmet = Need.unmet();
-    unmet.keySet().retainAll(Need.KERNEL);
+    Map<Need, String> unmet = Need.unmet(Need.KERNEL);
     if (!unmet.isEmpty()) {
       System.err.println("nothing can be measured here: " + String.join("; ", unmet.values()));
       return 1;

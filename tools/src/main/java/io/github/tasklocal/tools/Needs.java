@@ -9,6 +9,8 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.kit.Kernel;
+import io.github.tasklocal.kit.SchedExt;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
@@ -20,35 +22,26 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** What threads and BPF programs need in order to share values, looked for on this machine. */
 final class Needs {
 
-  private static final Path BTF = Path.of("/sys/kernel/btf/vmlinux");
   private static final Path BPFFS = Path.of("/sys/fs/bpf");
-  private static final Path SCHED_EXT = Path.of("/sys/kernel/sched_ext");
   private static final Path UNPRIVILEGED = Path.of("/proc/sys/kernel/unprivileged_bpf_disabled");
 
   private static final String JAR = "java -jar tasklocal-tools.jar ";
   private static final String NATIVE_ACCESS = "java --enable-native-access=ALL-UNNAMED ...";
   private static final int JDK = 22;
 
-  private static final Map<Integer, String> CAPABILITIES =
-      new TreeMap<>(Map.of(21, "CAP_SYS_ADMIN", 38, "CAP_PERFMON", 39, "CAP_BPF"));
-
   private final Path pin;
 
-  /** The strings of the kernel's type information; null if it cannot be read. */
-  private final @Nullable String types;
+  /** Null if it cannot be read. */
+  private final Kernel.@Nullable Names types;
 
   Needs(Path pin) {
     this.pin = pin.toAbsolutePath();
-    this.types = types();
+    this.types = Kernel.names();
   }
 
   /** {@return a finding for each need, the last of which says whether values can be shared} */
@@ -70,37 +63,28 @@ final class Needs {
   }
 
   private Finding kernel() {
-    String system = System.getProperty("os.name") + " " + System.getProperty("os.version");
+    String system = Kernel.version();
     String cure = "boot Linux 6.13 or newer, or try it in a virtual machine: scripts/vm --help";
     if (types != null) {
-      // The enumerator that names a pointer to user memory in a map, wherever it was backported to.
-      return types.contains("\0BPF_UPTR\0")
+      return types.containsUptr()
           ? Finding.yes("kernel", system + " has uptr, pointers to user memory in maps")
           : Finding.no("kernel", system + " has no uptr, pointers to user memory in maps", cure);
     }
-    return system.startsWith("Linux ") && atLeast(system.substring(6), 6, 13)
+    return Kernel.isLinux(6, 13)
         ? Finding.yes("kernel", system + ", which has uptr since 6.13")
         : Finding.no("kernel", system + "; uptr needs Linux 6.13 or newer", cure);
   }
 
   private Finding btf() {
     if (types != null) {
-      return Finding.yes("BTF", "the kernel's types, in " + BTF);
+      return Finding.yes("BTF", "the kernel's types, in " + Kernel.BTF);
     }
-    return Files.exists(BTF)
-        ? Finding.notAllowed("BTF", BTF + " cannot be read", "run this as root")
+    return Files.exists(Kernel.BTF)
+        ? Finding.notAllowed("BTF", Kernel.BTF + " cannot be read", "run this as root")
         : Finding.no(
             "BTF",
-            "there is no " + BTF,
+            "there is no " + Kernel.BTF,
             "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as the distributions' are");
-  }
-
-  private static @Nullable String types() {
-    try {
-      return new String(Files.readAllBytes(BTF), StandardCharsets.ISO_8859_1);
-    } catch (IOException e) {
-      return null;
-    }
   }
 
   private static Finding bpffs() {
@@ -136,20 +120,9 @@ final class Needs {
   private static Finding privileges() {
     String unprivileged =
         "kernel.unprivileged_bpf_disabled is " + text(UNPRIVILEGED, "not to be read");
-    long effective = 0;
-    for (String line : text(Path.of("/proc/self/status"), "").split("\n")) {
-      if (line.startsWith("CapEff:")) {
-        effective = Long.parseUnsignedLong(line.substring(7).strip(), 16);
-      }
-    }
-    List<String> lacking = new ArrayList<>();
-    for (Map.Entry<Integer, String> capability : CAPABILITIES.entrySet()) {
-      if ((effective & 1L << capability.getKey()) == 0) {
-        lacking.add(capability.getValue());
-      }
-    }
+    List<String> lacking = Kernel.lackingCapabilities();
     return lacking.isEmpty()
-        ? Finding.yes("privileges", String.join(", ", CAPABILITIES.values()) + "; " + unprivileged)
+        ? Finding.yes("privileges", String.join(", ", Kernel.capabilities()) + "; " + unprivileged)
         : Finding.no(
             "privileges",
             "no "
@@ -169,10 +142,10 @@ final class Needs {
           "libbpf", "libbpf.so.1 is not installed", "apt install libbpf1 # or dnf install libbpf");
     }
     String number = version.replaceFirst("^v", "");
-    if (!atLeast(number, 1, 1)) {
+    if (!Kernel.atLeast(number, 1, 1)) {
       return Finding.no("libbpf", number + " is too old", "install libbpf 1.1 or newer");
     }
-    return atLeast(number, 1, 4)
+    return Kernel.atLeast(number, 1, 4)
         ? Finding.yes("libbpf", number)
         : Finding.yes(
             "libbpf", number + ", which loads no sched_ext scheduler: that takes 1.4 or newer");
@@ -211,8 +184,7 @@ final class Needs {
           "tracing", "it is told by the kernel's types, which cannot be read", "");
     }
     // What the macros of tracepoints make, the second with CONFIG_BPF_EVENTS alone.
-    return types.contains("\0btf_trace_sched_switch\0")
-            && types.contains("\0__bpf_trace_sched_switch\0")
+    return types.contains("btf_trace_sched_switch") && types.contains("__bpf_trace_sched_switch")
         ? Finding.yes("tracing", "BPF programs can be attached to the scheduler's tracepoints")
         : Finding.no(
             "tracing",
@@ -221,17 +193,17 @@ final class Needs {
   }
 
   private static Finding schedExt() {
-    if (!Files.isDirectory(SCHED_EXT)) {
+    if (!SchedExt.supported()) {
       return Finding.no(
           "sched_ext",
           "this kernel's scheduler cannot be replaced; the command sched alone needs that",
           "boot Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT=y, such as scripts/vm --kernel"
               + " backports");
     }
-    String state = text(SCHED_EXT.resolve("state"), "in an unknown state");
-    String scheduler = text(SCHED_EXT.resolve("root/ops"), "");
+    String scheduler = SchedExt.scheduler();
     return Finding.yes(
-        "sched_ext", "it is " + state + (scheduler.isEmpty() ? "" : " with " + scheduler));
+        "sched_ext",
+        "it is " + SchedExt.state() + (scheduler.isEmpty() ? "" : " with " + scheduler));
   }
 
   private Finding pin() {
@@ -367,14 +339,5 @@ final class Needs {
     } catch (IOException e) {
       return otherwise;
     }
-  }
-
-  private static boolean atLeast(String version, int major, int minor) {
-    Matcher numbers = Pattern.compile("(\\d{1,9})\\.(\\d{1,9}).*").matcher(version);
-    if (!numbers.matches()) {
-      return false;
-    }
-    int first = Integer.parseInt(numbers.group(1));
-    return first > major || (first == major && Integer.parseInt(numbers.group(2)) >= minor);
   }
 }

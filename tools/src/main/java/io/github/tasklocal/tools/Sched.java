@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.SchedExt;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -127,7 +128,7 @@ final class Sched implements Callable<Integer> {
       why = reason(exited);
       total = SchedStats.read(stats);
     }
-    boolean given = SchedExt.awaitDisabled(Duration.ofSeconds(5));
+    boolean given = SchedExt.await("disabled", Duration.ofSeconds(5));
     words.println();
     words.println(total.total());
     if (!why.isEmpty()) {

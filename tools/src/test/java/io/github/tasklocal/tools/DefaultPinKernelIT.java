@@ -3,6 +3,7 @@ package io.github.tasklocal.tools;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;

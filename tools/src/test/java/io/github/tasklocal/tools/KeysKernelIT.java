@@ -8,6 +8,7 @@ import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
 import java.nio.file.Files;

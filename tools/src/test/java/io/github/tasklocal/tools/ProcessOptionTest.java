@@ -3,6 +3,7 @@ package io.github.tasklocal.tools;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.tasklocal.kit.junit.KernelTest;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 

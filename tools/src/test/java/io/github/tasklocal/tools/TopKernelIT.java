@@ -12,6 +12,7 @@ import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Patience;
+import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.Reader;

@@ -3,6 +3,7 @@ package io.github.tasklocal.bench.sched;
 
 import io.github.tasklocal.bench.Figures;
 import io.github.tasklocal.kit.Machine;
+import io.github.tasklocal.kit.SchedExt;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -169,7 +170,7 @@ final class SchedBench implements Callable<Integer> {
           "--share is 40 at most: with more, requests queue for each other, whatever the"
               + " scheduler does");
     }
-    if (settings.stream().anyMatch(Setting::needsSchedExt) && !Scheduler.supported()) {
+    if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {
       throw bad(
           "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT): scripts/bench-sched boots one"
               + " that has; --settings default,nice runs without");

@@ -6,17 +6,13 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bench.Bundled;
 import io.github.tasklocal.bpf.BpfObject;
-import java.io.IOException;
-import java.io.UncheckedIOException;
+import io.github.tasklocal.kit.SchedExt;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /** The scheduler that all threads of the machine are under, until this is closed. */
 final class Scheduler implements AutoCloseable {
-
-  private static final Path STATE = Path.of("/sys/kernel/sched_ext/state");
 
   /** Members of the scheduler's stats, after what was dispatched from each of four classes. */
   private static final int PREEMPTIONS = 4;
@@ -24,7 +20,7 @@ final class Scheduler implements AutoCloseable {
   private static final int RESCUES = 5;
   private static final int HINTS = 6;
 
-  private static final long MILLIS_TO_SWITCH = 10_000;
+  private static final Duration SWITCH = Duration.ofSeconds(10);
 
   private final @Nullable BpfObject object;
   private final @Nullable TaskLocalMap map;
@@ -34,14 +30,9 @@ final class Scheduler implements AutoCloseable {
     this.map = map;
   }
 
-  /** {@return whether this kernel can have one of ours} */
-  static boolean supported() {
-    return Files.exists(STATE);
-  }
-
   /** {@return the kernel's own} */
   static Scheduler kernels() {
-    if (supported() && !state().equals("disabled")) {
+    if (SchedExt.supported() && !SchedExt.state().equals("disabled")) {
       throw new IllegalStateException(
           "another sched_ext scheduler is at work, which is not the kernel's default: stop it");
     }
@@ -100,9 +91,10 @@ final class Scheduler implements AutoCloseable {
 
   /** Fails if the kernel has thrown the scheduler out meanwhile: then nothing was measured. */
   void check() {
-    if (object != null && !state().equals("enabled")) {
+    if (object != null && !SchedExt.state().equals("enabled")) {
       throw new IllegalStateException(
-          "the kernel has thrown the scheduler out: its state is %s, see dmesg".formatted(state()));
+          "the kernel has thrown the scheduler out: its state is %s, see dmesg"
+              .formatted(SchedExt.state()));
     }
   }
 
@@ -118,26 +110,14 @@ final class Scheduler implements AutoCloseable {
   }
 
   private static void await(String wanted) {
-    long end = System.nanoTime() + MILLIS_TO_SWITCH * 1_000_000;
-    while (!state().equals(wanted)) {
-      if (System.nanoTime() - end > 0) {
-        throw new IllegalStateException(
-            "sched_ext is %s after %d ms, not %s".formatted(state(), MILLIS_TO_SWITCH, wanted));
-      }
-      try {
-        Thread.sleep(10);
-      } catch (InterruptedException e) {
-        Thread.currentThread().interrupt();
-        throw new IllegalStateException("interrupted", e);
-      }
-    }
-  }
-
-  private static String state() {
     try {
-      return Files.readString(STATE).strip();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      if (!SchedExt.await(wanted, SWITCH)) {
+        throw new IllegalStateException(
+            "sched_ext is %s after %s, not %s".formatted(SchedExt.state(), SWITCH, wanted));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
     }
   }
 }

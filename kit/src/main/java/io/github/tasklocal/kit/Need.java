@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kit;
+
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * What a test needs that a kernel or a user may lack: the only reasons to skip it. All are found
+ * out before a test runs, so that none can be skipped because of a defect: what a kernel of this
+ * version has is not looked for, and a test that does not find it fails.
+ */
+public enum Need {
+  /** Loading programs, mounting a bpffs, and becoming another user. */
+  ROOT {
+    @Override
+    String lack() {
+      String uid = Machine.status().getOrDefault("Uid", "?").split("\\s+", 2)[0];
+      if (!uid.equals("0")) {
+        return "not root: this is user " + uid;
+      }
+      return Kernel.lackingCapabilities().isEmpty()
+          ? ""
+          : "root without CAP_SYS_ADMIN, CAP_PERFMON and CAP_BPF, as in a container";
+    }
+  },
+
+  /** Pointers to user memory in a map. */
+  UPTR {
+    @Override
+    String lack() {
+      String system = System.getProperty("os.name", "");
+      if (!system.equals("Linux")) {
+        return "no Linux: this is " + system;
+      }
+      if (Kernel.isLinux(6, 13)) {
+        return "";
+      }
+      Kernel.Names names = Kernel.names();
+      return names != null && names.containsUptr()
+          ? ""
+          : "kernel " + System.getProperty("os.version") + " has no uptr: needs 6.13 or newer";
+    }
+  },
+
+  /** Type information of the running kernel. */
+  BTF {
+    @Override
+    String lack() {
+      return Files.exists(Kernel.BTF)
+          ? ""
+          : "the kernel has no BTF (" + Kernel.BTF + ", CONFIG_DEBUG_INFO_BTF)";
+    }
+  },
+
+  /** Schedulers as BPF programs. */
+  SCHED_EXT {
+    @Override
+    String lack() {
+      return SchedExt.supported()
+          ? ""
+          : "this kernel has no sched_ext: needs 6.13 or newer with CONFIG_SCHED_CLASS_EXT";
+    }
+  },
+
+  /** The command that starts a process as another user. */
+  SETPRIV {
+    @Override
+    String lack() {
+      String path = System.getenv().getOrDefault("PATH", "");
+      return Stream.of(path.split(File.pathSeparator))
+              .anyMatch(folder -> Files.isExecutable(Path.of(folder, "setpriv")))
+          ? ""
+          : "no setpriv: install the package util-linux";
+    }
+  };
+
+  /** What every test with a BPF program needs. */
+  public static final Set<Need> KERNEL = Set.of(ROOT, UPTR, BTF);
+
+  /** {@return what is lacking here, in words; empty if nothing is} */
+  abstract String lack();
+
+  /** {@return those of some needs that this machine does not meet, and why} */
+  public static Map<Need, String> unmet(Collection<Need> needs) {
+    Map<Need, String> unmet = new EnumMap<>(Need.class);
+    for (Need need : needs) {
+      String lack = need.lack();
+      if (!lack.isEmpty()) {
+        unmet.put(need, lack);
+      }
+    }
+    return unmet;
+  }
+
+  /** {@return all that this machine does not meet, and why} */
+  public static Map<Need, String> unmet() {
+    return unmet(List.of(values()));
+  }
+}
