@@ -3,19 +3,19 @@ package io.github.tasklocal.bench;
 
 import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Machine;
+import io.github.tasklocal.kit.report.Arguments;
+import io.github.tasklocal.kit.report.Progress;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The command. */
@@ -91,42 +91,46 @@ final class Bench implements Callable<Integer> {
    */
   public static void main(String[] args) {
     // scripts/bench names files for the results; the caller's own come later, and count.
-    System.exit(new CommandLine(new Bench()).setOverwrittenOptionsAllowed(true).execute(args));
+    System.exit(
+        Arguments.commandLine(new Bench()).setOverwrittenOptionsAllowed(true).execute(args));
   }
 
   @Override
   public Integer call() throws IOException {
-    List<Group> chosen = groups.stream().filter(group -> matches(group.name())).toList();
+    Pattern names = Arguments.glob(filter);
+    List<Group> chosen =
+        groups.stream().filter(group -> names.matcher(group.name()).matches()).toList();
     if (chosen.isEmpty()) {
-      throw bad("no group is called " + filter + ": see --list, and use * for any text");
+      throw Arguments.bad(
+          spec, "no group is called " + filter + ": see --list, and use * for any text");
     }
     if (list) {
       chosen.forEach(group -> System.out.printf("%-12s %s%n", group.name(), group.title()));
       return 0;
     }
-    for (Path file : new @Nullable Path[] {json, plot}) {
-      if (file != null && !Files.isDirectory(file.toAbsolutePath().resolveSibling(""))) {
-        throw bad("the folder of " + file + " does not exist");
-      }
-    }
+    Arguments.requireWritable(spec, "--json", json);
+    Arguments.requireWritable(spec, "--plot", plot);
     Folders.sweep();
     Map<String, String> machine = Machine.descriptionWithLoad();
-    Table table = new Table(System.out);
+    BenchTable table = new BenchTable(System.out);
     table.start(machine, quick);
     List<Row> rows = new ArrayList<>();
     List<String> failures = new ArrayList<>();
-    Progress progress = new Progress(chosen, quick);
-    for (Group group : chosen) {
-      progress.start(group);
+    Progress progress = new Progress(System.err, "bench: ");
+    for (int i = 0; i < chosen.size(); i++) {
+      Group group = chosen.get(i);
+      if (group.seconds(quick) > 0) {
+        progress.show(left(chosen, i));
+      }
       try {
         List<Row> some = group.body().rows(quick);
-        progress.end();
+        progress.clear();
         if (!some.isEmpty()) {
           table.group(group.title(), some);
         }
         rows.addAll(some);
       } catch (Exception | AssertionError e) {
-        progress.end();
+        progress.clear();
         failures.add(group.name());
         table.failure(group.title(), causes(e));
       }
@@ -170,16 +174,15 @@ final class Bench implements Callable<Integer> {
         .toList();
   }
 
-  private boolean matches(String name) {
-    return filter == null
-        || name.matches("\\Q" + filter.replace("*", "\\E.*\\Q").replace("?", "\\E.\\Q") + "\\E");
-  }
-
-  private ParameterException bad(String message) {
-    if (spec == null) {
-      throw new IllegalStateException(message);
-    }
-    return new ParameterException(spec.commandLine(), message);
+  /** How far it is: which group is next, and how long all that are left will take. */
+  private String left(List<Group> chosen, int next) {
+    int seconds = chosen.stream().skip(next).mapToInt(each -> each.seconds(quick)).sum();
+    return "[%d/%d] %s; %s left"
+        .formatted(
+            next + 1,
+            chosen.size(),
+            chosen.get(next).name(),
+            seconds < 60 ? "less than a minute" : "about " + (seconds / 60 + 1) + " minutes");
   }
 
   private static String causes(Throwable failure) {

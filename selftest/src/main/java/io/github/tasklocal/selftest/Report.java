@@ -3,13 +3,13 @@ package io.github.tasklocal.selftest;
 
 import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
-import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.kit.report.JsonReport;
+import io.github.tasklocal.kit.report.Progress;
 import io.github.tasklocal.selftest.Result.Outcome;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -138,16 +138,13 @@ final class Report {
       test.put("message", result.message());
       tests.add(test);
     }
-    JsonObject environment = new JsonObject();
-    environment.putAll(machine);
-    environment.put("threads", settings.threads());
-    environment.put("seed", settings.seed());
-    JsonObject report = new JsonObject();
-    report.put("environment", environment);
-    report.put("passed", count(Outcome.PASSED));
-    report.put("failed", count(Outcome.FAILED));
-    report.put("skipped", count(Outcome.SKIPPED));
-    report.put("tests", tests);
-    Files.writeString(file, JsonWriter.indent("  ").string().value(report).done() + "\n");
+    new JsonReport(machine)
+        .environment("threads", settings.threads())
+        .environment("seed", settings.seed())
+        .put("passed", count(Outcome.PASSED))
+        .put("failed", count(Outcome.FAILED))
+        .put("skipped", count(Outcome.SKIPPED))
+        .put("tests", tests)
+        .write(file);
   }
 }

@@ -3,6 +3,8 @@ package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
+import io.github.tasklocal.kit.report.Arguments;
+import io.github.tasklocal.kit.report.Progress;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -13,12 +15,10 @@ import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The command. */
@@ -87,11 +87,7 @@ final class Selftest implements Callable<Integer> {
    * @param args the options
    */
   public static void main(String[] args) {
-    System.exit(
-        new CommandLine(new Selftest())
-            .setCaseInsensitiveEnumValuesAllowed(true)
-            .setParameterExceptionHandler(Arguments::refuse)
-            .execute(args));
+    System.exit(Arguments.commandLine(new Selftest()).execute(args));
   }
 
   /** The version of the jar. */
@@ -108,16 +104,14 @@ final class Selftest implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     if (threads < 1 || threads > 1024) {
-      throw bad("--threads is " + threads + ": use 1 to 1024");
+      throw Arguments.bad(spec, "--threads is " + threads + ": use 1 to 1024");
     }
     List<TestCase> tests = chosen();
     if (list) {
       tests.forEach(test -> System.out.println(test.title()));
       return 0;
     }
-    if (json != null && !Arguments.canBeWritten(json)) {
-      throw bad("--json: " + json + " cannot be written");
-    }
+    Arguments.requireWritable(spec, "--json", json);
     return run(tests) ? 0 : 1;
   }
 
@@ -129,16 +123,10 @@ final class Selftest implements Callable<Integer> {
             .filter(test -> names.matcher(test.title()).matches())
             .toList();
     if (chosen.isEmpty()) {
-      throw bad("no test is called " + filter + ": see --list, and use * for any text");
+      throw Arguments.bad(
+          spec, "no test is called " + filter + ": see --list, and use * for any text");
     }
     return chosen;
-  }
-
-  private ParameterException bad(String message) {
-    if (spec == null) {
-      throw new IllegalStateException(message);
-    }
-    return new ParameterException(spec.commandLine(), message);
   }
 
   private boolean run(List<TestCase> tests) throws IOException, InterruptedException {

@@ -4,9 +4,9 @@ package io.github.tasklocal.soak;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Need;
-import io.github.tasklocal.selftest.Arguments;
+import io.github.tasklocal.kit.report.Arguments;
+import io.github.tasklocal.kit.report.Progress;
 import io.github.tasklocal.selftest.Environment;
-import io.github.tasklocal.selftest.Progress;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
@@ -14,11 +14,9 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** The command. */
@@ -81,8 +79,7 @@ final class Soak implements Callable<Integer> {
    * @param args the options
    */
   public static void main(String[] args) {
-    System.exit(
-        new CommandLine(new Soak()).setParameterExceptionHandler(Arguments::refuse).execute(args));
+    System.exit(Arguments.commandLine(new Soak()).execute(args));
   }
 
   @Override
@@ -90,15 +87,14 @@ final class Soak implements Callable<Integer> {
     List<Row> rows =
         ROWS.stream().filter(row -> Arguments.glob(filter).matcher(row.name()).matches()).toList();
     if (rows.isEmpty()) {
-      throw bad("no row is called " + filter + ": see --list, and use * for any text");
+      throw Arguments.bad(
+          spec, "no row is called " + filter + ": see --list, and use * for any text");
     }
     if (list) {
       rows.forEach(row -> System.out.printf("%-14s %s%n", row.name(), row.title()));
       return 0;
     }
-    if (json != null && !Arguments.canBeWritten(json)) {
-      throw bad("--json: " + json + " cannot be written");
-    }
+    Arguments.requireWritable(spec, "--json", json);
     Map<Need, String> unmet = Need.unmet(Need.KERNEL);
     if (!unmet.isEmpty()) {
       System.err.println("nothing can be measured here: " + String.join("; ", unmet.values()));
@@ -107,17 +103,10 @@ final class Soak implements Callable<Integer> {
     return run(rows) ? 0 : 1;
   }
 
-  private ParameterException bad(String message) {
-    if (spec == null) {
-      throw new IllegalStateException(message);
-    }
-    return new ParameterException(spec.commandLine(), message);
-  }
-
   private boolean run(List<Row> rows) throws IOException, InterruptedException {
     var settings = new Run.Settings(quick, seed == null ? new Random().nextInt() : seed);
     Map<String, String> machine = Environment.description();
-    Table table = new Table(System.out, new Progress(System.err), rows.size());
+    SoakTable table = new SoakTable(System.out, new Progress(System.err), rows.size());
     table.start(machine, settings);
     Folders.sweep();
     try (Bpffs bpffs = new Bpffs("rwx------")) {

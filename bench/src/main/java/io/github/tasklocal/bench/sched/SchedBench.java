@@ -4,8 +4,8 @@ package io.github.tasklocal.bench.sched;
 import io.github.tasklocal.bench.Figures;
 import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.kit.SchedExt;
+import io.github.tasklocal.kit.report.Arguments;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -14,11 +14,9 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import org.jspecify.annotations.Nullable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /**
@@ -102,10 +100,7 @@ final class SchedBench implements Callable<Integer> {
    */
   public static void main(String[] args) {
     System.exit(
-        new CommandLine(new SchedBench())
-            .setCaseInsensitiveEnumValuesAllowed(true)
-            .setOverwrittenOptionsAllowed(true)
-            .execute(args));
+        Arguments.commandLine(new SchedBench()).setOverwrittenOptionsAllowed(true).execute(args));
   }
 
   @Override
@@ -160,18 +155,17 @@ final class SchedBench implements Callable<Integer> {
   }
 
   private void check() {
-    for (Path file : new @Nullable Path[] {json, plot}) {
-      if (file != null && !Files.isDirectory(file.toAbsolutePath().resolveSibling(""))) {
-        throw bad("the folder of " + file + " does not exist");
-      }
-    }
+    Arguments.requireWritable(spec, "--json", json);
+    Arguments.requireWritable(spec, "--plot", plot);
     if (percent <= 0 || percent > 40) {
-      throw bad(
+      throw Arguments.bad(
+          spec,
           "--share is 40 at most: with more, requests queue for each other, whatever the"
               + " scheduler does");
     }
     if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {
-      throw bad(
+      throw Arguments.bad(
+          spec,
           "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT): scripts/bench-sched boots one"
               + " that has; --settings default,nice runs without");
     }
@@ -193,12 +187,5 @@ final class SchedBench implements Callable<Integer> {
 
   private static void progress(String what) {
     System.err.println("bench-sched: " + what);
-  }
-
-  private ParameterException bad(String message) {
-    if (spec == null) {
-      throw new IllegalStateException(message);
-    }
-    return new ParameterException(spec.commandLine(), message);
   }
 }

@@ -3,11 +3,11 @@ package io.github.tasklocal.soak;
 
 import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
-import com.grack.nanojson.JsonWriter;
-import io.github.tasklocal.selftest.Progress;
+import io.github.tasklocal.kit.report.JsonReport;
+import io.github.tasklocal.kit.report.Progress;
+import io.github.tasklocal.kit.report.Table;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -16,32 +16,37 @@ import java.util.Locale;
 import java.util.Map;
 
 /** The rows as they end, for a terminal of 80 columns and for JSON. */
-final class Table {
+final class SoakTable {
 
   /** Of what a row that failed has said; all of it is in the JSON. */
   private static final int LINES = 20;
 
   private final PrintStream out;
+  private final Table table;
   private final Progress progress;
-  private final int rows;
+  private final int count;
   private final List<RowProcess.Result> results = new ArrayList<>();
 
-  Table(PrintStream out, Progress progress, int rows) {
+  SoakTable(PrintStream out, Progress progress, int count) {
+    this.table = new Table(out, 80, "%-13s %-33s %16s  %-8s %s");
     this.out = out;
     this.progress = progress;
-    this.rows = rows;
+    this.count = count;
   }
 
   void start(Map<String, String> machine, Run.Settings settings) {
-    machine.forEach((name, value) -> out.println(name + ": " + value));
-    out.println("run: " + (settings.quick() ? "quick" : "full") + ", seed " + settings.seed());
-    out.println();
-    print("row, time", "figure", "value", "limit", "");
-    out.println("-".repeat(80));
+    table.head(
+        machine,
+        (settings.quick() ? "quick" : "full") + ", seed " + settings.seed(),
+        "row, time",
+        "figure",
+        "value",
+        "limit",
+        "");
   }
 
   void progress(Row row, String text) {
-    progress.show("[" + (results.size() + 1) + "/" + rows + "] " + row.title() + ": " + text);
+    progress.show("[" + (results.size() + 1) + "/" + count + "] " + row.title() + ": " + text);
   }
 
   void end(RowProcess.Result result) {
@@ -51,14 +56,14 @@ final class Table {
         List.of(result.row().name(), "%.1f s".formatted(result.nanos() / 1e9)).iterator();
     for (Figure figure : result.figures()) {
       String verdict = !figure.passed() ? "FAIL" : figure.wanted().isEmpty() ? "" : "ok";
-      print(next(row), figure.name(), figure.seen(), figure.wanted(), verdict);
+      table.row(next(row), figure.name(), figure.seen(), figure.wanted(), verdict);
     }
     if (!result.problem().isEmpty() || result.figures().isEmpty()) {
-      print(next(row), "did not come to its end", "", "", "FAIL");
+      table.row(next(row), "did not come to its end", "", "", "FAIL");
       out.println("  " + result.problem());
     }
     if (row.hasNext()) {
-      print(row.next(), "", "", "", "");
+      table.row(row.next(), "", "", "", "");
     }
     if (!result.passed()) {
       result.output().lines().limit(LINES).forEach(line -> out.println("  " + line));
@@ -68,11 +73,6 @@ final class Table {
 
   private static String next(Iterator<String> cells) {
     return cells.hasNext() ? cells.next() : "";
-  }
-
-  private void print(String row, String figure, String value, String limit, String verdict) {
-    out.println(
-        "%-13s %-33s %16s  %-8s %s".formatted(row, figure, value, limit, verdict).stripTrailing());
   }
 
   /** Prints the end, and returns whether nothing failed. */
@@ -89,7 +89,7 @@ final class Table {
 
   /** Writes what was said into a file. */
   void write(Path file, Map<String, String> machine, Run.Settings settings) throws IOException {
-    JsonArray table = new JsonArray();
+    JsonArray rows = new JsonArray();
     for (RowProcess.Result result : results) {
       JsonArray figures = new JsonArray();
       for (Figure figure : result.figures()) {
@@ -112,17 +112,14 @@ final class Table {
       row.put("output", result.output());
       row.put("nanoseconds", result.nanos());
       row.put("figures", figures);
-      table.add(row);
+      rows.add(row);
     }
-    JsonObject environment = new JsonObject();
-    environment.putAll(machine);
-    environment.put("quick", settings.quick());
-    environment.put("seed", settings.seed());
-    JsonObject report = new JsonObject();
-    report.put("environment", environment);
-    report.put("passed", passed());
-    report.put("failed", results.size() - passed());
-    report.put("rows", table);
-    Files.writeString(file, JsonWriter.indent("  ").string().value(report).done() + "\n");
+    new JsonReport(machine)
+        .environment("quick", settings.quick())
+        .environment("seed", settings.seed())
+        .put("passed", passed())
+        .put("failed", results.size() - passed())
+        .put("rows", rows)
+        .write(file);
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bench;
 
+import io.github.tasklocal.kit.report.Table;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
@@ -8,25 +9,31 @@ import java.util.Map;
 import picocli.CommandLine.Help.Ansi;
 
 /** The rows on a terminal of 100 columns, with a little colour where that is a terminal. */
-final class Table {
+final class BenchTable {
 
   private static final int WORK = 31;
   private static final int BASELINE = 24;
   private static final int WIDTH = 100;
 
   private final PrintStream out;
+  private final Table table;
 
-  Table(PrintStream out) {
+  BenchTable(PrintStream out) {
+    this.table = new Table(out, WIDTH, "%-34s%9s %9s %-24s%7s%8s%s");
     this.out = out;
   }
 
   void start(Map<String, String> machine, boolean quick) {
-    machine.forEach((name, value) -> out.println(name + ": " + value));
-    out.println("run: " + (quick ? "quick, one fork" : "full, three forks"));
-    out.println();
-    line("work", "ours", "baseline", "", "ratio", "goal", "");
-    out.println("-".repeat(WIDTH));
-    out.flush();
+    table.head(
+        machine,
+        quick ? "quick, one fork" : "full, three forks",
+        "work",
+        "ours",
+        "baseline",
+        "",
+        "ratio",
+        "goal",
+        "");
   }
 
   void group(String title, List<Row> rows) {
@@ -48,17 +55,17 @@ final class Table {
       String first = i < work.size() ? work.get(i) : "";
       String second = i < baseline.size() ? baseline.get(i) : "";
       if (i > 0) {
-        line("  " + first, "", "", second, "", "", "");
+        table.row("  " + first, "", "", second, "", "", "");
         continue;
       }
-      line(
+      table.row(
           "  " + first,
           value(row.ours(), row.unit()),
           row.baseline() == null ? "" : value(row.baseline(), row.unit()),
           second,
           row.ratio().isPresent() ? Figures.ratio(row.ratio().getAsDouble()) : "",
           goal(row),
-          row.met().map(met -> met ? "met" : "MISSED").orElse(""));
+          row.met().map(BenchTable::verdict).orElse(""));
     }
     if (row.note() != null) {
       wrap(row.note(), WIDTH - 4)
@@ -77,20 +84,8 @@ final class Table {
     return Figures.number(measure.value()) + " " + unit;
   }
 
-  private void line(
-      String work,
-      String ours,
-      String baseline,
-      String baselineName,
-      String ratio,
-      String goal,
-      String verdict) {
-    String line =
-        "%-34s%9s %9s %-24s%7s%8s".formatted(work, ours, baseline, baselineName, ratio, goal);
-    String colour = verdict.equals("met") ? "green" : "red";
-    String end =
-        verdict.isEmpty() ? "" : " " + Ansi.AUTO.string("@|" + colour + " " + verdict + "|@");
-    out.println((line + end).stripTrailing());
+  private static String verdict(boolean met) {
+    return Ansi.AUTO.string(met ? " @|green met|@" : " @|red MISSED|@");
   }
 
   private static List<String> wrap(String text, int width) {

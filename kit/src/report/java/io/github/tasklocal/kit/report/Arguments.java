@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kit.report;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+
+/** What commands make of their arguments. */
+public final class Arguments {
+
+  private Arguments() {}
+
+  /** {@return a program, ready to execute} */
+  public static CommandLine commandLine(Object program) {
+    return new CommandLine(program)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler(Arguments::refuse);
+  }
+
+  /** One clear line: the whole help would hide it. */
+  private static int refuse(ParameterException e, String[] args) {
+    e.getCommandLine().getErr().println(e.getMessage() + " (--help lists the options)");
+    return 2;
+  }
+
+  /** {@return a pattern of names, in which * and ? are as in a shell; null stands for all} */
+  public static Pattern glob(@Nullable String glob) {
+    StringBuilder regex = new StringBuilder();
+    (glob == null ? "*" : glob)
+        .codePoints()
+        .forEach(
+            c -> {
+              switch (c) {
+                case '*' -> regex.append(".*");
+                case '?' -> regex.append('.');
+                default -> regex.append(Pattern.quote(Character.toString(c)));
+              }
+            });
+    return Pattern.compile(regex.toString(), Pattern.CASE_INSENSITIVE);
+  }
+
+  /**
+   * Refuses a file that can neither be written nor made, before it takes long to find out.
+   *
+   * @param file null where none is wanted
+   */
+  public static void requireWritable(
+      @Nullable CommandSpec spec, String option, @Nullable Path file) {
+    if (file == null) {
+      return;
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (!Files.isWritable(file)
+        && (Files.exists(file) || folder == null || !Files.isWritable(folder))) {
+      throw bad(spec, option + ": " + file + " cannot be written");
+    }
+  }
+
+  /**
+   * {@return what to throw for options that are wrong}
+   *
+   * @param spec as picocli has set it in the program
+   */
+  public static ParameterException bad(@Nullable CommandSpec spec, String message) {
+    if (spec == null) {
+      throw new IllegalStateException(message);
+    }
+    return new ParameterException(spec.commandLine(), message);
+  }
+}
