@@ -3,8 +3,6 @@ package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -20,9 +18,6 @@ final class Native {
 
   private static final int STDOUT = 1;
 
-  /** TIOCGWINSZ on x86, ARM, RISC-V and s390. */
-  private static final long WINDOW_SIZE = 0x5413;
-
   private Native() {}
 
   /** Linked at the first use, so that it can be asked before whether that is allowed. */
@@ -33,16 +28,8 @@ final class Native {
     static final MethodHandle ISATTY =
         link(LINKER.defaultLookup(), "isatty", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
 
-    static final MethodHandle IOCTL =
-        link(
-            LINKER.defaultLookup(),
-            "ioctl",
-            FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
-            Linker.Option.firstVariadicArg(2));
-
-    static MethodHandle link(
-        SymbolLookup library, String function, FunctionDescriptor type, Linker.Option... options) {
-      return LINKER.downcallHandle(library.find(function).orElseThrow(), type, options);
+    static MethodHandle link(SymbolLookup library, String function, FunctionDescriptor type) {
+      return LINKER.downcallHandle(library.find(function).orElseThrow(), type);
     }
   }
 
@@ -54,15 +41,6 @@ final class Native {
   /** {@return whether standard output is a terminal} */
   static boolean isTerminal() {
     return (int) call(Functions.ISATTY, STDOUT) == 1;
-  }
-
-  /** {@return rows and columns of the terminal at standard output; zeros where it does not say} */
-  static short[] terminalSize() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment size = arena.allocate(8, 8);
-      Object ignored = call(Functions.IOCTL, STDOUT, WINDOW_SIZE, size);
-      return size.asSlice(0, 4).toArray(JAVA_SHORT);
-    }
   }
 
   /** {@return the size of a page of memory in bytes} */

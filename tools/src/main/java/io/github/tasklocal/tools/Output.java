@@ -6,6 +6,9 @@ import java.io.PrintWriter;
 import java.nio.charset.Charset;
 import java.util.List;
 import java.util.function.IntSupplier;
+import org.jline.terminal.impl.ffm.FfmTerminalProvider;
+import org.jline.terminal.spi.SystemStream;
+import org.jline.utils.WCWidth;
 import picocli.CommandLine.Help.Ansi.Style;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -17,8 +20,6 @@ final class Output {
 
   /** The width that is taken where nothing says it. */
   static final int DEFAULT_WIDTH = 80;
-
-  private static final int DEFAULT_HEIGHT = 24;
 
   /** Between two columns of a table. */
   private static final String GAP = "  ";
@@ -82,7 +83,7 @@ final class Output {
         terminal,
         colour,
         charset.newEncoder().canEncode('\u2026'),
-        () -> Native.terminalSize()[1]);
+        () -> new FfmTerminalProvider().systemStreamWidth(SystemStream.Output));
   }
 
   /** {@return whether this is a terminal} */
@@ -99,12 +100,6 @@ final class Output {
   int width() {
     int said = terminal ? columns.getAsInt() : 0;
     return said > 0 ? said : DEFAULT_WIDTH;
-  }
-
-  /** {@return the terminal's height in lines, now; 24 where it does not say or is none} */
-  int height() {
-    int said = terminal ? Native.terminalSize()[0] : 0;
-    return said > 0 ? said : DEFAULT_HEIGHT;
   }
 
   /** {@return a text in a style, where there are colours; the text's width is then to be known} */
@@ -263,7 +258,7 @@ final class Output {
     int left = width;
     while (end < text.length()) {
       int c = text.codePointAt(end);
-      left -= isWide(c) ? 2 : 1;
+      left -= WCWidth.wcwidth(c);
       if (left < 0) {
         break;
       }
@@ -274,37 +269,7 @@ final class Output {
 
   /** {@return how many columns of a terminal a {@link #printable} text takes} */
   static int columns(String text) {
-    return (int) text.codePoints().mapToLong(c -> isWide(c) ? 2 : 1).sum();
-  }
-
-  /** By blocks, from the first to the last: Unicode's East Asian Width W and F, but for emoji. */
-  private static final int[] WIDE = {
-    0x1100, 0x115f, // Hangul's initial consonants
-    0x2329, 0x232a, // brackets
-    0x2e80, 0x303e, // radicals, punctuation
-    0x3041, 0xa4cf, // kana, ideographs, Yi
-    0xa960, 0xa97c, // Hangul's initial consonants
-    0xac00, 0xd7a3, // Hangul
-    0xf900, 0xfaff, // ideographs
-    0xfe10, 0xfe19, // vertical forms
-    0xfe30, 0xfe6b, // vertical and small forms
-    0xff01, 0xff60, // full-width forms
-    0xffe0, 0xffe6, // full-width signs
-    0x16fe0, 0x1b2ff, // Tangut, Khitan, Nushu, kana
-    0x1f200, 0x1f2ff, // ideographs in squares and circles
-    0x20000, 0x3fffd, // ideographs
-  };
-
-  private static boolean isWide(int c) {
-    if (c < WIDE[0]) {
-      return false;
-    }
-    for (int i = 0; i < WIDE.length; i += 2) {
-      if (c >= WIDE[i] && c <= WIDE[i + 1]) {
-        return true;
-      }
-    }
-    return Character.isEmojiPresentation(c);
+    return text.codePoints().map(WCWidth::wcwidth).sum();
   }
 
   /**

@@ -2,9 +2,16 @@
 package io.github.tasklocal.tools;
 
 import java.io.IOException;
-import java.lang.ProcessBuilder.Redirect;
-import java.nio.charset.StandardCharsets;
+import java.nio.charset.Charset;
+import java.util.EnumSet;
 import java.util.List;
+import org.jline.terminal.Attributes;
+import org.jline.terminal.Attributes.ControlChar;
+import org.jline.terminal.Attributes.LocalFlag;
+import org.jline.terminal.Size;
+import org.jline.terminal.Terminal;
+import org.jline.terminal.impl.ffm.FfmTerminalProvider;
+import org.jline.terminal.spi.SystemStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * back at the end, with the last picture below. Keys reach us at once and are not echoed.
  */
 final class TopScreen implements AutoCloseable {
+
+  private static final int DEFAULT_HEIGHT = 24;
 
   // ECMA-48 and xterm's private modes, which every terminal of today has.
   private static final String ENTER = "\033[?1049h\033[?25l";
@@ -27,20 +36,46 @@ final class TopScreen implements AutoCloseable {
 
   private final Output output;
 
-  /** The terminal's settings, as stty wants them back; null if there are no keys to read. */
-  private final @Nullable String settings;
+  /** Null if there are no keys to read, since standard input is something else. */
+  private final @Nullable Terminal terminal;
 
   private @Nullable Picture picture;
-  private int width;
-  private int height;
+  private Size size = Size.of(0, 0);
 
-  TopScreen(Output output) {
+  TopScreen(Output output) throws IOException {
     this.output = output;
-    this.settings = stty("-g");
-    if (settings != null) {
-      String ignored = stty("-icanon", "-echo", "min", "1");
+    this.terminal = terminal();
+    if (terminal != null) {
+      // Not JLine's raw mode, in which Ctrl-C and Ctrl-Z would be keys, too.
+      Attributes attributes = terminal.getAttributes();
+      attributes.setLocalFlags(EnumSet.of(LocalFlag.ICANON, LocalFlag.ECHO), false);
+      attributes.setControlChar(ControlChar.VMIN, 1);
+      terminal.setAttributes(attributes);
     }
     output.print(ENTER);
+  }
+
+  /**
+   * {@return the terminal, by the one of JLine's providers that is in the jar} The builder would
+   * look for others, and take a dumb terminal, which has no size, where TERM says so.
+   */
+  private static @Nullable Terminal terminal() throws IOException {
+    FfmTerminalProvider provider = new FfmTerminalProvider();
+    if (!provider.isSystemStream(SystemStream.Input)) {
+      return null;
+    }
+    Charset charset = Charset.defaultCharset();
+    return provider.sysTerminal(
+        "top",
+        "xterm", // JLine knows it without asking terminfo
+        false,
+        charset,
+        charset,
+        charset,
+        false,
+        Terminal.SignalHandler.SIG_DFL,
+        false,
+        SystemStream.Output);
   }
 
   void show(Picture next) {
@@ -49,19 +84,35 @@ final class TopScreen implements AutoCloseable {
   }
 
   void redrawIfResized() {
-    if (output.width() != width || output.height() != height) {
+    if (!size().equals(size)) {
       draw();
     }
   }
 
+  private Size size() {
+    return Size.of(output.width(), height());
+  }
+
+  /** {@return the terminal's height in lines, now; 24 where it does not say} */
+  private int height() {
+    if (terminal == null) {
+      return DEFAULT_HEIGHT;
+    }
+    try {
+      int said = terminal.getSize().getRows();
+      return said > 0 ? said : DEFAULT_HEIGHT;
+    } catch (IllegalStateException e) {
+      return size.getRows(); // a signal ends the virtual machine, and JLine has closed it already
+    }
+  }
+
   private void draw() {
-    width = output.width();
-    height = output.height();
+    size = size();
     if (picture == null) {
       return;
     }
     StringBuilder frame = new StringBuilder(HOME);
-    List<String> lines = picture.lines(width, height);
+    List<String> lines = picture.lines(size.getColumns(), size.getRows());
     for (int i = 0; i < lines.size(); i++) {
       frame.append(i == 0 ? "" : "\r\n").append(lines.get(i)).append(END_OF_LINE);
     }
@@ -70,7 +121,7 @@ final class TopScreen implements AutoCloseable {
 
   /** {@return whether somebody has pressed q} */
   boolean quit() throws IOException {
-    while (settings != null && System.in.available() > 0) {
+    while (terminal != null && System.in.available() > 0) {
       int key = System.in.read();
       if (key == 'q' || key == 'Q') {
         return true;
@@ -80,35 +131,14 @@ final class TopScreen implements AutoCloseable {
   }
 
   @Override
-  public void close() {
+  public void close() throws IOException {
     output.print(LEAVE);
-    if (settings != null) {
-      String ignored = stty(settings);
+    if (terminal != null) {
+      terminal.close();
     }
     if (picture != null) {
       picture.lines(output.width(), Integer.MAX_VALUE).forEach(output::line);
       output.print("");
-    }
-  }
-
-  /** {@return what stty says of the terminal at standard input; null if there is none} */
-  private static @Nullable String stty(String... arguments) {
-    String[] command = new String[arguments.length + 1];
-    command[0] = "stty";
-    System.arraycopy(arguments, 0, command, 1, arguments.length);
-    try {
-      Process stty =
-          new ProcessBuilder(command)
-              .redirectInput(Redirect.INHERIT)
-              .redirectError(Redirect.DISCARD)
-              .start();
-      String said = new String(stty.getInputStream().readAllBytes(), StandardCharsets.US_ASCII);
-      return stty.waitFor() == 0 ? said.strip() : null;
-    } catch (IOException e) {
-      return null;
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return null;
     }
   }
 }
