@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bench;
 
+import io.github.tasklocal.kit.chart.Chart;
 import java.awt.BasicStroke;
 import java.awt.Color;
-import java.awt.Dimension;
-import java.awt.Font;
 import java.awt.Graphics2D;
 import java.awt.Paint;
 import java.awt.geom.Line2D;
 import java.awt.geom.Rectangle2D;
 import java.io.IOException;
-import java.io.Writer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import javax.xml.parsers.DocumentBuilderFactory;
-import javax.xml.parsers.ParserConfigurationException;
-import org.apache.batik.svggen.SVGGraphics2D;
-import org.jfree.chart.ChartFactory;
-import org.jfree.chart.JFreeChart;
 import org.jfree.chart.axis.CategoryAxis;
 import org.jfree.chart.axis.NumberAxis;
 import org.jfree.chart.axis.NumberTickUnit;
@@ -30,13 +22,9 @@ import org.jfree.chart.plot.ValueMarker;
 import org.jfree.chart.renderer.category.BarRenderer;
 import org.jfree.chart.renderer.category.CategoryItemRendererState;
 import org.jfree.chart.renderer.category.StandardBarPainter;
-import org.jfree.chart.title.TextTitle;
-import org.jfree.chart.ui.HorizontalAlignment;
 import org.jfree.chart.ui.Layer;
-import org.jfree.chart.ui.RectangleInsets;
 import org.jfree.data.category.CategoryDataset;
 import org.jfree.data.category.DefaultCategoryDataset;
-import org.w3c.dom.Document;
 
 /** The ratios as bars: how much of its baseline's cost each line of the table has. */
 final class Plot {
@@ -51,101 +39,42 @@ final class Plot {
   /** For the labels behind the bars. */
   private static final double ROOM = 1.1;
 
-  private static final Color PAPER = Color.WHITE;
-  private static final Color INK = new Color(0x1f2937);
-  private static final Color FAINT = new Color(0x6b7280);
-  private static final Color GRID = new Color(0xe5e7eb);
-
   // Told apart by the colour-blind, too.
   private static final Color MET = new Color(0x3b82c4);
   private static final Color MISSED = new Color(0xd97706);
   private static final Color REPORTED = new Color(0x9ca3af);
 
-  private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
-
   private Plot() {}
 
   static void write(Path file, Map<String, String> machine, List<Row> rows) throws IOException {
     List<Row> compared = rows.stream().filter(row -> row.ratio().isPresent()).toList();
-    SVGGraphics2D graphics = new SVGGraphics2D(document());
-    int height = AROUND + compared.size() * ROW_HEIGHT;
-    graphics.setSVGCanvasSize(new Dimension(WIDTH, height));
-    chart(machine, compared).draw(graphics, new Rectangle2D.Double(0, 0, WIDTH, height));
-    try (Writer writer = Files.newBufferedWriter(file)) {
-      graphics.stream(writer, true);
-    }
+    new Chart("Cost beside the baseline's", plot(compared), null)
+        .subtitle(
+            "Less is better. A black mark is the goal; blue: met, orange: missed, grey: no goal. Bars"
+                + " end at 2.\n%s, JDK %s, %s"
+                    .formatted(machine.get("kernel"), machine.get("jdk"), machine.get("processor")))
+        .write(file, WIDTH, AROUND + compared.size() * ROW_HEIGHT);
   }
 
-  private static Document document() {
-    try {
-      return DocumentBuilderFactory.newDefaultInstance()
-          .newDocumentBuilder()
-          .getDOMImplementation()
-          .createDocument(SVGGraphics2D.SVG_NAMESPACE_URI, "svg", null);
-    } catch (ParserConfigurationException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static JFreeChart chart(Map<String, String> machine, List<Row> rows) {
+  private static CategoryPlot plot(List<Row> rows) {
     DefaultCategoryDataset dataset = new DefaultCategoryDataset();
     rows.forEach(
         row -> dataset.addValue(Math.min(row.ratio().orElseThrow(), LONGEST), "ratio", row.name()));
     if (dataset.getColumnCount() != rows.size()) {
       throw new IllegalArgumentException("two rows have one name, which the plot goes by: " + rows);
     }
-    JFreeChart chart =
-        ChartFactory.createBarChart(
-            "Cost beside the baseline's",
-            null,
-            null,
-            dataset,
-            PlotOrientation.HORIZONTAL,
-            false,
-            false,
-            false);
-    chart.setBackgroundPaint(PAPER);
-    chart.setPadding(new RectangleInsets(12, 12, 12, 12));
-    title(chart.getTitle(), INK, new Font(Font.SANS_SERIF, Font.BOLD, 16));
-    TextTitle legend =
-        new TextTitle(
-            "Less is better. A black mark is the goal; blue: met, orange: missed, grey: no goal. Bars"
-                + " end at 2.\n%s, JDK %s, %s"
-                    .formatted(
-                        machine.get("kernel"), machine.get("jdk"), machine.get("processor")));
-    title(legend, FAINT, new Font(Font.SANS_SERIF, Font.PLAIN, 11));
-    chart.addSubtitle(legend);
-
-    CategoryPlot plot = chart.getCategoryPlot();
-    plot.setBackgroundPaint(PAPER);
-    plot.setOutlineVisible(false);
-    plot.setRangeGridlinePaint(GRID);
-    plot.setRangeGridlineStroke(new BasicStroke(1));
-    plot.setRenderer(new Bars(rows));
-    ValueMarker same = new ValueMarker(1, INK, new BasicStroke(1.2f));
-    plot.addRangeMarker(same, Layer.FOREGROUND);
-
-    CategoryAxis work = plot.getDomainAxis();
-    work.setTickLabelFont(FONT);
-    work.setTickLabelPaint(INK);
+    CategoryAxis work = new CategoryAxis();
     work.setMaximumCategoryLabelWidthRatio(0.5f);
-    work.setAxisLineVisible(false);
     work.setTickMarksVisible(false);
     work.setLowerMargin(0.01);
     work.setUpperMargin(0.01);
-    NumberAxis ratio = (NumberAxis) plot.getRangeAxis();
+    NumberAxis ratio = new NumberAxis();
     ratio.setRange(0, dataset.getRowCount() == 0 ? LONGEST : longest(rows) + ROOM);
     ratio.setTickUnit(new NumberTickUnit(0.5));
-    ratio.setTickLabelPaint(FAINT);
-    ratio.setAxisLineVisible(false);
-    return chart;
-  }
-
-  private static void title(TextTitle title, Color colour, Font font) {
-    title.setPaint(colour);
-    title.setFont(font);
-    title.setHorizontalAlignment(HorizontalAlignment.LEFT);
-    title.setTextAlignment(HorizontalAlignment.LEFT);
+    CategoryPlot plot = new CategoryPlot(dataset, work, ratio, new Bars(rows));
+    plot.setOrientation(PlotOrientation.HORIZONTAL);
+    plot.addRangeMarker(new ValueMarker(1, Chart.INK, new BasicStroke(1.2f)), Layer.FOREGROUND);
+    return plot;
   }
 
   private static double longest(List<Row> rows) {
@@ -196,8 +125,8 @@ final class Plot {
         graphics.draw(new Line2D.Double(x, middle - 9, x, middle + 9));
         end = Math.max(end, each.goal());
       }
-      graphics.setPaint(INK);
-      graphics.setFont(FONT);
+      graphics.setPaint(Chart.INK);
+      graphics.setFont(Chart.FONT);
       graphics.drawString(
           Figures.ratio(each.ratio().orElseThrow()) + " × " + each.baselineName(),
           (float) ratio.valueToJava2D(end, area, plot.getRangeAxisEdge()) + 7,

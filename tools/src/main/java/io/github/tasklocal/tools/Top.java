@@ -147,7 +147,8 @@ final class Top implements Callable<Integer> {
   private void run(TopCounts.Reader reader, Stop stop) throws Failure, IOException {
     Output output = Output.of(Tools.require(spec));
     TopTable table = new TopTable(output, key);
-    TopChart chart = new TopChart(key);
+    // Its colours are AWT's, which takes long to load.
+    TopChart chart = svg == null ? null : new TopChart(key, svg);
     int processors = Runtime.getRuntime().availableProcessors();
     long intervals = once ? 1 : count == null ? Long.MAX_VALUE : count;
     boolean live = output.terminal() && !format.csv && !format.json && intervals > 1;
@@ -163,7 +164,7 @@ final class Top implements Callable<Integer> {
         boolean end = wait(next, stop, screen);
         TopCounts after = reader.read();
         TopInterval seen = TopInterval.between(before, after, processors, reader.noRoom());
-        if (svg != null) {
+        if (chart != null) {
           chart.add(seen);
         }
         if (!end || screen == null) { // a picture of a part of an interval tells less
@@ -176,8 +177,8 @@ final class Top implements Callable<Integer> {
         before = after;
       }
     }
-    if (svg != null) {
-      chart.write(svg);
+    if (chart != null) {
+      chart.write();
     }
   }
 

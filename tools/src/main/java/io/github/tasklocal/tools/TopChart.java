@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.chart.Chart;
 import io.github.tasklocal.tools.TopCounts.Row;
-import java.awt.BasicStroke;
 import java.awt.Color;
-import java.awt.Dimension;
-import java.awt.Font;
 import java.awt.geom.Rectangle2D;
 import java.io.IOException;
-import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,22 +13,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import javax.xml.parsers.DocumentBuilderFactory;
-import javax.xml.parsers.ParserConfigurationException;
-import org.apache.batik.svggen.SVGGraphics2D;
-import org.jfree.chart.JFreeChart;
 import org.jfree.chart.axis.NumberAxis;
-import org.jfree.chart.block.BlockBorder;
 import org.jfree.chart.plot.XYPlot;
 import org.jfree.chart.renderer.xy.StackedXYAreaRenderer2;
-import org.jfree.chart.title.LegendTitle;
-import org.jfree.chart.title.TextTitle;
-import org.jfree.chart.ui.HorizontalAlignment;
 import org.jfree.chart.ui.RectangleEdge;
-import org.jfree.chart.ui.RectangleInsets;
 import org.jfree.data.xy.DefaultTableXYDataset;
 import org.jfree.data.xy.XYSeries;
-import org.w3c.dom.Document;
 
 /** Processor time by value over the intervals, as areas one on the other. */
 final class TopChart {
@@ -44,10 +31,6 @@ final class TopChart {
 
   private static final String OTHERS = "(others)";
 
-  private static final Color PAPER = Color.WHITE;
-  private static final Color INK = new Color(0x1f2937);
-  private static final Color FAINT = new Color(0x6b7280);
-  private static final Color GRID = new Color(0xe5e7eb);
   private static final Color REST = new Color(0xb0b7c3);
 
   /** Told apart by the colour-blind, too (after Okabe and Ito). */
@@ -55,8 +38,6 @@ final class TopChart {
     new Color(0x0072b2), new Color(0xe69f00), new Color(0x009e73), new Color(0xcc79a7),
     new Color(0x56b4e9), new Color(0xd55e00), new Color(0xf0e442), new Color(0x4b5563),
   };
-
-  private static final Font FONT = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
 
   /** Nanoseconds by value, of a time. */
   private record Span(long nanos, Map<String, Long> times) {
@@ -68,6 +49,7 @@ final class TopChart {
   }
 
   private final KeyOption key;
+  private final Path file;
   private final List<Span> spans = new ArrayList<>();
 
   /** How many intervals a span is made of, but the last. */
@@ -75,8 +57,9 @@ final class TopChart {
 
   private int lastIntervals;
 
-  TopChart(KeyOption key) {
+  TopChart(KeyOption key, Path file) {
     this.key = key;
+    this.file = file;
   }
 
   /** Fails now rather than at the end. */
@@ -112,13 +95,10 @@ final class TopChart {
     lastIntervals = 1;
   }
 
-  void write(Path file) throws Failure, IOException {
-    // There is no screen, and the window system's libraries may be missing.
-    System.setProperty("java.awt.headless", "true");
-    SVGGraphics2D graphics = new SVGGraphics2D(document());
-    graphics.setSVGCanvasSize(new Dimension(WIDTH, HEIGHT));
+  void write() throws Failure, IOException {
     try {
-      chart().draw(graphics, new Rectangle2D.Double(0, 0, WIDTH, HEIGHT));
+      String title = "Processors in use by " + Output.printable(key.name());
+      new Chart(title, plot(), RectangleEdge.RIGHT).write(file, WIDTH, HEIGHT);
     } catch (LinkageError | InternalError e) {
       throw new Failure(
           "no chart: this Java has no fonts to measure its words by; install fontconfig and a"
@@ -126,23 +106,9 @@ final class TopChart {
               + e
               + ")");
     }
-    try (Writer writer = Files.newBufferedWriter(file)) {
-      graphics.stream(writer, true);
-    }
   }
 
-  private static Document document() {
-    try {
-      return DocumentBuilderFactory.newDefaultInstance()
-          .newDocumentBuilder()
-          .getDOMImplementation()
-          .createDocument(SVGGraphics2D.SVG_NAMESPACE_URI, "svg", null);
-    } catch (ParserConfigurationException e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private JFreeChart chart() {
+  private XYPlot plot() {
     Map<String, Long> totals = new HashMap<>();
     long nanos = 0;
     for (Span span : spans) {
@@ -172,29 +138,11 @@ final class TopChart {
     DefaultTableXYDataset dataset = new DefaultTableXYDataset();
     areas.forEach(dataset::addSeries);
 
-    NumberAxis seconds = axis("seconds");
+    NumberAxis seconds = new NumberAxis("seconds");
     seconds.setRange(0, Math.max(nanos / 1e9, 0.001));
-    NumberAxis processors = axis("processors");
-    XYPlot plot = new XYPlot(dataset, seconds, processors, renderer);
-    plot.setBackgroundPaint(PAPER);
-    plot.setOutlineVisible(false);
-    plot.setRangeGridlinePaint(GRID);
-    plot.setRangeGridlineStroke(new BasicStroke(1));
+    XYPlot plot = new XYPlot(dataset, seconds, new NumberAxis("processors"), renderer);
     plot.setDomainGridlinesVisible(false);
-
-    JFreeChart chart = new JFreeChart("Processors in use by " + Output.printable(key.name()), plot);
-    chart.setBackgroundPaint(PAPER);
-    chart.setPadding(new RectangleInsets(12, 12, 12, 18));
-    TextTitle title = chart.getTitle();
-    title.setPaint(INK);
-    title.setFont(new Font(Font.SANS_SERIF, Font.BOLD, 16));
-    title.setHorizontalAlignment(HorizontalAlignment.LEFT);
-    LegendTitle legend = chart.getLegend();
-    legend.setPosition(RectangleEdge.RIGHT);
-    legend.setItemFont(FONT);
-    legend.setItemPaint(INK);
-    legend.setFrame(BlockBorder.NONE);
-    return chart;
+    return plot;
   }
 
   private static XYSeries area(String value, long nanos, long all) {
@@ -217,15 +165,5 @@ final class TopChart {
       }
       begin = end;
     }
-  }
-
-  private static NumberAxis axis(String label) {
-    NumberAxis axis = new NumberAxis(label);
-    axis.setLabelFont(FONT);
-    axis.setLabelPaint(INK);
-    axis.setTickLabelFont(FONT);
-    axis.setTickLabelPaint(FAINT);
-    axis.setAxisLineVisible(false);
-    return axis;
   }
 }
