@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bench;
 
-import java.util.Arrays;
+import org.openjdk.jmh.util.ListStatistics;
+import org.openjdk.jmh.util.Statistics;
 
 /**
  * A figure that was measured many times.
@@ -14,15 +15,7 @@ record Measure(double value, double low, double high) {
 
   /** {@return the median and the quartiles of samples, of which there is one at least} */
   static Measure of(double... samples) {
-    double[] sorted = samples.clone();
-    Arrays.sort(sorted);
-    return new Measure(quantile(sorted, 0.5), quantile(sorted, 0.25), quantile(sorted, 0.75));
-  }
-
-  private static double quantile(double[] sorted, double share) {
-    double place = share * (sorted.length - 1);
-    int below = (int) place;
-    double next = sorted[Math.min(below + 1, sorted.length - 1)];
-    return sorted[below] + (place - below) * (next - sorted[below]);
+    Statistics all = new ListStatistics(samples);
+    return new Measure(all.getPercentile(50), all.getPercentile(25), all.getPercentile(75));
   }
 }

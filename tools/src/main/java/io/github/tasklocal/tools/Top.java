@@ -75,11 +75,20 @@ final class Top implements Callable<Integer> {
       description = "How long an interval is, from 0.1 on (${DEFAULT-VALUE}).")
   private double interval;
 
-  @Option(names = "--count", paramLabel = "N", description = "How many intervals; else no end.")
-  private @Nullable Integer count;
+  @ArgGroup private Length length = new Length();
 
-  @Option(names = "--once", description = "One interval: --count 1.")
-  private boolean once;
+  /** At most one of them. */
+  static final class Length {
+    @Option(names = "--count", paramLabel = "N", description = "How many intervals; else no end.")
+    private @Nullable Integer count;
+
+    @Option(names = "--once", description = "One interval: --count 1.")
+    private boolean once;
+
+    long intervals() {
+      return once ? 1 : count == null ? Long.MAX_VALUE : count;
+    }
+  }
 
   @Mixin private ProcessOption process = new ProcessOption();
 
@@ -113,11 +122,8 @@ final class Top implements Callable<Integer> {
     if (!(interval >= 0.1 && interval <= 86_400)) {
       throw bad("--interval takes seconds from 0.1 to 86400, not " + interval);
     }
-    if (count != null && count < 1) {
-      throw bad("--count takes a number from 1 on, not " + count);
-    }
-    if (once && count != null) {
-      throw bad("--once and --count exclude each other");
+    if (length.intervals() < 1) {
+      throw bad("--count takes a number from 1 on, not " + length.count);
     }
     int pid = process.require();
     Map<String, String> named = names.read();
@@ -150,7 +156,7 @@ final class Top implements Callable<Integer> {
     // Its colours are AWT's, which takes long to load.
     TopChart chart = svg == null ? null : new TopChart(key, svg);
     int processors = Runtime.getRuntime().availableProcessors();
-    long intervals = once ? 1 : count == null ? Long.MAX_VALUE : count;
+    long intervals = length.intervals();
     boolean live = output.terminal() && !format.csv && !format.json && intervals > 1;
     if (format.csv) {
       output.line(CSV_HEADER);

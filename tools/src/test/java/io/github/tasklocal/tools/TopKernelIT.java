@@ -557,7 +557,7 @@ class TopKernelIT {
     assertThat(Command.run("top")).satisfies(refused("--key"));
     assertThat(top("top.int", "--interval", "0")).satisfies(refused("0.1 to 86400"));
     assertThat(top("top.int", "--count", "0")).satisfies(refused("from 1 on"));
-    assertThat(top("top.int", "--count", "2", "--once")).satisfies(refused("exclude"));
+    assertThat(top("top.int", "--count", "2", "--once")).satisfies(refused("exclusive"));
     assertThat(top("top.int", "--csv", "--json")).satisfies(refused("exclusive"));
     assertThat(top("")).satisfies(refused("1 to 61 bytes"));
   }

@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.HdrHistogram.Histogram;
+import org.openjdk.jmh.util.ListStatistics;
 
 /**
  * What was measured, by setting, several times each. The settings take turns, so that what changes
@@ -47,11 +48,8 @@ final class Repeats<R> {
   }
 
   static double median(List<Double> values) {
-    List<Double> sorted = values.stream().sorted().toList();
-    int middle = sorted.size() / 2;
-    return sorted.size() % 2 == 1
-        ? sorted.get(middle)
-        : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+    double[] all = values.stream().mapToDouble(Double::doubleValue).toArray();
+    return new ListStatistics(all).getPercentile(50);
   }
 
   /** {@return a percentile in milliseconds; 100 is the maximum} */
