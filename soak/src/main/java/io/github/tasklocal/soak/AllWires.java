@@ -42,12 +42,12 @@ final class AllWires {
 
   private AllWires() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "all-wires", "Readers and writers on all wires", List.of("-Xmx256m"), AllWires::measure);
   }
 
-  private static void measure(Run run) throws Exception {
+  private static void measure(SoakRun run) throws Exception {
     int seconds = run.times(60, 10);
     List<BpfObject> objects = new ArrayList<>();
     for (Wire wire : Wire.values()) {

@@ -49,15 +49,15 @@ final class KeyMakers {
 
   private KeyMakers() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "key-makers",
         "Keys made while BPF reads their page",
         List.of("-Xmx256m"),
         run -> new KeyMakers().measure(run));
   }
 
-  private void measure(Run run) throws Exception {
+  private void measure(SoakRun run) throws Exception {
     int directories = run.times(5_000, 500);
     int processes = run.times(40, 4);
     List<String> pins = new ArrayList<>();
@@ -129,7 +129,7 @@ final class KeyMakers {
   }
 
   /** In this process: each directory is the one of the calling thread for a while. */
-  private void fillDirectories(Run run, int directories, Random random) throws Exception {
+  private void fillDirectories(SoakRun run, int directories, Random random) throws Exception {
     Pages pages = new Pages(); // none is used twice, so that BPF sees no key of an earlier one
     Task self = Task.of(Libc.currentTid(), Thread.currentThread());
     for (int i = 1; i <= directories; i++) {

@@ -58,7 +58,8 @@ final class Lateness implements AutoCloseable {
   }
 
   /** Tells a time and how late a clock was meanwhile, all in milliseconds. */
-  static void judge(Run run, double limit, String figure, double time, String latest, double late) {
+  static void judge(
+      SoakRun run, double limit, String figure, double time, String latest, double late) {
     run.any(latest, late, "ms");
     run.atMost(limit(limit, late), figure, time, "ms");
   }

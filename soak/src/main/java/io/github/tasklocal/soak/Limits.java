@@ -43,15 +43,15 @@ final class Limits {
   /** How long it may take, once it can be done, until registrations are tried again. */
   private static final int SOON_MILLIS = 2_000;
 
-  private final Run run;
+  private final SoakRun run;
   private final AtomicInteger logged = new AtomicInteger();
 
-  private Limits(Run run) {
+  private Limits(SoakRun run) {
     this.run = run;
   }
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "limits",
         "Out of descriptors, out of memory, entries refused",
         // A limit of what Java code allocates outside of the heap. One of all memory of the process

@@ -19,15 +19,15 @@ final class ManyThreads {
 
   private ManyThreads() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "many-threads",
         "Threads alive at once",
         List.of("-Xmx512m", "-Xss256k", "-XX:+UseSerialGC"),
         ManyThreads::measure);
   }
 
-  private static void measure(Run run) throws Exception {
+  private static void measure(SoakRun run) throws Exception {
     int threads = run.times(10_000, 2_000);
     Fixture fixture = run.on(Wire.C);
     var object = fixture.load("soak_tasks");

@@ -18,15 +18,15 @@ final class OpenClose {
 
   private OpenClose() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "open-close",
         "Opens and closes of a map under %d writing threads".formatted(WRITERS),
         List.of("-Xmx256m"),
         OpenClose::measure);
   }
 
-  private static void measure(Run run) throws Exception {
+  private static void measure(SoakRun run) throws Exception {
     int times = run.times(1_000, 100);
     Fixture fixture = run.on(Wire.B);
     var object = fixture.load("soak_tasks");

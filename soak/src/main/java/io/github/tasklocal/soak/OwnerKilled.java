@@ -38,15 +38,15 @@ final class OwnerKilled {
 
   private OwnerKilled() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "owner-killed",
         "The map's owner is killed and started again",
         List.of("-Xmx256m"),
         OwnerKilled::measure);
   }
 
-  private static void measure(Run run) throws Exception {
+  private static void measure(SoakRun run) throws Exception {
     int times = run.times(100, 5);
     Fixture fixture = run.on(Wire.A);
     Path pin = fixture.pin("map");

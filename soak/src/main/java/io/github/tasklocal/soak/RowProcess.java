@@ -29,7 +29,7 @@ final class RowProcess {
    * @param output what else it said
    * @param nanos how long it took
    */
-  record Result(Row row, List<Figure> figures, String problem, String output, long nanos) {
+  record Result(SoakRow row, List<Figure> figures, String problem, String output, long nanos) {
 
     /** {@return whether it measured something, to its end, and all is as it has to be} */
     boolean passed() {
@@ -38,7 +38,7 @@ final class RowProcess {
   }
 
   /** Runs a row and hears what it has to say. */
-  static Result run(Row row, Run.Settings settings, Bpffs bpffs, Consumer<String> progress)
+  static Result run(SoakRow row, SoakRun.Settings settings, Bpffs bpffs, Consumer<String> progress)
       throws IOException, InterruptedException {
     long start = System.nanoTime();
     List<String> options = new ArrayList<>(row.options());
@@ -60,10 +60,10 @@ final class RowProcess {
     try (Jvm.Keeper keeper = new Jvm.Keeper(process, LIMIT);
         BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = output.readLine(); line != null; line = output.readLine()) {
-        if (line.startsWith(Run.PROGRESS)) {
-          progress.accept(line.substring(Run.PROGRESS.length()));
-        } else if (line.startsWith(Run.FIGURE)) {
-          figures.add(Figure.parse(line.substring(Run.FIGURE.length())));
+        if (line.startsWith(SoakRun.PROGRESS)) {
+          progress.accept(line.substring(SoakRun.PROGRESS.length()));
+        } else if (line.startsWith(SoakRun.FIGURE)) {
+          figures.add(Figure.parse(line.substring(SoakRun.FIGURE.length())));
         } else {
           rest.add(line);
         }
@@ -85,11 +85,11 @@ final class RowProcess {
    * @param args as {@link #run} passes them
    */
   public static void main(String[] args) throws Exception {
-    Row row =
+    SoakRow row =
         Soak.ROWS.stream().filter(each -> each.name().equals(args[0])).findFirst().orElseThrow();
-    var settings = new Run.Settings(Boolean.parseBoolean(args[2]), Long.parseLong(args[3]));
+    var settings = new SoakRun.Settings(Boolean.parseBoolean(args[2]), Long.parseLong(args[3]));
     try (Bpffs bpffs = new Bpffs(Path.of(args[1]));
-        Run run = new Run(settings, bpffs)) {
+        SoakRun run = new SoakRun(settings, bpffs)) {
       row.body().measure(run);
     }
     System.exit(0);

@@ -26,8 +26,8 @@ final class ShortThreads {
 
   private ShortThreads() {}
 
-  static Row row() {
-    return new Row(
+  static SoakRow row() {
+    return new SoakRow(
         "short-threads",
         "Threads that come and go",
         List.of("-Xms64m", "-Xmx64m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC"),
@@ -69,7 +69,7 @@ final class ShortThreads {
     }
   }
 
-  private void measure(Run run) throws Exception {
+  private void measure(SoakRun run) throws Exception {
     int threads = run.times(1_000_000, 60_000);
     Fixture fixture = run.on(Wire.A);
     var object = fixture.load("soak_tasks");

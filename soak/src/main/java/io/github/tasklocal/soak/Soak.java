@@ -35,7 +35,7 @@ import picocli.CommandLine.Spec;
     })
 final class Soak implements Callable<Integer> {
 
-  static final List<Row> ROWS =
+  static final List<SoakRow> ROWS =
       List.of(
           ShortThreads.row(),
           ManyThreads.row(),
@@ -84,7 +84,7 @@ final class Soak implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<Row> rows =
+    List<SoakRow> rows =
         ROWS.stream().filter(row -> Arguments.glob(filter).matcher(row.name()).matches()).toList();
     if (rows.isEmpty()) {
       throw Arguments.bad(
@@ -103,14 +103,14 @@ final class Soak implements Callable<Integer> {
     return run(rows) ? 0 : 1;
   }
 
-  private boolean run(List<Row> rows) throws IOException, InterruptedException {
-    var settings = new Run.Settings(quick, seed == null ? new Random().nextInt() : seed);
+  private boolean run(List<SoakRow> rows) throws IOException, InterruptedException {
+    var settings = new SoakRun.Settings(quick, seed == null ? new Random().nextInt() : seed);
     Map<String, String> machine = Environment.description();
     SoakTable table = new SoakTable(System.out, new Progress(System.err), rows.size());
     table.start(machine, settings);
     Folders.sweep();
     try (Bpffs bpffs = new Bpffs("rwx------")) {
-      for (Row row : rows) {
+      for (SoakRow row : rows) {
         table.progress(row, "starting");
         table.end(RowProcess.run(row, settings, bpffs, progress -> table.progress(row, progress)));
       }

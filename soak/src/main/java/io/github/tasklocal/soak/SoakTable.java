@@ -34,7 +34,7 @@ final class SoakTable {
     this.count = count;
   }
 
-  void start(Map<String, String> machine, Run.Settings settings) {
+  void start(Map<String, String> machine, SoakRun.Settings settings) {
     table.head(
         machine,
         (settings.quick() ? "quick" : "full") + ", seed " + settings.seed(),
@@ -45,7 +45,7 @@ final class SoakTable {
         "");
   }
 
-  void progress(Row row, String text) {
+  void progress(SoakRow row, String text) {
     progress.show("[" + (results.size() + 1) + "/" + count + "] " + row.title() + ": " + text);
   }
 
@@ -88,7 +88,7 @@ final class SoakTable {
   }
 
   /** Writes what was said into a file. */
-  void write(Path file, Map<String, String> machine, Run.Settings settings) throws IOException {
+  void write(Path file, Map<String, String> machine, SoakRun.Settings settings) throws IOException {
     JsonArray rows = new JsonArray();
     for (RowProcess.Result result : results) {
       JsonArray figures = new JsonArray();

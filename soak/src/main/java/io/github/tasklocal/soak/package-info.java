@@ -5,10 +5,10 @@
  * another thread's, while threads, maps and processes come and go. A user of the library, in the
  * selftest's jar.
  *
- * <p>A {@link io.github.tasklocal.soak.Row} of the table is a class with a method {@code row()},
+ * <p>A {@link io.github.tasklocal.soak.SoakRow} of the table is a class with a method {@code row()},
  * listed in {@link io.github.tasklocal.soak.Soak}. Each runs in a JVM of its own, and says what it
  * has measured as {@link io.github.tasklocal.soak.Figure}s, through its {@link
- * io.github.tasklocal.soak.Run}.
+ * io.github.tasklocal.soak.SoakRun}.
  */
 @NullMarked
 package io.github.tasklocal.soak;

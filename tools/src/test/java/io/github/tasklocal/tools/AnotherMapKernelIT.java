@@ -54,7 +54,7 @@ class AnotherMapKernelIT {
         BpfObject object = BpfObject.load(compile(wire))) {
       Path pin = directory.path("map");
       object.map(wire.mapName()).pin(pin);
-      try (Child child = new Child(pin, 2)) {
+      try (ValuesProcess child = new ValuesProcess(pin, 2)) {
         Command dump = Command.run("dump", "--pin", pin, "--key", "an.int:int");
         assertThat(dump.err()).isEmpty();
         assertThat(dump.out()).containsPattern(" t0 +-100000\n").containsPattern(" t1 +-100001\n");

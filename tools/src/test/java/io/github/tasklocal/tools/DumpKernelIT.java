@@ -53,7 +53,7 @@ class DumpKernelIT {
   @EnumSource(Wire.class)
   void theValuesOfEachThreadAreShownAsTheirTypesSay(Wire wire) throws Exception {
     try (PinnedMap map = new PinnedMap(wire);
-        Child child = new Child(map.pin(), 30)) {
+        ValuesProcess child = new ValuesProcess(map.pin(), 30)) {
       JsonObject document =
           Command.run(
                   "dump",
@@ -106,7 +106,7 @@ class DumpKernelIT {
   @EnumSource(Wire.class)
   void withoutKeysAllAreShownAsTheBytesInMemory(Wire wire) throws Exception {
     try (PinnedMap map = new PinnedMap(wire);
-        Child _ = new Child(map.pin(), 1)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 1)) {
       JsonObject values =
           threads(Command.run("dump", "--json", "--pin", map.pin()).json())
               .get("t0")
@@ -137,7 +137,7 @@ class DumpKernelIT {
   @Test
   void theTableHasALineForEachThread() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child child = new Child(map.pin(), 2)) {
+        ValuesProcess child = new ValuesProcess(map.pin(), 2)) {
       Command dump =
           Command.run("dump", "--pin", map.pin(), "--key", "an.int:int", "--key", "a.text:string");
       assertThat(dump.exit()).isZero();
@@ -158,8 +158,8 @@ class DumpKernelIT {
   @Test
   void oneProcessOfTwoCanBeShown() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child _ = new Child(map.pin(), 3);
-        Child second = new Child(map.pin(), 4)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 3);
+        ValuesProcess second = new ValuesProcess(map.pin(), 4)) {
       JsonObject both = Command.run("dump", "--json", "--pin", map.pin()).json();
       assertThat(both.getArray("processes")).hasSize(2);
       JsonObject one =
@@ -176,7 +176,7 @@ class DumpKernelIT {
   @Test
   void aKeyThatNobodyHasFailsWithTheKeysThatThereAre() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child _ = new Child(map.pin(), 1)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 1)) {
       Command dump = Command.run("dump", "--pin", map.pin(), "--key", "an.int:itn");
       assertThat(dump.exit()).isEqualTo(1);
       assertThat(dump.out()).isEmpty();
@@ -190,7 +190,7 @@ class DumpKernelIT {
   @Test
   void aTypeOfAnotherSizeIsNotedAndTheBytesAreShown() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child _ = new Child(map.pin(), 1)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 1)) {
       Command dump = Command.run("dump", "--pin", map.pin(), "--key", "an.int:long");
       assertThat(dump.exit()).isZero();
       assertThat(dump.err())
@@ -256,7 +256,7 @@ class DumpKernelIT {
   @EnumSource(Wire.class)
   void thousandsOfThreadsAreThereOnceEach(Wire wire) throws Exception {
     try (PinnedMap map = new PinnedMap(wire);
-        Child _ = new Child(map.pin(), 3000)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 3000)) {
       List<ThreadValues> threads = ThreadValues.look(map.object(), wire);
       assertThat(threads).hasSize(3000);
       assertThat(threads.stream().map(ThreadValues::thread).distinct()).hasSize(3000);
@@ -479,7 +479,7 @@ class DumpKernelIT {
   @Test
   void inAnotherPidNamespaceItSaysThatOthersCannotBeSeen() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child _ = new Child(map.pin(), 1)) {
+        ValuesProcess _ = new ValuesProcess(map.pin(), 1)) {
       List<String> command =
           new ArrayList<>(List.of("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"));
       command.addAll(ToolsJar.java());

@@ -41,7 +41,7 @@ class KeysKernelIT {
   @EnumSource(Wire.class)
   void theKeysOfAProcessHaveNamesOffsetsAndSizesWhereTheWireKnowsThem(Wire wire) throws Exception {
     try (PinnedMap map = new PinnedMap(wire);
-        Child child = new Child(map.pin(), 5)) {
+        ValuesProcess child = new ValuesProcess(map.pin(), 5)) {
       JsonObject document = Command.run("keys", "--json", "--pin", map.pin(), child.pid()).json();
       assertThat(document.getString("wire")).isEqualTo(wire.name());
       assertThat(document.getArray("directories")).hasSize(1);
@@ -62,8 +62,8 @@ class KeysKernelIT {
   @Test
   void aPinShowsTheKeysOfAllItsProcesses() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C);
-        Child first = new Child(map.pin(), 2);
-        Child second = new Child(map.pin(), 3)) {
+        ValuesProcess first = new ValuesProcess(map.pin(), 2);
+        ValuesProcess second = new ValuesProcess(map.pin(), 3)) {
       Command keys = Command.run("keys", map.pin());
       assertThat(keys.exit()).isZero();
       assertThat(keys.err()).isEmpty();

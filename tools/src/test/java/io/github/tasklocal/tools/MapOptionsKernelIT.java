@@ -58,7 +58,7 @@ class MapOptionsKernelIT {
   /** {@return whether there was something to see, in the second that processes have} */
   private boolean isSeen() {
     try (PinDirectory directory = new PinDirectory();
-        Child child = new Child(directory.path("map"), 2)) {
+        ValuesProcess child = new ValuesProcess(directory.path("map"), 2)) {
       long start = System.nanoTime();
       Command dump =
           Command.run("dump", "--pin", directory.path("map"), "--key", "an.int:int", "--json");

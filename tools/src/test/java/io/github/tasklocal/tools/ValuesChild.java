@@ -18,7 +18,10 @@ import java.lang.foreign.MemoryLayout;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 
-/** An application with values of every type in threads "t0", "t1" and so on; see {@link Child}. */
+/**
+ * An application with values of every type in threads "t0", "t1" and so on; see {@link
+ * ValuesProcess}.
+ */
 final class ValuesChild {
 
   static final TaskLocal.OfBoolean BOOLEAN = TaskLocal.of("a.boolean", JAVA_BOOLEAN);

@@ -11,7 +11,7 @@ import java.util.List;
  * @param options of the JVM
  * @param body measures
  */
-record Row(String name, String title, List<String> options, Body body) {
+record SoakRow(String name, String title, List<String> options, Body body) {
 
   /** What a row does. */
   @FunctionalInterface
@@ -21,6 +21,6 @@ record Row(String name, String title, List<String> options, Body body) {
      *
      * @param run takes the figures
      */
-    void measure(Run run) throws Exception;
+    void measure(SoakRun run) throws Exception;
   }
 }

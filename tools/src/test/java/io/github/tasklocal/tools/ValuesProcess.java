@@ -8,13 +8,13 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** A process that runs {@link ValuesChild}, until this is closed. */
-final class Child implements AutoCloseable {
+final class ValuesProcess implements AutoCloseable {
 
   private final Process process;
   private final Jvm.Keeper keeper;
   private final BufferedReader output;
 
-  Child(Path pin, int threads) throws IOException {
+  ValuesProcess(Path pin, int threads) throws IOException {
     List<String> command =
         Jvm.reading(
             List.of(),

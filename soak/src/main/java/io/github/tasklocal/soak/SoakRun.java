@@ -10,7 +10,7 @@ import java.util.Deque;
 import java.util.Random;
 
 /** What a row stands on, and whom it tells what it has measured. */
-final class Run implements AutoCloseable {
+final class SoakRun implements AutoCloseable {
 
   /** What a line begins with that says how far the row is. */
   static final String PROGRESS = "progress\t";
@@ -31,7 +31,7 @@ final class Run implements AutoCloseable {
    */
   record Settings(boolean quick, long seed) {}
 
-  Run(Settings settings, Bpffs bpffs) {
+  SoakRun(Settings settings, Bpffs bpffs) {
     this.settings = settings;
     this.bpffs = bpffs;
   }
