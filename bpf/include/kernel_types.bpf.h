@@ -3,14 +3,14 @@
 #define TASKLOCAL_KERNEL_TYPES_BPF_H
 
 /*
- * The few kernel types that programs around task local data touch, so that no
+ * The few kernel types that programs for task local data need, so that no
  * vmlinux.h has to be generated. Only the members named here exist; their
- * places are found in the running kernel's BTF when the object is loaded
+ * offsets are taken from the running kernel's BTF when the object is loaded
  * (CO-RE), so a struct may list any subset, in any order.
  *
- * Use it instead of a vmlinux.h, not with one. Debian and its kin keep the
- * headers that <linux/bpf.h> needs apart: clang wants
- * -I/usr/include/x86_64-linux-gnu (or the machine's own triplet) for them.
+ * Use it instead of a vmlinux.h, not with one. Debian and its derivatives keep
+ * headers that <linux/bpf.h> needs in a folder of their own: give clang
+ * -I/usr/include/x86_64-linux-gnu (or the triplet of your machine).
  */
 
 #ifndef __VMLINUX_H__
@@ -24,7 +24,7 @@
 struct cpumask {
 };
 
-/* How long a task has had a CPU in all, in nanoseconds. */
+/* The CPU time that a task has had so far, in nanoseconds. */
 struct sched_entity {
 	__u64 sum_exec_runtime;
 };
@@ -46,10 +46,9 @@ struct task_struct {
 	struct sched_ext_entity scx;
 	int nr_cpus_allowed;
 	const struct cpumask *cpus_ptr;
-	struct cpumask
-		cpus_mask; /* unused; with it, BTF has the type in full, as libbpf wants it */
-	int pid;	   /* the thread's id, as gettid() says it in the first pid namespace */
-	int tgid;	   /* the process's id: the pid of its first thread */
+	struct cpumask cpus_mask; /* unused; makes BTF have the full type, which libbpf needs */
+	int pid;  /* the thread's id, as gettid() returns it in the first pid namespace */
+	int tgid; /* the process's id: the pid of its first thread */
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	__u64 start_boottime;

@@ -3,11 +3,11 @@
 #define TASKLOCAL_SCHED_EXT_BPF_H
 
 /*
- * What scx_tasklocal.bpf.c uses of sched_ext, for Linux 6.13 and newer, without
- * a generated vmlinux.h: types that list only the members that are used,
- * constants, and the kernel's functions with their changes over the versions
- * hidden. Extend it as you need, from the kernel's BTF; a name that only some
- * kernels have is __weak, and asked for before it is called.
+ * The parts of sched_ext that scx_tasklocal.bpf.c uses, for Linux 6.13 and
+ * newer, without a generated vmlinux.h: types with only the members that are
+ * used, constants, and kernel functions, with the differences between kernel
+ * versions hidden. Extend it from the kernel's BTF as you need. A function that
+ * only some kernels have is __weak, and is tested before it is called.
  */
 
 #include "kernel_types.bpf.h"
@@ -15,14 +15,14 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define SCX_DSQ_LOCAL ((1ULL << 63) | 2) /* of the CPU at hand, or of the one just selected */
+#define SCX_DSQ_LOCAL ((1ULL << 63) | 2) /* of this CPU, or of the one just selected */
 #define SCX_ENQ_WAKEUP 1ULL
 #define SCX_ENQ_PREEMPT (1ULL << 32)
 #define SCX_KICK_IDLE 1
 #define SCX_KICK_PREEMPT 2
 #define PF_KTHREAD 0x00200000
 
-/* A function of a scheduler; the second may sleep. */
+/* A callback of a scheduler; one of the second kind may sleep. */
 #define SCX_OP(name, args...) SEC("struct_ops/" #name) BPF_PROG(name, ##args)
 #define SCX_OP_SLEEPABLE(name, args...) SEC("struct_ops.s/" #name) BPF_PROG(name, ##args)
 
@@ -32,7 +32,7 @@ enum scx_ent_flags {
 	SCX_TASK_QUEUED = 1,
 };
 
-/* Why a scheduler ended; there are more, errors from SCX_EXIT_ERROR on. */
+/* Why a scheduler ended. The kernel has more kinds; errors start at SCX_EXIT_ERROR. */
 enum scx_exit_kind {
 	SCX_EXIT_NONE,
 	SCX_EXIT_UNREG = 64, /* its link was closed */
@@ -50,7 +50,7 @@ struct scx_exit_info {
 
 #pragma clang attribute pop
 
-/* Why a scheduler ended, for who loaded it: kind is 0 while it runs. */
+/* Why a scheduler ended, for the process that loaded it; kind is 0 while it runs. */
 struct scx_exited {
 	__s32 kind; /* an enum scx_exit_kind */
 	__s64 code;
@@ -110,7 +110,7 @@ int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, __u64 dsq_id, __u64 flags)
 struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym;
 void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym;
 
-/* Whichever this kernel has. libbpf ignores what follows the last "___". */
+/* Variants, of which a kernel has only some. libbpf ignores what follows the last "___". */
 void scx_bpf_dsq_insert___void(struct task_struct *p, __u64 dsq_id, __u64 slice,
 			       __u64 enq_flags) __ksym __weak;
 bool scx_bpf_dsq_insert___v2___bool(struct task_struct *p, __u64 dsq_id, __u64 slice,
@@ -158,7 +158,7 @@ static __always_inline void scx_set_slice(struct task_struct *p, __u64 slice)
 		p->scx.slice = slice;
 }
 
-/* Whether a task wants to run: dispatch() is also told of one that has just gone to sleep. */
+/* Whether a task is runnable: dispatch() is also called for one that has just gone to sleep. */
 static __always_inline bool scx_is_queued(struct task_struct *p)
 {
 	return p->scx.flags & bpf_core_enum_value(enum scx_ent_flags, SCX_TASK_QUEUED);

@@ -6,8 +6,8 @@
  * Task local data: named values that threads of a process keep in pages of
  * their own, read and written here, in BPF, without a syscall per value.
  *
- * The whole of it in one program. The process made two keys, "priority" (an
- * int) and "http.span" (a struct); this prints them whenever a thread of the
+ * A complete program. The process has made two keys, "priority" (an int) and
+ * "http.span" (a struct); this prints their values whenever a thread of the
  * process is put on a CPU:
  *
  *	#include "kernel_types.bpf.h"		// or "vmlinux.h"
@@ -46,25 +46,26 @@
  *
  *	char LICENSE[] SEC("license") = "Dual BSD/GPL";
  *
- * What there is:
+ * The API:
  *
- *	int   bpf_tld_init(task, &tld)                  first, for each task
+ *	int   bpf_tld_init(task, &tld)                  call first, for each task
  *	int   bpf_tld_init_var(&tld, field)             find a key ahead of time
  *	void *bpf_tld_lookup(&tld, field, size)         a pointer to the value, or null
  *	int   bpf_tld_read_checked(&tld, field, dst, size)   a whole copy of a large value
- *	void  bpf_tld_forget(task)                      what was known of a task is void
+ *	void  bpf_tld_forget(task)                      delete a task's entries
  *
- * The key's name is the name of the field; bpf_tld_init_var_named(),
- * bpf_tld_lookup_named() and bpf_tld_read_checked_named() take it as one more
- * argument after the field, a string literal, for keys that are no C names.
+ * The key's name is the name of the field. For names that are not C
+ * identifiers, bpf_tld_init_var_named(), bpf_tld_lookup_named() and
+ * bpf_tld_read_checked_named() take a string literal as one more argument
+ * after the field.
  *
  * Options, to be defined before this file is included:
  *
- *	TLD_WIRE		the shape of the memory, TLD_WIRE_A (the default), _B or
- *				_C, see below. The API is the same.
+ *	TLD_WIRE		the layout of the shared memory: TLD_WIRE_A (the
+ *				default), _B or _C, see below. The API is the same.
  *	TLD_PIN_BY_NAME		libbpf pins the data map as /sys/fs/bpf/<its name> when
- *				the object is loaded. Off by default, for a pin outlives
- *				the loader: better that the loader pins what it shares.
+ *				the object is loaded. Off by default, because a pin
+ *				outlives the loader, which had better pin what it shares.
  *
  * Needs Linux 6.13, clang 14, libbpf 1.1, or newer. Call it from programs that
  * hold a trusted task: tp_btf, fentry, LSM, iterator, syscall and struct_ops
@@ -109,8 +110,8 @@
 /*
  * ---- The memory that is shared with the process ----
  *
- * The pages have typedefs for the uptrs' sake: clang 14 loses the tag of a
- * member that points to a struct by its own name.
+ * The uptrs point to typedefs of the pages, because clang 14 loses the type tag
+ * of a pointer that is declared with "struct NAME".
  */
 
 #if TLD_WIRE == TLD_WIRE_A
@@ -126,7 +127,7 @@ typedef struct tld_data_page {
 
 struct tld_key {
 	char name[TLD_NAME_SIZE];
-	__s16 off; /* of the value, counted from start */
+	__s16 off; /* of the value, from start */
 };
 
 typedef struct tld_key_page {
@@ -164,12 +165,12 @@ typedef struct tld_data_page {
 
 struct tld_key {
 	char name[TLD_NAME_SIZE];
-	__u16 size; /* of the value; 0 until the name stands */
+	__u16 size; /* of the value; 0 until the name is complete */
 };
 
 typedef struct tld_key_page {
 	__u16 cnt;
-	__u16 size; /* what the process reserved for values; of no use here */
+	__u16 size; /* bytes that the process reserved for values; unused here */
 	struct tld_key keys[TLD_MAX_KEYS];
 	char unused[60];
 } tld_key_page_t;
@@ -215,8 +216,8 @@ struct {
 
 /*
  * Yours, before or after this file is included: a short for every key, kept
- * for each task. Above 0 it is 1 + the address of the value, 0 to 8191; else
- * the key is not known, and that many keys, negated, need no second look.
+ * for each task. Above 0 it is 1 + the address of the value, 0 to 8191. At 0 or
+ * -n, the key is not among the first n keys of the process.
  */
 struct task_local_data_offsets;
 
@@ -231,19 +232,19 @@ struct {
 struct bpf_task_local_data {
 	struct TLD_MAP_VALUE *data_map;
 	struct task_local_data_offsets *off_map;
-	/* No bytes. With them, and tld_find() in every object, BTF has the pages in full. */
+	/* Of no size: with these, and tld_find() in every object, BTF has the full page types. */
 	struct tld_data_page data_page[0];
 	struct tld_key_page key_page[0];
 };
 
-/* ---- Inner works: everything that comes from a page may be garbage ---- */
+/* ---- Internals: everything that comes from a page may be garbage ---- */
 
 #define TLD_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 
 /*
- * Orders the loads before it against those after it on every CPU. It is an
- * atomic fetch-and-add of 0 to a word on the stack, given as bytes since clang
- * knows the instruction from -mcpu=v3 on only; the kernel knows it anyway.
+ * Keeps the loads before it and those after it in order, on every CPU. It is an
+ * atomic fetch-and-add of 0 to a word on the stack, given as bytes because clang
+ * has that instruction only from -mcpu=v3 on; the kernel always has it.
  */
 static __always_inline void tld_barrier(void)
 {
@@ -258,8 +259,9 @@ static __always_inline void tld_barrier(void)
 }
 
 /*
- * Has the process made a key after the first "seen" ones? One load of its page.
- * On wire A the count may cover keys to come: the first empty name ends them.
+ * Has the process made a key after the first "seen" ones? Costs one load from
+ * its page. On wire A the count may include keys that are not made yet: the
+ * keys end at the first empty name.
  */
 static __always_inline int tld_has_key(struct TLD_MAP_VALUE *value, struct tld_key_page *keys,
 				       __u64 seen)
@@ -278,15 +280,15 @@ struct tld_search {
 	struct TLD_MAP_VALUE *value;
 	struct tld_key_page *keys;
 	const char *name;
-	__s64 seen;    /* keys of which an earlier search knows the names */
-	__u64 address; /* of the next value on wires B and C, of all of them on A */
+	__s64 seen;    /* keys that an earlier search has compared */
+	__u64 address; /* of the next value on wires B and C; where all of them start on A */
 	__s64 result;  /* what to keep in struct task_local_data_offsets */
 };
 
 /*
- * Looks at one key; 1 ends the search. A CPU may see a new name with its old
- * offset, and a new size with its old name, hence the barriers. A callback, as
- * the verifier would walk a loop once for every key and every call.
+ * Looks at one key; 1 ends the search. Without the barriers, a CPU could see a
+ * new name with an old offset, or a new size with an old name. It is a callback
+ * because the verifier would walk a loop once for every key and every call.
  */
 static long tld_search_step(__u64 i, struct tld_search *search)
 {
@@ -317,7 +319,7 @@ static long tld_search_step(__u64 i, struct tld_search *search)
 		}
 	}
 #if TLD_WIRE != TLD_WIRE_A
-	/* Cut, or the verifier follows the sum as it grows; a true one is at most 4096. */
+	/* Masked, or the verifier would track the growing sum; a valid one is at most 4096. */
 	search->address = (search->address + ((size + 7) & ~7ULL)) & 0xffff;
 #endif
 	search->result = -(__s64)(i + 1);
@@ -325,8 +327,8 @@ static long tld_search_step(__u64 i, struct tld_search *search)
 }
 
 /*
- * Looks for the key and leaves what it learned in *cached. "used", as the map's
- * uptrs need the types of its parameter even in an object without a lookup.
+ * Looks for the key and stores the outcome in *cached. It is "used" because the
+ * map's uptrs need the types of its parameter even in an object without a lookup.
  */
 static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data *tld, short *cached,
 						     const char *name)
@@ -353,9 +355,9 @@ static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data 
 }
 
 /*
- * The bytes at a cached address, or null. What keeps the verifier content is
- * also what keeps a program within the thread's page: the last two steps
- * use the very register that is added to the page.
+ * The bytes at a cached address, or null. The checks that satisfy the verifier
+ * also keep the program within the thread's page: the last two are on the very
+ * register that is added to the page's address.
  */
 static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *cached,
 					const char *name, __u64 size, __u64 align)
@@ -386,7 +388,7 @@ static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *
 #endif
 	if (!page || address & (align - 1))
 		return (void *)0;
-	barrier_var(address); /* or clang would know the next line to be idle */
+	barrier_var(address); /* or clang would drop the next line as redundant */
 	address &= -align;
 	barrier_var(address);
 	if (address > TLD_PAGE_SIZE - size)
@@ -394,10 +396,10 @@ static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *
 	return (char *)page + address;
 }
 
-/* A word of a copy that has the caller's type, which clang may not take for another memory. */
+/* A word of the caller's struct, which clang must not take for other memory. */
 typedef __u32 __attribute__((may_alias)) tld_word_t;
 
-/* In words, since the copy on the stack need not be aligned to more than that. */
+/* Copies words of 4 bytes, as dst need not be aligned to more. */
 static __always_inline int tld_read_checked(const volatile __u32 *src, tld_word_t *dst, __u64 words)
 {
 	__u64 try, i;
@@ -430,7 +432,7 @@ static __always_inline int tld_read_checked(const volatile __u32 *src, tld_word_
 		(short *)&(tld)->off_map->field;                                                   \
 	})
 
-/* What C aligns a value of this size to at most, the most a page gives being 8. */
+/* The most that C aligns a value of this size to, within the 8 that a page gives. */
 #define TLD_ALIGN(size) (((size) | 8) & -((size) | 8))
 
 /* ---- The API ---- */
@@ -438,11 +440,11 @@ static __always_inline int tld_read_checked(const volatile __u32 *src, tld_word_
 /**
  * bpf_tld_init() - begin with a task
  * @task: a trusted pointer to the task
- * @tld: on the stack; filled in, and good for this run of the program
+ * @tld: on the stack; filled in, and valid for this run of the program
  *
- * Returns 0; -ENOENT if the thread has no task local data (use none of the
- * others then); -ENOMEM if there is no memory, or the task's storage is being
- * used on this CPU right now, and it is worth another try at the next event.
+ * Returns 0; -ENOENT if the thread has no task local data (do not call the other
+ * functions then); -ENOMEM if there is no memory, or the task's storage is in
+ * use on this CPU right now: try again at the next event.
  */
 static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_task_local_data *tld)
 {
@@ -457,16 +459,17 @@ static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_tas
 }
 
 /**
- * bpf_tld_forget() - drop a task's entries, the data and the known offsets
+ * bpf_tld_forget() - delete a task's entries: the data and the known offsets
  * @task: a trusted pointer to the task
  *
- * Keys of a process never move, so a known offset stays good as long as the
- * thread stays with the library that registered it. Two things break that: an
- * execve(), which keeps the task and ends the process that its entry is about
+ * The keys of a process never move, so a known offset stays valid as long as
+ * the thread's entry comes from the same library. Two things end that: an
+ * execve(), which keeps the task but ends the program that its entry belongs to
  * (call this from tp_btf/sched_process_exec if that matters to you), and an
- * entry that is replaced by one with other keys (bpf_tld_init_var() learns
- * anew). Until then a lookup may give a wrong value, always of the thread's
- * own pages (which it may share with other threads of its process).
+ * entry that is replaced by one with other keys (bpf_tld_init_var() searches
+ * anew). Until one of these is called, a lookup may give a wrong value, always
+ * from the thread's own pages (which it may share with other threads of its
+ * process).
  */
 static __always_inline void bpf_tld_forget(struct task_struct *task)
 {
@@ -480,9 +483,10 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
  * @field: of struct task_local_data_offsets
  * @key: a string literal of up to 61 bytes
  *
- * Never needed, as a lookup finds what it does not know; use it to move the
- * search, about a microsecond, out of a busy path. What was known of the key is
- * forgotten first. Returns 0, or -ENOENT if the process has no such key so far.
+ * Never necessary, as a lookup searches for a key that is not known; use it to
+ * move that search, about a microsecond, out of a busy path. What was known of
+ * the key is forgotten first. Returns 0, or -ENOENT if the process has no such
+ * key yet.
  */
 #define bpf_tld_init_var(tld, field) bpf_tld_init_var_named(tld, field, #field)
 #define bpf_tld_init_var_named(tld, field, key)                                                    \
@@ -497,15 +501,15 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
  * @tld: from bpf_tld_init()
  * @field: of struct task_local_data_offsets
  * @key: a string literal of up to 61 bytes
- * @size: of the value, a constant; that it is the size the process gave the
- *	key is for you to know
+ * @size: of the value, a constant; nothing checks that it is the size that the
+ *	process gave the key
  *
  * Returns a pointer to @size bytes, for reading, writing and, at 4 and 8 bytes,
  * atomic operations; or null if the process has no such key or the bytes do not
- * lie in one page at a multiple of their natural alignment. Keys that are made
- * later are found by later lookups; while there is none, a lookup costs one
- * load. The thread may write at any time: load a value once, and take a value
- * of more than 8 bytes with bpf_tld_read_checked().
+ * lie in one page at a multiple of their natural alignment. A key that is made
+ * later is found by later lookups; until the process makes another key, a
+ * lookup costs one load. The thread may write at any time: load a value once,
+ * and take a value of more than 8 bytes with bpf_tld_read_checked().
  */
 #define bpf_tld_lookup(tld, field, size) bpf_tld_lookup_named(tld, field, #field, size)
 #define bpf_tld_lookup_named(tld, field, key, size)                                                \
@@ -519,15 +523,15 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
  * @tld: from bpf_tld_init()
  * @field: of struct task_local_data_offsets
  * @key: a string literal of up to 61 bytes
- * @dst: where to, on the stack or in a map, aligned to 4 bytes
+ * @dst: where to copy it, on the stack or in a map, aligned to 4 bytes
  * @size: of the value, a constant, a multiple of 4
  *
  * The value begins with a __u32 sequence, which the writer makes odd before it
- * changes the rest and even, by adding 1 again, after that. Returns 0 and a copy
- * that no write went into; -ENOENT if the process has no such key; -EAGAIN if
- * the value was being written at each of three tries, @dst is garbage then. If
+ * changes the rest and even, by adding 1 again, after that. Returns 0 if no
+ * write overlapped the copy; -ENOENT if the process has no such key; -EAGAIN if
+ * the value was being written at each of three tries: then @dst is garbage. If
  * the writer is the thread that this program interrupted, it cannot go on
- * before the program returns: take -EAGAIN as an answer, do not loop.
+ * before the program returns: accept -EAGAIN, do not loop.
  */
 #define bpf_tld_read_checked(tld, field, dst, size)                                                \
 	bpf_tld_read_checked_named(tld, field, #field, dst, size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
-/* Answers any thread that has a question, on a system call that is made for it. */
+/* Answers any thread that has a question, at the system call that it makes to ask. */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A program that calls what is for the GPL's friends, and names no such licence. */
+/* A program that calls a helper for GPL-compatible programs, and names another licence. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

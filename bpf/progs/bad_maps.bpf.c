@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Maps that are none of task local data, however much some look it, and other things to pin. */
+/* Maps that do not hold task local data, though some look like it, and other things to pin. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 
@@ -14,7 +14,7 @@ struct eight {
 	__u64 word;
 };
 
-/* A macro, since the maps differ in name and value alone. */
+/* The maps differ only in name and value. */
 #define TASK_STORAGE(name, type_of_value)                                                          \
 	struct {                                                                                   \
 		__uint(type, BPF_MAP_TYPE_TASK_STORAGE);                                           \
@@ -25,7 +25,7 @@ struct eight {
 
 TASK_STORAGE(small_storage, struct eight);
 
-/* As large as wire A's: hints of a scheduler, and the cache that belongs to wire A itself. */
+/* Values as large as wire A's: a scheduler's hints, and the offsets that the header caches. */
 struct hint {
 	__u64 hint;
 	__u64 reserved[3];
@@ -38,7 +38,7 @@ struct offsets {
 TASK_STORAGE(scx_layered_task_hint_map, struct hint);
 TASK_STORAGE(task_local_data_off_map, struct offsets);
 
-/* Wire B's name and size, and another struct. */
+/* Wire B's name and size, but another struct. */
 struct two_words {
 	__u64 word[2];
 };
@@ -75,7 +75,7 @@ int on_getpgid(void *ctx)
 	return 0;
 }
 
-/* Loads, and has no place to be attached to. */
+/* Loads, but cannot be attached: there is no such event. */
 SEC("tracepoint/tasklocal/no_such_event")
 int on_nothing(void *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Wire A's map by all that can be seen, with numbers in the place of its pointers. */
+/* Wire A's map by its names and sizes, but with numbers in place of the pointers. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

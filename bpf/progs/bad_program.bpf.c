@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A program that the verifier refuses: it uses what a lookup gave without a look at it. */
+/* A program that the verifier refuses: it uses the result of a lookup without a null check. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

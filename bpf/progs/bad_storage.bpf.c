@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Task storage with a pointer to user memory, of a size that no kernel makes. */
+/* Task storage with a pointer to user memory, of a size that every kernel refuses. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
 /*
- * What a lookup costs beside the two calls of the kernel that it contains. Each
- * program does one thing over and over in one run, so that what the kernel's
- * clock adds to a run hardly counts, and returns how often it was done.
+ * What a lookup costs beside the two kernel calls that it contains. Each program
+ * does one thing many times in one run, so that the cost of timing the run hardly
+ * counts, and returns how many times it did it.
  */
 #include "kernel_types.bpf.h"
 
@@ -14,7 +14,7 @@ struct task_local_data_offsets {
 
 #include "task_local_data.bpf.h"
 
-/* The last key that this wire can have, behind all the others. */
+/* The last key that this wire can have, after all the others. */
 #if TLD_WIRE == TLD_WIRE_A
 #define LAST_KEY "bench.63"
 #define LAST_VALUE 63
@@ -24,8 +24,8 @@ struct task_local_data_offsets {
 #endif
 
 /*
- * A callback costs nearly as much as a call of the kernel, hence loops in it;
- * the verifier walks those turn by turn, hence not one large loop.
+ * A callback costs nearly as much as a kernel call, hence the loops in it; the
+ * verifier walks them iteration by iteration, hence not one large loop.
  */
 #define BATCHES 100
 #define BATCH 20
@@ -51,7 +51,7 @@ static long empty_batch(__u64 unused, int *done)
 	return 0;
 }
 
-/* The baseline: both calls, as bpf_tld_init() has them, and whether they gave anything. */
+/* The baseline: both calls as in bpf_tld_init(), with a null check each. */
 static long storage_batch(__u64 unused, int *done)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -69,7 +69,7 @@ static long storage_batch(__u64 unused, int *done)
 	return 0;
 }
 
-/* All that a program does for a value, and the load of the value. */
+/* All that a program does to reach a value, and the load of the value. */
 static long lookup_batch(__u64 unused, int *done)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -90,7 +90,7 @@ static long lookup_batch(__u64 unused, int *done)
 	return 0;
 }
 
-/* The same for a key of which nothing is known yet, and which is the last of all. */
+/* The same for the last key of all, when its offset is not known yet. */
 static long find_one(__u64 unused, int *done)
 {
 	struct bpf_task_local_data tld;

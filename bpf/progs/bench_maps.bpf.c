@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Nothing but maps: the one of task local data, and one that holds a value itself. */
+/* Maps without programs: that of task local data, and one that holds a value itself. */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {

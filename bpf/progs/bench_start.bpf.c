@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* When a value was first seen, of any thread that the map has an entry for. */
+/* When a value was first seen in any thread that has an entry. */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {

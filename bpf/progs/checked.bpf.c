@@ -21,7 +21,7 @@ extern void bpf_task_release(struct task_struct *task) __ksym;
 
 struct span seen;
 
-/* The calling thread's own span: 0, or why there is none. */
+/* Reads the calling thread's own span; returns 0 or an error. */
 SEC("syscall")
 int read_own(void)
 {

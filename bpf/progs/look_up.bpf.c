@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
-/* One int of the calling thread, or why there is none. */
+/* Returns one int of the calling thread, or why there is none. */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {
@@ -14,7 +14,7 @@ struct task_local_data_offsets {
 #define NO_ENTRY -1
 #define NO_KEY -2
 
-/* A process makes a key once, so that each wire wants its own. */
+/* A key that is made stays, so the test of each wire needs one of its own. */
 #if TLD_WIRE == TLD_WIRE_A
 #define OF_WIRE(name) name ".a"
 #elif TLD_WIRE == TLD_WIRE_B

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
-/* As many keys as a process can have, by names that are no C names. */
+/* As many keys as a process can have, with names that are not C identifiers. */
 #include "kernel_types.bpf.h"
 
 /* clang-format off */
@@ -31,7 +31,7 @@ int seen[64];
 	seen[INDEX(i)] = value ? *value : -1;                                                      \
 	found += !!value;
 
-/* The first four bytes of each value; returns how many keys there are. */
+/* Reads the first four bytes of each value; returns how many keys it found. */
 SEC("syscall")
 int read_all(void)
 {
@@ -44,7 +44,7 @@ int read_all(void)
 	return found;
 }
 
-/* The last byte of the last value, or -2 where this wire does not know the key. */
+/* Returns the last byte of the last value, or -2 if this wire does not have the key. */
 SEC("syscall")
 int read_last(void)
 {

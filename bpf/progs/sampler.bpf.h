@@ -3,23 +3,24 @@
 #define TASKLOCAL_SAMPLER_BPF_H
 
 /*
- * Interrupts the threads that are watched, about 1000 times a second on each
- * processor that runs any, at random: at the tick, or at any other fixed beat,
- * threads are met that the scheduler has put there for having waited for it,
- * and never those that leave before it.
+ * Interrupts the watched threads at random times, about 1000 times a second on
+ * each processor that runs any. Samples at the tick, or at any other fixed beat,
+ * would be biased: they would meet the threads that the beat itself has made
+ * runnable, and never those that leave the processor before it.
  *
- *	sampler_prepare()	once, in a program of SEC("syscall")
- *	sampler_entered()	when a watched thread is put on this processor, or
- *				found there
+ *	sampler_prepare()	call once, in a program of SEC("syscall")
+ *	sampler_entered()	call when a watched thread is put on this processor,
+ *				or found there
+ *	sampled()		defined by the includer; called in a softirq with the
+ *				interrupted thread, returns whether it is watched
  *
- * and the includer's sampled(), for the thread that was interrupted, in a
- * softirq; true if it is one that is watched. Where softirqs are threads
- * (PREEMPT_RT) none ever is: sampler_is_late().
+ * Where softirqs run in threads (PREEMPT_RT), those are what is interrupted, and
+ * no watched thread ever is: see sampler_is_late().
  */
 
 #define SAMPLE_PERIOD 1000000ULL
 
-/* So long after the last watched thread was put on the processor, the timer stops. */
+/* The timer stops this long after a watched thread was last seen on the processor. */
 #define SAMPLE_HOLD (20 * SAMPLE_PERIOD)
 
 #define SAMPLE_LATE (50 * SAMPLE_PERIOD)
@@ -67,9 +68,9 @@ static __always_inline struct sampler_cpu *sampler_cpu(void)
 }
 
 /*
- * Until the next sample: -ln(u) periods, u from 0 to 1. So distributed, a delay
- * says nothing of how long the last sample is ago, and no rhythm of a thread
- * can be in step with the samples.
+ * The time until the next sample: -ln(u) periods, with u from 0 to 1. Delays of
+ * this exponential distribution have no memory, so no rhythm of a thread can be
+ * in step with the samples.
  */
 static __always_inline __u64 sampler_delay(void)
 {
@@ -79,7 +80,7 @@ static __always_inline __u64 sampler_delay(void)
 #pragma clang loop unroll(disable)
 	for (zeros = 0; zeros < 31 && !(u & 1U << 31); zeros++)
 		u <<= 1;
-	/* In 65536ths: u is (1 + f) / 2^(zeros + 1); log2(1 + f) is f + 0.344 f (1 - f), nearly. */
+	/* In 65536ths: u is (1 + f) / 2^(zeros + 1); log2(1 + f) is about f + 0.344 f (1 - f). */
 	f = u >> 15 & 0xffff;
 	log2 = f + (22525 * (f * (65536 - f) >> 16) >> 16);
 	log2 = ((zeros + 1ULL) << 16) - log2;
@@ -136,7 +137,7 @@ static __always_inline void sampler_entered(__u64 now)
 		cpu->armed = 1;
 }
 
-/* Has it met nobody for too long? */
+/* Has it met no watched thread for too long? */
 static __always_inline bool sampler_is_late(__u64 now)
 {
 	struct sampler_cpu *cpu = sampler_cpu();

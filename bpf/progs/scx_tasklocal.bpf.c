@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * A sched_ext scheduler that listens to what threads say of themselves, by task
- * local data:
+ * A sched_ext scheduler that takes hints from threads, given as task local data:
  *
- *	priority	int, 0 (normal) to 3; what is above counts as 3, below as 0
- *	deadline_ns	long, by CLOCK_MONOTONIC; 0 or less is none
+ *	priority	int, 0 (normal) to 3; larger counts as 3, smaller as 0
+ *	deadline_ns	long, of CLOCK_MONOTONIC; 0 or less: none
  *
- * There is a queue for each class of priority. A higher class is served first
- * and preempts a lower one. Within a class the earliest deadline is first; one
- * that has passed counts as now. Who has none is due a second from now, and later
- * by what it had of a CPU last time, times the number of those who wait, by its
- * weight (nice), up to MAX_LEAD: threads that say nothing share the CPUs fairly,
- * and those that sleep a lot are next when a turn is over.
+ * Each class of priority has a queue. A higher class is served first and preempts
+ * a lower one. Within a class the earliest deadline is first; one that has passed
+ * counts as now. A task without a deadline is due a second from now, and later by
+ * the CPU time of its last turn, times the number of tasks that wait, divided by
+ * its weight (nice) and the number of CPUs, up to MAX_LEAD: threads without hints
+ * share the CPUs fairly, and those that sleep a lot are next when a turn is over.
  *
- * Hints are read when a task is queued, and when the turn of a running one is
- * over (SLICE): who raises its priority while it runs stays on its CPU, who
- * lowers it is off it that much later at most, if others wait.
+ * Hints are read when a task is queued, when the turn of a running one is over
+ * (SLICE), and when a task to preempt is looked for. So a task that raises its
+ * priority while it runs keeps its CPU, and one that lowers it loses the CPU
+ * after SLICE at most, if others wait.
  *
- * Nobody starves. After MAX_PASSED turns in a row that passed over a lower class,
- * a CPU gives one to a lower class, to each in its turn. Within a class all are
- * due by the clock, so that whoever comes a second or two later is behind. (It
- * takes about a thousand busy threads for each CPU to make a round as long as the
- * 30 seconds after which the kernel would end this scheduler.)
+ * No task starves. After MAX_PASSED turns in a row that passed over a lower
+ * class, a CPU gives one turn to a lower class, to each of them in rotation.
+ * Within a class all are due by the clock, so a task that comes a second or two
+ * later queues behind. (It takes about a thousand busy threads per CPU to make a
+ * round of all of them as long as the 30 seconds after which the kernel would end
+ * this scheduler.)
  */
 #include "sched_ext.bpf.h"
 
@@ -35,22 +36,22 @@ struct task_local_data_offsets {
 #define CLASSES 4
 #define MSEC 1000000ULL
 #define SLICE (3 * MSEC)
-#define MAX_TURN (4 * SLICE)  /* what it took more, as a tick was late, is forgiven */
+#define MAX_TURN (4 * SLICE)  /* time beyond this, because a tick was late, is not charged */
 #define HORIZON (1000 * MSEC) /* farther deadlines, and none, count as this */
-#define MAX_LEAD (200 * MSEC) /* by which one can be due later for what it had */
+#define MAX_LEAD (200 * MSEC) /* how much later a task is due at most for the time it had */
 #define MAX_PASSED 8
 
 struct {
-	__u64 dispatched[CLASSES]; /* turns of each class, bound threads aside */
+	__u64 dispatched[CLASSES]; /* turns of each class, without bound threads */
 	__u64 preemptions;	   /* of a running task, by one of a higher class */
 	__u64 rescues;		   /* turns of a lower class, after MAX_PASSED */
-	__u64 hints;		   /* readings that found one */
+	__u64 hints;		   /* reads that found one */
 } stats;
 
 struct scx_exited exited;
 
 struct task {
-	__u64 paid; /* CPU time until its last turn */
+	__u64 paid; /* CPU time up to its last turn */
 	__u64 due;
 	__u32 level;
 };
@@ -64,7 +65,7 @@ struct {
 
 struct cpu {
 	__s32 pid;     /* of the task that it runs */
-	__u32 claimed; /* the class for which that is being preempted; CLASSES: hands off */
+	__u32 claimed; /* the class for which that is being preempted; CLASSES: leave it alone */
 	__u32 passed;  /* turns in a row that passed over a lower class */
 	__u32 rescued; /* the class that was rescued last */
 };
@@ -93,7 +94,7 @@ static __u64 min(__u64 a, __u64 b)
 	return a < b ? a : b;
 }
 
-/* What a task says now: its class and its deadline. Any value may be there. */
+/* Reads a task's hints, its class and its deadline. Any value may be there. */
 static __noinline __u32 listen(struct task_struct *p, __s64 *deadline)
 {
 	struct bpf_task_local_data tld;
@@ -114,7 +115,7 @@ static __noinline __u32 listen(struct task_struct *p, __s64 *deadline)
 	return level < 0 ? 0 : min(level, CLASSES - 1);
 }
 
-/* The kernel's threads of one CPU: others depend on them. */
+/* Kernel threads that are bound to one CPU: other tasks depend on them. */
 static bool is_bound(struct task_struct *p)
 {
 	return p->flags & PF_KTHREAD && p->nr_cpus_allowed == 1;
@@ -133,7 +134,7 @@ static void place(struct task_struct *p, struct task *task)
 	if (deadline > 0) {
 		task->due = (__u64)deadline < now ? now : min(deadline, now + HORIZON);
 	} else {
-		/* Others may wait for what the kernel's threads hold: mmap_lock, for instance. */
+		/* Others may wait for what a kernel thread holds: mmap_lock, for instance. */
 		used = p->flags & PF_KTHREAD
 			       ? 0
 			       : used * (1 + (__u32)scx_bpf_dsq_nr_queued(task->level));
@@ -150,9 +151,9 @@ static void start_turn(struct task_struct *p, struct task *task)
 }
 
 struct victim {
-	struct task_struct *p; /* for whom */
-	__u32 level;	       /* the lowest that was seen */
-	__s32 cpu;	       /* where */
+	struct task_struct *p; /* the task that needs a CPU */
+	__u32 level;	       /* the lowest class that was seen */
+	__s32 cpu;	       /* where it runs */
 };
 
 static long consider(__u32 number, struct victim *victim)
@@ -178,7 +179,7 @@ static long consider(__u32 number, struct victim *victim)
 	return 0;
 }
 
-/* Takes the CPU of the lowest class for a task of a higher one. */
+/* Takes the CPU that runs the lowest class, for a task of a higher one. */
 static void preempt(struct task_struct *p, struct task *task)
 {
 	struct victim victim = {p, task->level, -1};

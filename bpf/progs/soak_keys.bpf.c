@@ -3,7 +3,7 @@
 /*
  * Walks the page of keys of every thread that has an entry, while keys are being
  * made, and counts what must never be seen. Each name is one letter, 61 times,
- * and the letter tells the size, so that an entry can be judged by itself.
+ * and the letter determines the size, so that each key can be checked by itself.
  */
 #include "kernel_types.bpf.h"
 
@@ -17,14 +17,14 @@ struct task_local_data_offsets {
 #define ALL_KEYS 62
 #define SIZE_OF(letter) ((__u64)(letter) % 48 + 1)
 
-__u32 looks; /* at each thread's page, in each run of the iterator */
+__u32 looks; /* walks over each thread's page in each run of the iterator */
 
 __u64 walks;	     /* from the first key to the last */
 __u64 during;	     /* of them, those in which a key was made */
 __u64 complete;	     /* of them, those that found all keys */
 __u64 bad_names;     /* half a name */
 __u64 bad_places;    /* an offset, or a size, that is not the key's */
-__u64 begun_early;   /* bytes of an entry behind one that is not there yet */
+__u64 begun_early;   /* bytes of a key whose predecessor is not there yet */
 __u64 counts_beyond; /* counts that no page can have */
 
 /* The first that was wrong, for the report. */
@@ -38,7 +38,7 @@ struct wrong {
 struct walk {
 	struct tld_key_page *keys;
 	__u64 place; /* of the next key's values */
-	__u64 there; /* so many keys were there, one after the other */
+	__u64 there; /* how many keys were there, one after the other */
 	__u64 ended;
 };
 
@@ -110,7 +110,7 @@ static long step(__u64 i, struct walk *walk)
 	if (seen != expected)
 		wrong(&bad_places, i, letter, seen, expected);
 
-	/* Cut, or the verifier follows the sum as it grows. */
+	/* Masked, or the verifier would track the growing sum. */
 	walk->place = (walk->place + ((SIZE_OF(letter) + 7) & ~7ULL)) & 0xffff;
 	walk->there++;
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
-/* Every thread of a process that has an entry, and the long "soak" of each. */
+/* Lists the threads of a process that have an entry, each with its long "soak". */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {

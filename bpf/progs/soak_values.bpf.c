@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
 /*
- * Values that tell whose they are, read while their threads are writing: from
- * the scheduler, which stops a writer at any instruction, and by an iterator
- * on another CPU. What must not be is counted.
+ * Values that tell which thread wrote them, read while their threads are
+ * writing: from the scheduler, which stops a writer at any instruction, and by
+ * an iterator on another CPU. Counts what must never be seen.
  */
 #include "kernel_types.bpf.h"
 
@@ -16,9 +16,9 @@ struct task_local_data_offsets {
 
 #include "task_local_data.bpf.h"
 
-/* A long is a sequence, and above it the same, mixed, with the thread's id on it. */
+/* The low half of a long is a sequence; the high half is sequence * MIX ^ the thread's id. */
 #define MIX 0x9e3779b1U
-/* Above that there is no thread, so that it is two halves that do not belong together. */
+/* No thread's id is larger: one that is comes from halves that do not belong together. */
 #define MAX_THREADS (1U << 22)
 
 #define WORDS 7
@@ -34,17 +34,17 @@ struct plain {
 };
 
 int process; /* whose threads are read */
-__u32 looks; /* of the iterator, at each thread */
+__u32 looks; /* how often the iterator looks at each thread in a run */
 
 __u64 numbers;		 /* ints and longs that were read */
 __u64 numbers_at_switch; /* of them, by the scheduler's program */
 __u64 foreign;		 /* of them, another thread's */
 __u64 torn;		 /* of them, halves that do not belong together */
 __u64 checked;		 /* structs that were read through the checked form */
-__u64 busy;		 /* tries to do so that met the writer at work */
-__u64 half_checked;	 /* half-written ones among them */
+__u64 busy;		 /* attempts at that which met the writer at work */
+__u64 half_checked;	 /* half-written ones among "checked" */
 __u64 plain;		 /* structs that were read without it */
-__u64 half_plain;	 /* half-written ones among them */
+__u64 half_plain;	 /* half-written ones among "plain" */
 __u64 foreign_structs;	 /* structs of another thread */
 
 #define COUNT(counter) __sync_fetch_and_add(&(counter), 1)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: b c
 /*
- * What a sched_ext scheduler does with the key that sched_ext's maintainers
- * have named: looks at the hint of a task that is about to run. Here for one
- * thread, by its id.
+ * Does what a sched_ext scheduler does with the key that sched_ext's maintainers
+ * have named: reads the hint of a task that is about to run. Here for one thread
+ * only, by its id.
  */
 #include "kernel_types.bpf.h"
 

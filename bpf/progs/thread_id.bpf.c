@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Who the calling thread is, in the ids that BPF programs see. */
+/* The calling thread's id, as BPF programs see it. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

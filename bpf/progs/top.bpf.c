@@ -3,17 +3,17 @@
 /*
  * Processor time by the value of a key.
  *
- * How much time a thread had is known to the nanosecond (sched_stat_runtime);
- * which value it had meanwhile is not, as setting one is a store that nobody
- * hears of. What a thread shows when it is put on a processor or leaves it says
- * nothing of the time between: one of a pool sets the value for its task, puts
- * the old one back, and then waits for the next. So values are sampled, at
- * random times. The time that the process has had on that processor since it was
- * last sampled there is the sampled value's. The sums are exact, the split is as
- * good as the number of samples.
+ * How long a thread ran is known to the nanosecond (sched_stat_runtime). Which
+ * value it had meanwhile is not, because setting one is a plain store that
+ * triggers nothing. The value that a thread has when it is put on a processor or
+ * leaves it says nothing of the time between: a thread of a pool sets a value
+ * for its task, puts the old one back, and then waits for the next task. So
+ * values are sampled, at random times. A sampled value gets all the time that
+ * the process has had on that processor since its last sample there. The sums
+ * are exact; the split is as good as the number of samples.
  *
- * Runs, waiting and switches need no samples: they are at moments at which the
- * value is seen.
+ * Runs, waits and switches need no samples: they happen at moments at which the
+ * value is read.
  */
 #include "key_value.bpf.h"
 #include "sampler.bpf.h"
@@ -31,8 +31,8 @@ enum {
 	ROW_OTHERS, /* values that there was no room for */
 	ROW_NO_ENTRY,
 	ROW_NO_KEY,
-	ROW_UNSAMPLED, /* of processes that have ended */
-	ROW_FIRST,     /* the first of a value */
+	ROW_UNSAMPLED, /* time that was never sampled, of processes that have ended */
+	ROW_FIRST,     /* the first row of a value */
 };
 
 struct row {
@@ -41,7 +41,7 @@ struct row {
 	__u64 runs;
 	__u64 voluntary;
 	__u64 involuntary;
-	__u64 threads; /* each counted once in an epoch */
+	__u64 threads; /* each counted once per epoch */
 	__u64 samples;
 };
 
@@ -59,22 +59,22 @@ struct {
 	__type(value, __u32);
 } rows_by_value SEC(".maps");
 
-struct value values[MAX_ROWS]; /* of the rows */
+struct value values[MAX_ROWS]; /* by row */
 __u32 next_row = ROW_FIRST;
 __u64 no_room;	  /* how often a value found no row */
 __u64 no_process; /* how often a process found no room in its map */
 __u32 epoch = 1;  /* one more with each interval */
 
 struct thread {
-	struct value value; /* as it was seen last */
+	struct value value; /* as last seen */
 	struct place place;
 	__u32 row;
-	__u32 counted_row; /* by the last look into "sightings" */
+	__u32 counted_row; /* this and counted_epoch: where it was last counted */
 	__u32 counted_epoch;
-	__s64 pending; /* nanoseconds that are nobody's so far; below 0: given ahead */
-	__u64 ran_at;  /* up to when "pending" reaches, while it runs */
+	__s64 pending; /* nanoseconds not given to any value yet; below 0: given in advance */
+	__u64 ran_at;  /* the time up to which "pending" counts, while it runs */
 	__u64 queued;  /* since when it has waited for a processor; 0: it does not */
-	__u64 left;    /* 1 from when it leaves its processor until it is given one */
+	__u64 left;    /* 1 from when it leaves its processor until it is seen to get one */
 };
 
 struct {
@@ -108,7 +108,7 @@ struct {
 	__type(value, __u32); /* epoch */
 } sightings SEC(".maps");
 
-/* ---- What this costs: one in SAMPLE runs of a program is timed ---- */
+/* ---- What this costs: one of every SAMPLE runs of a program is timed ---- */
 
 #define SAMPLE 64
 
@@ -178,7 +178,7 @@ static __noinline __u32 find_row(struct value *value)
 	return found ? *found : ROW_OTHERS;
 }
 
-/* Sees the value that the task has now; if it cannot, the last one stands. */
+/* Reads the value that the task has now; if that fails, the last one stays. */
 static __noinline int look(struct task_struct *task, struct thread *thread)
 {
 	struct value value;
@@ -192,7 +192,7 @@ static __noinline int look(struct task_struct *task, struct thread *thread)
 	return 0;
 }
 
-/* Counts the thread into its row, once in an epoch. */
+/* Counts the thread in its row, once per epoch. */
 static __noinline int count_thread(struct task_struct *task, struct thread *thread)
 {
 	struct sighting sighting = {task->pid, thread->row};
@@ -213,7 +213,7 @@ static __noinline int count_thread(struct task_struct *task, struct thread *thre
 	return 0;
 }
 
-/* The thread of a task of a process that has registered any; null for others. */
+/* The state of a task if its process has registered any thread; null for others. */
 static __always_inline struct thread *thread_of(struct task_struct *task)
 {
 	struct thread *thread;
@@ -246,9 +246,10 @@ static __always_inline __s64 take_pending(struct thread *thread)
 }
 
 /*
- * The thread was interrupted: its value gets what is there to be given, up to
- * this moment. The scheduler's books are older, by up to a tick. Were it up to
- * them, who comes after a thread that ran for long would be given its time.
+ * The thread was interrupted: its value gets all the time that no value has got
+ * yet, up to this moment. The scheduler's accounts lag behind by up to a tick:
+ * by them alone, part of the time of a thread that ran long would go to the
+ * thread after it.
  */
 static __noinline int sample(struct task_struct *task, struct thread *thread, __u64 now)
 {
@@ -297,8 +298,8 @@ static __noinline int leave(struct task_struct *task, bool involuntary, __u64 no
 	else
 		row->voluntary++;
 	/*
-	 * Linux 6.18 was seen to leave out the tracepoint, for BPF and ftrace alike, at
-	 * about one in a thousand switches away from the idle task.
+	 * Linux 6.18 was seen to skip the tracepoint, for BPF and ftrace alike, at about
+	 * one in a thousand switches away from the idle task. Such a run is counted here.
 	 */
 	if (thread->left)
 		row->runs++;
@@ -356,7 +357,7 @@ int switched(__u64 *ctx)
 	return 0;
 }
 
-/* By any CPU, with the lock of the one that the task runs on. */
+/* Called on any CPU, with the run queue lock of the one that the task runs on. */
 SEC("tp_btf/sched_stat_runtime")
 int ran(__u64 *ctx)
 {
@@ -389,8 +390,8 @@ static bool sampled(struct task_struct *task, __u64 now)
 }
 
 /*
- * The tick, and others. At the exit, since the tick adds what the thread ran to
- * its time first.
+ * The tick and other timers. At their exit, because the tick first adds what the
+ * thread ran to its time.
  */
 SEC("tp_btf/hrtimer_expire_exit")
 int interrupted(__u64 *ctx)
@@ -402,7 +403,7 @@ int interrupted(__u64 *ctx)
 
 	if (thread) {
 		now = bpf_ktime_get_ns();
-		sampler_entered(now); /* for those that never leave the processor */
+		sampler_entered(now); /* for threads that never leave the processor */
 		if (sampler_is_late(now))
 			sample(task, thread, now);
 	}
@@ -568,7 +569,7 @@ int collect(void)
 	return 0;
 }
 
-/* By itself, as the reader has to compare it with what /proc says at the same moment. */
+/* Not part of collect(), as the reader compares it with /proc at the same moment. */
 SEC("syscall")
 int collect_processes(void)
 {

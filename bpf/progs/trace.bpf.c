@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
 /*
- * Changes of a key's value. Setting one is a store that nobody hears of: a
- * change is seen when the thread is put on a processor or leaves it, or is
- * sampled there. What comes and goes between two of these is not seen.
+ * Changes of a key's value. Setting a value is a plain store that triggers
+ * nothing, so a change is seen only when the thread is put on a processor,
+ * leaves it or is sampled there. A value that comes and goes in between is not
+ * seen.
  */
 #include "key_value.bpf.h"
 #include "sampler.bpf.h"
@@ -34,7 +35,7 @@ struct {
 __u64 lost; /* changes that found no room */
 
 struct thread {
-	struct value value; /* as it was told last */
+	struct value value; /* as last reported */
 	struct place place;
 	bool ended;
 };
@@ -61,7 +62,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 	return thread;
 }
 
-/* If there is no room, the thread's next change begins where the last one that was told ended. */
+/* If there is no room, the thread's next change starts from the value last reported. */
 static __noinline int tell(struct task_struct *task, struct thread *thread, struct value *value,
 			   __u32 where)
 {
@@ -80,7 +81,7 @@ static __noinline int tell(struct task_struct *task, struct thread *thread, stru
 	change->before = thread->value;
 	change->after = *value;
 	thread->value = *value;
-	/* The reader looks by itself: to wake it up is not allowed in the scheduler. */
+	/* The reader polls: waking it up is not allowed in the scheduler. */
 	bpf_ringbuf_submit(change, BPF_RB_NO_WAKEUP);
 	return 0;
 }
@@ -111,7 +112,7 @@ static bool sampled(struct task_struct *task, __u64 now)
 	return look(task, AT_SAMPLE);
 }
 
-/* The tick, and others, for those that never leave the processor. */
+/* The tick and other timers, for threads that never leave the processor. */
 SEC("tp_btf/hrtimer_expire_exit")
 int interrupted(__u64 *ctx)
 {

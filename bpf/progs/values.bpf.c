@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
-/* A value of each type that there is: from the thread to globals, and back. */
+/* A value of each type, copied from the thread to globals, or back. */
 #include "kernel_types.bpf.h"
 
 struct task_local_data_offsets {
@@ -41,7 +41,7 @@ union either {
 	__u16 parts[4];
 };
 
-/* Floating point is bits here: BPF has no arithmetic for it. */
+/* Floating-point values are bits here: BPF has no arithmetic for them. */
 #define EACH_TYPE(DO)                                                                              \
 	DO(boolean, __u8)                                                                          \
 	DO(byte, __u8)                                                                             \
@@ -82,7 +82,7 @@ EACH_TYPE(DECLARE)
 		}                                                                                  \
 	}
 
-/* Both return how many of the keys there are. */
+/* Both return how many of the keys they found. */
 SEC("syscall")
 int read_values(void)
 {

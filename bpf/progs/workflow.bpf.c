@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 // wires: a b c
 /*
- * The way of working that the RFC shows: on one system call a program finds the
- * keys, on another one a second program uses what the first has found.
+ * The workflow that the RFC shows: at one system call a program finds the keys,
+ * and at another a second program uses what the first has found.
  */
 #include "kernel_types.bpf.h"
 
