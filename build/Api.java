@@ -14,12 +14,12 @@ import java.util.spi.ToolProvider;
 import java.util.stream.Stream;
 
 /**
- * Compares the public API with the one that is written down: what of it a change adds, takes away
- * or alters is then seen in the change itself, and not found out by users.
+ * Compares the public API with a file that lists it, so that whoever adds, removes or alters a part
+ * of it sees that in the change itself, before users do.
  *
- * <p>Usage: {@code java build/Api.java [--write] CLASSES FILE}, the folder of a module's classes
- * and the text that the JDK's javap made of those in its exported packages. Exits with 1 if they
- * differ; with {@code --write} the text is made anew.
+ * <p>Usage: {@code java build/Api.java [--write] CLASSES FILE}, with the folder of a module's
+ * classes and the file, which has what the JDK's javap prints for the exported packages. Exits with
+ * 1 if they differ; with {@code --write} the file is written anew.
  */
 final class Api {
 
@@ -57,7 +57,7 @@ final class Api {
     return List.copyOf(left);
   }
 
-  /** {@return a line for each type and each member that users see, with its type before it} */
+  /** {@return a line for each type that users see, and for each member, after its type's name} */
   private static List<String> read(Path classes) throws IOException {
     ModuleDescriptor module = ModuleFinder.of(classes).findAll().iterator().next().descriptor();
     List<String> packages =

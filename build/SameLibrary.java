@@ -8,12 +8,12 @@ import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 
 /**
- * Tells whether programs have the library in them that was built here. They take it from Maven's
- * local repository, where another build of the same version may have put its own meanwhile; and
- * what was tested then would not be what is here.
+ * Checks that programs contain the library that was built here. They take it from Maven's local
+ * repository, where another build of the same version may have put its own meanwhile; then the
+ * tests would test another library.
  *
  * <p>Usage: {@code java build/SameLibrary.java LIBRARY PROGRAM...}, all of them jars. Exits with 1
- * if a class of the library differs in a program, or lacks there.
+ * if a class of the library is different in a program or missing there.
  */
 final class SameLibrary {
 
@@ -45,7 +45,7 @@ final class SameLibrary {
         if (!others.isEmpty()) {
           same = false;
           System.err.printf(
-              "%s has another library in it than %s: %d of %d classes differ, %s among them; another"
+              "%s contains another library than %s: %d of %d classes differ, %s among them; another"
                   + " build used the same local repository, so build this again%n",
               Path.of(program), Path.of(args[0]), others.size(), classes.size(), others.getFirst());
         }
@@ -54,7 +54,7 @@ final class SameLibrary {
     System.exit(same ? 0 : 1);
   }
 
-  /** {@return what an entry of that name holds; nothing if there is none} */
+  /** {@return the bytes of the entry of that name; none if there is no such entry} */
   private static byte[] bytes(JarFile jar, JarEntry named) {
     JarEntry entry = jar.getJarEntry(named.getName());
     if (entry == null) {

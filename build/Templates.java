@@ -14,21 +14,21 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Makes Java sources of templates: what is the same for each of Java's primitive types is written
- * once.
+ * Makes Java sources from templates, so that what is the same for each of Java's primitive types is
+ * written once.
  *
  * <p>Usage: {@code java build/Templates.java TEMPLATES OUTPUT}, two folders. A template is a Java
  * file whose name ends with {@code .template}, in which
  *
  * <ul>
- *   <li>{@code $name$} stands for a word of the list that is gone through
+ *   <li>{@code $word$} stands for that word of the current row of a list
  *   <li>{@code //# each list} repeats the lines up to its {@code //# end} for each row of a list
- *   <li>{@code //# if word} keeps the lines up to its {@code //# end} where the row has that word
+ *   <li>{@code //# if word} keeps the lines up to its {@code //# end} if the row has that word
  * </ul>
  *
  * <p>A template whose name begins with {@code Primitive} makes a file for each type, with the
- * type's name in that place. The lists are below. A word or list that is not known ends the program
- * with an exception.
+ * type's name in place of that. The lists are below. An unknown word or list ends the program with
+ * an exception.
  */
 final class Templates {
 
@@ -50,7 +50,7 @@ final class Templates {
                   "0",
                   "doubleToRawLongBits(value)",
                   "exchange")),
-          // The memory orders of an atomic change, by what the names of its methods end with.
+          // The memory orders of an atomic update, by the ending of its methods' names.
           "order",
           List.of(
               Map.of("Order", "", "order", "volatile"),
@@ -67,7 +67,7 @@ final class Templates {
 
   private Templates() {}
 
-  /** Words of a type, and what VarHandles of it can do, as words without a meaning of their own. */
+  /** A row of words for a type; what its VarHandles can do are words without a text. */
   private static Map<String, String> of(
       String type, String Type, String bytes, String zero, String bits, String... can) {
     Map<String, String> words = new HashMap<>();
@@ -110,7 +110,7 @@ final class Templates {
     }
   }
 
-  /** Takes lines up to the end of their block, and adds what they make. */
+  /** Removes lines up to the end of their block, and adds what they make. */
   private static void fill(Deque<String> lines, Map<String, String> row, List<String> made) {
     while (!lines.isEmpty()) {
       String line = lines.remove();
@@ -154,7 +154,7 @@ final class Templates {
             });
   }
 
-  /** Leaves a file alone that is as it should be, so that the compiler finds nothing changed. */
+  /** Does not touch a file that has this text already, so that the compiler sees no change. */
   private static void write(Path file, String text) throws IOException {
     Files.createDirectories(file.getParent());
     if (!Files.exists(file) || !Files.readString(file).equals(text)) {

@@ -11,10 +11,10 @@ import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /**
- * Waits for what somebody else brings about: a process, the kernel, a thread of the library.
+ * Waits for what another process, the kernel or a thread of the library brings about.
  *
- * <p>Where the test itself has the cause in its hand, {@link #change} is the form to use: it fails
- * if what is waited for was so before the cause, since a wait that is over at once says nothing.
+ * <p>If the test itself causes the change, use {@link #change}: it fails if the condition holds
+ * before the cause, since a wait that is over at once proves nothing.
  */
 public final class Await {
 
@@ -31,7 +31,7 @@ public final class Await {
    * Waits until a condition holds.
    *
    * @param what the condition in words
-   * @throws AssertionError if it has not come about when the time is over ({@link Patience#WAIT})
+   * @throws AssertionError if it does not hold when the time is over ({@link Patience#WAIT})
    */
   public static void until(String what, BooleanSupplier condition) {
     boolean ignored = until(what, condition::getAsBoolean, holds -> holds);
@@ -40,10 +40,10 @@ public final class Await {
   /**
    * Looks again and again until what is seen is right.
    *
-   * @param what shall be seen, in words
+   * @param what the condition in words
    * @return what was seen then
-   * @throws AssertionError if that has not come about when the time is over ({@link
-   *     Patience#WAIT}), with what was seen last
+   * @throws AssertionError if it is not right when the time is over ({@link Patience#WAIT}), with
+   *     what was seen last
    */
   public static <T> T until(String what, Supplier<T> look, Predicate<? super T> right) {
     return until(what, look, right, new Patience(Patience.WAIT));
@@ -66,9 +66,9 @@ public final class Await {
   /**
    * Brings a change about, and waits until it is seen.
    *
-   * @param what the condition in words, that is false before and true after the cause
-   * @throws AssertionError if the condition holds before the cause, or does not after it when the
-   *     time is over ({@link Patience#WAIT})
+   * @param what the condition in words; it is false before and true after the cause
+   * @throws AssertionError if the condition holds before the cause, or does not hold after it when
+   *     the time is over ({@link Patience#WAIT})
    */
   public static void change(String what, BooleanSupplier condition, Cause cause) {
     boolean ignored = change(what, condition::getAsBoolean, holds -> holds, cause);
@@ -77,10 +77,10 @@ public final class Await {
   /**
    * Brings a change about, and looks again and again until it is seen.
    *
-   * @param what shall be seen after the cause and not before, in words
-   * @return what was seen then
-   * @throws AssertionError if it is seen before the cause, or is not seen after it when the time is
-   *     over ({@link Patience#WAIT})
+   * @param what the condition in words; it is false before and true after the cause
+   * @return what was seen after the cause
+   * @throws AssertionError if the condition holds before the cause, or does not hold after it when
+   *     the time is over ({@link Patience#WAIT})
    */
   public static <T> T change(
       String what, Supplier<T> look, Predicate<? super T> right, Cause cause) {
@@ -111,7 +111,7 @@ public final class Await {
   }
 
   /**
-   * {@return what a task gives that runs in another thread}
+   * {@return the result of a task that runs in another thread}
    *
    * @param what the task in words
    * @throws AssertionError if it is not done when the time is over ({@link Patience#WAIT}), or has

@@ -8,8 +8,8 @@ import java.util.Arrays;
 
 /**
  * The main class of a child JVM: runs another class, and ends the JVM when its standard input ends.
- * The parent holds the other end of that pipe and writes nothing, so that it ends with the parent,
- * even if that is killed. No thread has to look for it, and no descriptor is needed.
+ * The parent holds the other end of that pipe and writes nothing, so that the child ends with the
+ * parent, even if the parent is killed. It needs no thread and no further descriptor in the parent.
  */
 public final class Child {
 
@@ -21,8 +21,8 @@ public final class Child {
   /**
    * Runs the class.
    *
-   * @param args its name, and its arguments
-   * @throws Throwable what it throws
+   * @param args the class's name, and its arguments
+   * @throws Throwable what the class throws
    */
   public static void main(String[] args) throws Throwable {
     Thread.ofPlatform().name("end of input").daemon().start(Child::awaitEndOfInput);
@@ -39,7 +39,7 @@ public final class Child {
     try {
       while (System.in.read() >= 0) {}
     } catch (IOException e) {
-      // As its end.
+      // The same as its end.
     }
     Runtime.getRuntime().halt(ORPHAN);
   }

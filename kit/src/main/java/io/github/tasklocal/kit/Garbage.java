@@ -4,14 +4,14 @@ package io.github.tasklocal.kit;
 import java.lang.ref.PhantomReference;
 import java.lang.ref.ReferenceQueue;
 
-/** The collector, when a test needs it. */
+/** Runs the garbage collector for a test. */
 public final class Garbage {
 
   private Garbage() {}
 
   /**
-   * Collects garbage, and waits until the runtime's own thread has queued the references to what
-   * was found: a reference that was made for this is in its queue.
+   * Collects garbage, and waits until the runtime's own thread has queued the references to it,
+   * which is seen by a reference that is made here.
    */
   public static void collect() {
     ReferenceQueue<Object> queue = new ReferenceQueue<>();

@@ -17,18 +17,18 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * JVMs that this one starts, and other processes.
+ * JVMs and other processes that this JVM starts.
  *
- * <p>A child has this JVM's options, so that a run under another collector or compiler is one in
- * all its processes. It ends when this JVM ends, however that comes about ({@link Child}), and is
- * killed with all that it started when its time is over ({@link Patience#CHILD}).
+ * <p>A child has this JVM's options, so that all processes of a run use the same collector and
+ * compiler. It ends when this JVM ends, however that happens ({@link Child}), and is killed with
+ * all that it started when its time is over ({@link Patience#CHILD}).
  */
 public final class Jvm {
 
-  /** An option that chooses the collector, of which there can be one only. */
+  /** An option that chooses the collector; a JVM takes only one such. */
   private static final Pattern COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC");
 
-  /** What is about this JVM alone: agents and debuggers, its archive, its files, its name. */
+  /** Options for this JVM alone: agents and debuggers, its archive, its files, its name. */
   private static final Pattern OWN =
       Pattern.compile(
           "-(javaagent|agentlib|agentpath|Xrunjdwp|Xdebug|Xlog|Xshare|splash).*"
@@ -53,8 +53,7 @@ public final class Jvm {
   /**
    * {@return the options of a child: this JVM's, and then its own}
    *
-   * @param own options that the child cannot do without; a collector among them stands for the one
-   *     of this JVM
+   * @param own options that the child cannot do without; a collector among them replaces this JVM's
    */
   public static List<String> options(List<String> own) {
     return options(ManagementFactory.getRuntimeMXBean().getInputArguments(), own);
@@ -71,8 +70,8 @@ public final class Jvm {
   }
 
   /**
-   * {@return options for a child that is done before a compiler and a collector with threads of its
-   * own would pay; a collector that this JVM was told to use is the child's, too}
+   * {@return options for a child that ends before C2 and a collector with threads of its own would
+   * pay off; a collector that this JVM was told to use is the child's, too}
    */
   public static List<String> shortLived() {
     return shortLived(ManagementFactory.getRuntimeMXBean().getInputArguments());
@@ -101,7 +100,7 @@ public final class Jvm {
   }
 
   /**
-   * {@return the command of a child that reads its standard input itself, and ends when it does}
+   * {@return the command of a child that reads its standard input itself, and ends when that ends}
    */
   public static List<String> reading(
       List<String> own, String classPath, Class<?> main, String... arguments) {
@@ -116,36 +115,37 @@ public final class Jvm {
     return command;
   }
 
-  /** {@return what this JVM's classes came from, as paths that are good from any folder} */
+  /** {@return this JVM's class path, as absolute paths} */
   public static List<Path> classPath() {
     return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
         .map(each -> Path.of(each).toAbsolutePath())
         .toList();
   }
 
-  /** {@return paths in the form of a class path} */
+  /** {@return paths joined to a class path} */
   public static String join(List<Path> paths) {
     return paths.stream().map(Path::toString).collect(Collectors.joining(File.pathSeparator));
   }
 
-  /** {@return a started process, its standard error with its output} */
+  /** {@return a started process, whose standard error goes to its output} */
   public static Process start(List<String> command) throws IOException {
     return start(command, Map.of());
   }
 
   /**
-   * {@return a started process, its standard error with its output, and more in its environment}
+   * {@return a started process, whose standard error goes to its output, with more in its
+   * environment}
    */
   public static Process start(List<String> command, Map<String, String> environment)
       throws IOException {
     ProcessBuilder builder =
         new ProcessBuilder(command)
             .redirectErrorStream(true)
-            .directory(new File("/")); // any user may be there
+            .directory(new File("/")); // which any user may enter
     builder.environment().putAll(environment);
     Process process = builder.start();
     if (command.stream().noneMatch(each -> each.contains(Child.class.getName()))) {
-      process.getOutputStream().close(); // there is nothing to read
+      process.getOutputStream().close(); // it gets no input
     }
     return process;
   }
@@ -202,7 +202,7 @@ public final class Jvm {
   }
 
   /**
-   * {@return how a process ends, with what it prints until then}
+   * {@return how a process ended, and what it printed until then}
    *
    * @throws AssertionError if it had to be killed, with what it had printed
    */
@@ -225,7 +225,7 @@ public final class Jvm {
     }
   }
 
-  /** Sees to it that a process ends, with all that it started; to close it stops looking. */
+  /** Kills a process, and all that it started, when its time is over; until it is closed. */
   public static final class Keeper implements AutoCloseable {
     private static final long TICK_MILLIS = 500;
 
@@ -235,12 +235,12 @@ public final class Jvm {
     private volatile boolean killed;
     private volatile String stacks = "";
 
-    /** As for a child that does its work and ends. */
+    /** Gives the process the time of a child that does its work and ends. */
     public Keeper(Process process) {
       this(process, Patience.CHILD);
     }
 
-    /** Gives it so much time, on a machine that is neither slow nor busy. */
+    /** Gives the process this much time, on a machine that is neither slow nor busy. */
     public Keeper(Process process, Duration time) {
       this.process = process;
       this.patience = new Patience(time);
@@ -248,8 +248,8 @@ public final class Jvm {
     }
 
     private void run() {
-      // What it leaves behind may keep its output open, and has another parent then. To look for
-      // that is a walk over /proc, which an emulated machine feels: so it is done ever less often.
+      // Processes that it leaves behind may keep its output open, and have another parent then. To
+      // list its descendants is a walk over /proc, slow on an emulated machine: so ever less often.
       Set<ProcessHandle> started = new HashSet<>();
       try {
         long next = 1;
@@ -265,25 +265,25 @@ public final class Jvm {
         stacks = stacks(process.pid());
         process.destroyForcibly();
         started.forEach(ProcessHandle::destroyForcibly);
-        // The socket to which jstack has spoken; a JVM that ends by itself removes it.
+        // The socket that jstack has used; only a JVM that ends by itself removes it.
         boolean ignored = new File("/tmp/.java_pid" + process.pid()).delete();
       } catch (InterruptedException e) {
-        // Nobody waits for it any more.
+        // It was closed.
       }
     }
 
-    /** {@return whether its time was over} */
+    /** {@return whether the process was killed because its time was over} */
     public boolean killed() {
       return killed;
     }
 
-    /** {@return that it was, in words, with where its threads stood} */
+    /** {@return that it was killed, in words, with the stacks of its threads} */
     public String late() {
       return "killed, since it had not ended after %d s%s"
           .formatted(patience.waited().toSeconds(), stacks);
     }
 
-    /** {@return what the threads of a JVM are doing; nothing of another process} */
+    /** {@return the stacks of a JVM's threads; nothing for another process} */
     private static String stacks(long pid) {
       try {
         Process jstack =

@@ -6,11 +6,11 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * How long to wait for what should have come long before: so long here, and as much longer as this
- * machine is slower than others.
+ * How long to wait for what should have come long before: the given time, and as many times longer
+ * as this machine is slower than others.
  *
- * <p>How slow it is, is measured when the time is over and not before, so that it costs nothing
- * where nothing fails, and counts what else runs on the machine at that moment. The measure is the
+ * <p>How slow the machine is, is measured only when the time is over. So it costs nothing if
+ * nothing fails, and includes the other load of the machine at that moment. The measure is the
  * start of a JVM, which is what tests wait for most.
  */
 public final class Patience {
@@ -24,7 +24,7 @@ public final class Patience {
   /** What the start and the end of a JVM take on an idle machine of today. */
   private static final Duration JVM = Duration.ofMillis(100);
 
-  /** Or a machine that hangs would be waited for until tomorrow. */
+  /** How many times longer at most, or a wait would be endless on a machine that hangs. */
   private static final long MOST = 10;
 
   private final long began = System.nanoTime();
@@ -54,7 +54,7 @@ public final class Patience {
     return waited().compareTo(limit) > 0;
   }
 
-  /** {@return how long it has been waited by now} */
+  /** {@return how long this has waited so far} */
   public Duration waited() {
     return Duration.ofNanos(System.nanoTime() - began);
   }

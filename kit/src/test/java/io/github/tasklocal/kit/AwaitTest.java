@@ -15,7 +15,7 @@ class AwaitTest {
   private final AtomicInteger seen = new AtomicInteger();
 
   @Test
-  void aWaitThatIsInVainSaysForWhatAndWhatItSawLast() {
+  void aWaitInVainSaysWhatItWaitedForAndWhatItSawLast() {
     Patience none = new Patience(Duration.ZERO);
     assertThatThrownBy(
             () -> Await.until("a third", seen::incrementAndGet, number -> number < 0, none))
@@ -29,7 +29,7 @@ class AwaitTest {
   }
 
   @Test
-  void aChangeIsNoneIfItWasSoBeforeItsCause() {
+  void aConditionThatHoldsBeforeItsCauseIsAnError() {
     AtomicInteger causes = new AtomicInteger();
     assertThatThrownBy(
             () -> Await.change("none", seen::get, number -> number == 0, causes::incrementAndGet))
@@ -39,13 +39,13 @@ class AwaitTest {
   }
 
   @Test
-  void aChangeIsSeenAfterItsCause() {
+  void aConditionThatHoldsAfterItsCauseIsAChange() {
     assertThat(Await.change("one", seen::get, number -> number == 1, seen::incrementAndGet))
         .isEqualTo(1);
   }
 
   @Test
-  void whatACauseThrowsIsNotTakenForAWait() {
+  void whatACauseThrowsIsTheCauseOfTheError() {
     IOException thrown = new IOException("gone");
     assertThatThrownBy(
             () ->

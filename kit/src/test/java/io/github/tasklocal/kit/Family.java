@@ -3,7 +3,7 @@ package io.github.tasklocal.kit;
 
 import java.util.List;
 
-/** What the tests' own children do. */
+/** The children of the kit's own tests. */
 final class Family {
 
   private Family() {}
@@ -11,8 +11,8 @@ final class Family {
   /**
    * Does one thing.
    *
-   * @param args {@code say WORD}; {@code rest}, for ever; {@code parent}, which starts one that
-   *     rests, prints its pid, and rests
+   * @param args {@code say WORD}; {@code rest}, for ever; {@code parent}, which starts a child that
+   *     rests, prints the child's pid, and rests
    */
   public static void main(String[] args) throws Exception {
     switch (args[0]) {
@@ -23,7 +23,7 @@ final class Family {
         Process child = Jvm.start(Jvm.command(List.of(), path, Family.class, "rest"));
         System.out.println(child.pid());
         rest();
-        System.out.println(child); // it is held until here
+        System.out.println(child); // keeps the child reachable until here
       }
       default -> throw new IllegalArgumentException(args[0]);
     }

@@ -38,7 +38,7 @@ class JvmTest {
   }
 
   @Test
-  void aCollectorThatAChildCannotDoWithoutStandsForTheOneOfItsParent() {
+  void aCollectorThatAChildCannotDoWithoutReplacesThatOfItsParent() {
     assertThat(Jvm.options(List.of("-XX:+UseZGC", "-ea"), List.of("-XX:+UseSerialGC")))
         .containsExactly("-ea", "-XX:+UseSerialGC");
     assertThat(Jvm.shortLived(List.of("-ea")))
@@ -63,7 +63,7 @@ class JvmTest {
   }
 
   @Test
-  void aChildThatDoesNotEndIsKilledWithWhatItHasStartedAndSaysWhereItStood() throws Exception {
+  void aChildThatDoesNotEndIsKilledWithWhatItHasStartedAndItsStacksAreTold() throws Exception {
     Process parent = Jvm.start(Jvm.command(List.of(), PATH, Family.class, "parent"));
     try (BufferedReader said = parent.inputReader(StandardCharsets.UTF_8)) {
       ProcessHandle child = ProcessHandle.of(Long.parseLong(said.readLine())).orElseThrow();
