@@ -23,9 +23,9 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Supplier;
 
 /**
- * An executor whose tasks run with a value of a key. Whatever a task's thread had before is put
- * back after it, also when the task throws: so one pool serves tasks of all kinds, and BPF programs
- * tell them apart.
+ * An executor whose tasks run with a value of a key. After each task its thread's old value is put
+ * back, also when the task throws: so one pool serves tasks of all kinds, and BPF programs tell
+ * them apart.
  *
  * <p>{@link #main} shows it, and checks it.
  */
@@ -35,10 +35,10 @@ public final class ScopedExecutor implements ExecutorService {
   private final Supplier<TaskLocalScope> scope;
 
   /**
-   * Wraps an executor, which is ended with this one.
+   * Wraps an executor, which is shut down with this one.
    *
    * @param pool runs the tasks, on platform threads
-   * @param scope asked for each task, in the thread that submits it: the value to run it with
+   * @param scope called for each task, in the thread that submits it, for the value to run it with
    */
   public ScopedExecutor(ExecutorService pool, Supplier<TaskLocalScope> scope) {
     this.pool = pool;
@@ -138,8 +138,8 @@ public final class ScopedExecutor implements ExecutorService {
   private static boolean failed;
 
   /**
-   * Runs tasks in every way that there is, and exits with 1 if one has not the value that it should
-   * have, or leaves its own behind.
+   * Runs tasks in every way that an executor has, and exits with 1 if a task sees a wrong value or
+   * leaves its own behind.
    *
    * @param args none
    * @throws Exception if a task fails that should not
@@ -150,7 +150,7 @@ public final class ScopedExecutor implements ExecutorService {
         () -> {
           throw new IllegalStateException("with " + PRIORITY.get());
         };
-    // One thread: what a task would leave behind, the next one finds.
+    // One thread, so that a value that a task leaves behind is found by the next task.
     try (ExecutorService pool =
         Executors.newSingleThreadExecutor(TaskLocalThread.factory("worker-"))) {
       TaskLocalScope seven = PRIORITY.with(7);
@@ -176,7 +176,7 @@ public final class ScopedExecutor implements ExecutorService {
               .thenApplyAsync(first -> List.of(first, PRIORITY.get()), pool)
               .get());
 
-      // A task in a task, on one thread: the other pool is full, and has its callers run the rest.
+      // A task in a task, on one thread: the other pool is busy, so its callers run further tasks.
       ExecutorService full =
           new ThreadPoolExecutor(
               1,

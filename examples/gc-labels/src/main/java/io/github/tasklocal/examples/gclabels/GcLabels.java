@@ -29,14 +29,14 @@ import java.util.function.LongUnaryOperator;
 import java.util.stream.Collectors;
 
 /**
- * Tells BPF programs which threads of a JVM collect garbage, which compile, and which are the
- * virtual machine's others: the key "jvm.kind", an int.
+ * Tells BPF programs which threads of a JVM collect garbage, which compile, and which are others of
+ * the virtual machine, by the key "jvm.kind", an int.
  *
  * <p>{@link #premain} is the agent, for any JVM. {@link #main} is a demonstration of it.
  */
 public final class GcLabels {
 
-  /** What BPF reads is the ordinal. */
+  /** BPF reads the ordinal. */
   private enum Label {
     NONE,
     GC,
@@ -67,7 +67,7 @@ public final class GcLabels {
    * Labels the threads of this JVM, now and for as long as it runs. The application goes on if that
    * is not possible.
    *
-   * @param option the pin of the map to share the labels through, which may come later
+   * @param option where the map is pinned that shares the labels, now or later
    */
   public static void premain(String option) {
     pin = option == null || option.isEmpty() ? TaskLocalMap.defaultPin() : Path.of(option);
@@ -82,12 +82,12 @@ public final class GcLabels {
     }
   }
 
-  /** Labels what is new. */
+  /** Labels new threads. */
   private void label() {
     try {
       Map<NativeThread, Label> now = new HashMap<>();
       for (NativeThread thread : NativeThread.list()) {
-        // Compared, as a thread gets the name that tells its kind a moment after its start.
+        // Compared, as a thread gets the name that shows its kind a moment after its start.
         Label label = Label.of(thread);
         if (label != labels.getOrDefault(thread, Label.NONE)) {
           set(thread, label);
@@ -119,10 +119,10 @@ public final class GcLabels {
   // ---- The demonstration ----
 
   /**
-   * Keeps the collector and the compilers busy, or checks what the tools say of them meanwhile, and
-   * exits with 1 if that is wrong.
+   * Keeps the collector and the compilers busy. With "--check" it also checks what the tools say of
+   * them, and exits with 1 if that is wrong.
    *
-   * @param args for how many seconds, 60 unless told; or "--check" and the jar of the tools
+   * @param args for how many seconds, by default 60; or "--check" and the jar of the tools
    * @throws Exception if something fails
    */
   public static void main(String[] args) throws Exception {
@@ -140,10 +140,10 @@ public final class GcLabels {
     work(args.length == 1 ? Integer.parseInt(args[0]) : 60);
   }
 
-  /** A class of its own: the agent is to load without what reads JSON. */
+  /** A class of its own, so that the agent loads without the JSON parser. */
   private static final class Check {
 
-    /** How far a share may be off, in points of a hundred. */
+    /** How far a share may be off, in percentage points. */
     private static final double TOLERANCE = 5;
 
     /** Waits, five minutes at most, until {@code dump} sees the label of every thread. */
@@ -151,7 +151,7 @@ public final class GcLabels {
       long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(5);
       while (true) {
         Map<Integer, Label> seen = new HashMap<>();
-        // Without --pid, as it is no failure that this process has not registered yet.
+        // Without --pid, which would fail as long as this process has not registered.
         for (Object process : run(tools, "dump").getArray("processes")) {
           for (Object each : ((JsonObject) process).getArray("threads")) {
             JsonObject thread = (JsonObject) each;
@@ -159,7 +159,7 @@ public final class GcLabels {
             seen.put(thread.getInt("tid"), Label.values()[label]);
           }
         }
-        // Listed after the look: what has come in between is missed, and seen the next time.
+        // Listed after dump, so a thread that started in between is missed now, and seen next time.
         List<NativeThread> threads = NativeThread.list();
         List<NativeThread> missed =
             threads.stream()
@@ -180,7 +180,7 @@ public final class GcLabels {
       }
     }
 
-    /** Whether the shares of {@code top} are those of the kernel's accounts of each thread. */
+    /** Whether the shares of {@code top} match the kernel's accounts of each thread. */
     static boolean seesTimes(String tools) throws Exception {
       Map<NativeThread, Long> before = times();
       Map<NativeThread, Long> after = new HashMap<>();
@@ -206,7 +206,7 @@ public final class GcLabels {
       Map<Label, Double> found = new EnumMap<>(Label.class);
       for (Object each : top.get().getArray("rows")) {
         JsonObject row = (JsonObject) each;
-        // Null is that of the threads that have no entry.
+        // The value is null for the threads that have no entry.
         Label label = Label.values()[row.getInt("value", 0)];
         found.merge(label, row.getDouble("time_ns"), Double::sum);
       }
@@ -227,7 +227,7 @@ public final class GcLabels {
       return 100 * times.getOrDefault(label, 0.0) / all;
     }
 
-    /** The processor time of each thread in nanoseconds, by the kernel. */
+    /** The processor time of each thread in nanoseconds, according to the kernel. */
     static Map<NativeThread, Long> times() {
       Map<NativeThread, Long> times = new HashMap<>();
       for (NativeThread thread : NativeThread.list()) {
@@ -242,7 +242,7 @@ public final class GcLabels {
       return times;
     }
 
-    /** {@return what a command of the tools says} */
+    /** {@return what a command of the tools prints} */
     static JsonObject run(String tools, String command, String... options) throws Exception {
       List<String> line = new ArrayList<>();
       line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -259,7 +259,7 @@ public final class GcLabels {
     }
   }
 
-  // ---- Something to do for the collector and the compilers ----
+  // ---- Work for the collector and the compilers ----
 
   private static void work(int seconds) {
     long end = System.nanoTime() + seconds * 1_000_000_000L;
@@ -267,7 +267,7 @@ public final class GcLabels {
     try (InputStream file = GcLabels.class.getResourceAsStream("GcLabels$Work.class")) {
       byte[] code = file.readAllBytes();
       while (System.nanoTime() < end) {
-        // The same class again and again, each of which the JVM compiles as another one.
+        // Copies of the same class, each of which the JVM compiles anew.
         LongUnaryOperator[] copies = new LongUnaryOperator[32];
         for (int i = 0; i < copies.length; i++) {
           Class<?> copy = MethodHandles.lookup().defineHiddenClass(code, true).lookupClass();

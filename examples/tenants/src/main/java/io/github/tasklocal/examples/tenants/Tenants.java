@@ -35,13 +35,13 @@ import java.util.concurrent.atomic.LongAdder;
 /**
  * A server for three tenants on one pool of threads, with its own load. While a thread serves a
  * request, its value of the key "tenant" is the tenant's name, so that {@code top} can say who uses
- * the processors. How the work is split is known, and so what {@code top} says can be checked.
+ * the processors. The split of the work is known, so the output of {@code top} can be checked.
  */
 public final class Tenants {
 
   /**
-   * A name of up to 7 bytes in UTF-8, filled up with NULs. BPF programs see a value of up to 8
-   * bytes whole, and might see a longer one half-written.
+   * A name of up to 7 bytes in UTF-8, padded with NULs. BPF programs see a value of up to 8 bytes
+   * whole, and might see a longer one half-written.
    */
   private static final TaskLocal.OfSegment TENANT =
       TaskLocal.of("tenant", MemoryLayout.sequenceLayout(8, JAVA_BYTE));
@@ -52,12 +52,12 @@ public final class Tenants {
           new Tenant("acme", 1, 1800), new Tenant("globex", 3, 300), new Tenant("initech", 5, 60));
 
   /**
-   * One that the server works for.
+   * A tenant that the server works for.
    *
    * @param requests how many it makes in a round of the load
-   * @param blocks how much work each of them is
-   * @param served how many were answered
-   * @param scope its name, as the value of a thread
+   * @param blocks how much work each request is
+   * @param served how many requests were answered
+   * @param scope sets its name as the thread's value
    */
   private record Tenant(
       String name, int requests, int blocks, LongAdder served, TaskLocalScope scope) {
@@ -79,7 +79,7 @@ public final class Tenants {
    * @throws Exception if something fails
    */
   public static void main(String[] args) throws Exception {
-    // Or the threads of the server would keep a process alive whose check or load has failed.
+    // Or the server's threads would keep the process alive after its check or load has failed.
     Thread.setDefaultUncaughtExceptionHandler(
         (thread, e) -> {
           e.printStackTrace();
@@ -133,7 +133,7 @@ public final class Tenants {
 
   // ---- The load ----
 
-  /** Makes the requests of a round in any order, and goes on with the next. */
+  /** Makes the requests of a round in random order, and goes on with the next round. */
   private static void load(URI uri) {
     List<Tenant> round = new ArrayList<>();
     TENANTS.forEach(tenant -> round.addAll(Collections.nCopies(tenant.requests, tenant)));
@@ -158,13 +158,13 @@ public final class Tenants {
 
   private static final int SECONDS = 5;
 
-  /** So many requests of a tenant, and most of the code is compiled. */
+  /** After this many requests of each tenant, most of the code is compiled. */
   private static final int WARM = 20;
 
-  /** How far a share may be off, in points of a hundred. */
+  /** How far a share may be off, in percentage points. */
   private static final double TOLERANCE = 5;
 
-  /** Has {@code top} look for some seconds, and compares its shares with those of the work. */
+  /** Runs {@code top} for some seconds, and compares its shares with those of the work. */
   private static boolean check(String tools) throws Exception {
     String map = System.getProperty("tasklocal.map", "default");
     Path pin = map.equals("default") ? TaskLocalMap.defaultPin() : Path.of(map);
@@ -195,7 +195,7 @@ public final class Tenants {
     Map<String, Long> times = new HashMap<>();
     for (Object each : JsonParser.object().from(said).getArray("rows")) {
       JsonObject row = (JsonObject) each;
-      // Those that are no value's are all null here.
+      // Rows that belong to no value have null here.
       times.merge(row.getString("value"), row.getLong("time_ns"), Long::sum);
     }
     long all = times.values().stream().mapToLong(time -> time).sum();
