@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* An iterator over the elements of maps, and maps that it goes over or cannot. */
+/* An iterator over the elements of maps, and maps that it can go over or cannot. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 
@@ -43,7 +43,7 @@ struct pair {
 	__u64 value;
 };
 
-/* Of a per-CPU map, the value of the first CPU. */
+/* For a per-CPU map, writes the first CPU's value. */
 SEC("iter/bpf_map_elem")
 int elements(struct bpf_iter__bpf_map_elem *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A program that the verifier refuses: it uses what a look-up gave without asking for null. */
+/* A program that the verifier refuses: it uses the result of a lookup without a null check. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Puts records into a ring buffer, whole, thrown away, or not finished. */
+/* Puts records into a ring buffer, and discards some. */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 

@@ -18,7 +18,7 @@ struct task_local_data_offsets {
 
 #include "task_local_data.bpf.h"
 
-/* Both in the first pid namespace only, as the tests are. */
+/* By the ids of the first pid namespace, in which the tests run. */
 struct task_struct *bpf_task_from_pid(int pid) __ksym;
 void bpf_task_release(struct task_struct *task) __ksym;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* Types of many kinds, for who goes through them all. */
+/* Types of many kinds, for a test that goes through them all. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

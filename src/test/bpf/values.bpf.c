@@ -20,7 +20,7 @@ int found;
 int was;
 __u64 span_id;
 
-/* Returns bpf_tld_init()'s error, or 0; "found" says whether there is such a key. */
+/* Returns bpf_tld_init()'s error, or 0; "found" says whether the key exists. */
 SEC("syscall")
 int read_and_add(void *ctx)
 {

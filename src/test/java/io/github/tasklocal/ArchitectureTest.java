@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Holds the arrows between the packages: who may use whom. */
+/** Checks the arrows between the packages: which may use which. */
 class ArchitectureTest {
   private static final String API = "io.github.tasklocal";
   private static final String BPF = API + ".bpf";
@@ -28,7 +28,7 @@ class ArchitectureTest {
   private static final String LIBBPF = API + ".libbpf";
   private static final String KIT = API + ".kit";
 
-  /** What each package may use of ours, besides itself. */
+  /** Which of our packages each may use, besides itself. */
   private static final Map<String, Set<String>> ARROWS =
       Map.of(
           KIT,
@@ -50,7 +50,7 @@ class ArchitectureTest {
           LIBBPF,
           Set.of());
 
-  // The kit's classes lie among the tests' own, which may use what they like.
+  // The kit's classes are among the tests' own, which may use any package.
   private static final JavaClasses CLASSES =
       new ClassFileImporter()
           .withImportOption(

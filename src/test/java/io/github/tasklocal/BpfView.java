@@ -11,11 +11,12 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
 /**
- * What a BPF program sees of any task through a map of its own: the ints "life.00" to "life.63".
+ * A BPF program with a map of its own that reads and writes the ints "life.00" to "life.63" of any
+ * task.
  */
 public final class BpfView implements AutoCloseable {
 
-  // What there is instead of a value; none of them fits into an int.
+  // Returned if there is no value; all are larger than any int.
   public static final long NO_TASK = 1L << 33;
   public static final long NO_ENTRY = 2L << 33;
   public static final long NO_KEY = 3L << 33;
@@ -35,7 +36,7 @@ public final class BpfView implements AutoCloseable {
     return Clang.compile(folder, "task", "-DTLD_WIRE=TLD_WIRE_" + wire);
   }
 
-  /** Loads what was compiled: a new map. */
+  /** Loads a compiled program, which makes a new map. */
   public static BpfView load(Path file, Wire wire) {
     return new BpfView(BpfObject.load(file), wire);
   }
@@ -53,17 +54,17 @@ public final class BpfView implements AutoCloseable {
     return wire;
   }
 
-  /** {@return the value of "life.00" of a task, or what there is instead} */
+  /** {@return the value of "life.00" of a task, or why there is none} */
   public long of(int tid) {
     return ask(tid, 0, false, 0);
   }
 
-  /** {@return the value of one of the keys of a task, or what there is instead} */
+  /** {@return the value of one of the keys of a task, or why there is none} */
   public long of(int tid, int key) {
     return ask(tid, key, false, 0);
   }
 
-  /** Writes a value; {@return that, or what there is instead} */
+  /** Writes a value; {@return it, or why there is none} */
   public long write(int tid, int key, int value) {
     return ask(tid, key, true, value);
   }
@@ -72,7 +73,7 @@ public final class BpfView implements AutoCloseable {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment question = arena.allocateFrom(JAVA_INT, tid, key, write ? 1 : 0, value);
       int result = object.program("ask").run(question);
-      // Another program is at the task's storage on the same CPU.
+      // Busy: another program uses the task's storage on the same CPU.
       for (int tries = 0; result == BUSY && tries < 1000; tries++) {
         Thread.onSpinWait();
         result = object.program("ask").run(question);

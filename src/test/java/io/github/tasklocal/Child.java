@@ -16,17 +16,17 @@ import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * What tests do in a virtual machine of its own, in the order of the arguments; each step prints
- * "ok" or the exception.
+ * What tests do in a JVM of its own: the step that the arguments name. It prints "ok" or the
+ * exception.
  */
 public final class Child {
 
   private Child() {}
 
   /**
-   * Runs the steps.
+   * Runs the step.
    *
-   * @param arguments {@code keys}; {@code share}, which has 41 as "life.00", prints its tid and
+   * @param arguments {@code keys}; {@code share}, which sets "life.00" to 41, prints its tid and
    *     waits until its input ends; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
    *     OBJECT}; {@code pin OBJECT MAP PIN END}, where the end is to {@code wait} for a signal, to
    *     {@code exit}, to exit while the object is {@code held}, to {@code throw}, to {@code
@@ -47,7 +47,7 @@ public final class Child {
       case "keys" -> keys();
       case "share" -> share();
       case "open" -> {
-        keys(); // opening fails or not, values work
+        keys(); // values work whether opening fails or not
         Path pin = Path.of(arguments[1]);
         try (TaskLocalMap map =
             arguments.length == 2
@@ -80,7 +80,7 @@ public final class Child {
     }
   }
 
-  /** The task of main stays until the JVM ends, whatever becomes of the thread in Java. */
+  /** The main thread's task lives until the JVM ends, even after the thread has ended in Java. */
   private static void endMain(BpfObject object) {
     int fd = object.map(Wire.A.mapName()).fd();
     TaskLocalMap map = TaskLocalMap.of(fd);
@@ -127,7 +127,7 @@ public final class Child {
       case "exit" -> System.exit(3);
       case "held" -> {
         HeldObject.hold(object);
-        System.exit(3); // and the hook does not wait for the object
+        System.exit(3); // the shutdown hook must not wait for the object
       }
       case "throw" -> {
         startDaemon(Child::sleep);
@@ -138,7 +138,7 @@ public final class Child {
     }
   }
 
-  /** Exits while threads make and remove pins, at places that they share. */
+  /** Exits while threads make and remove pins, at paths that they share. */
   private static void pinAndExit(String... arguments) throws InterruptedException {
     CountDownLatch pinned = new CountDownLatch(1000);
     for (int i = 0; i < 4; i++) {

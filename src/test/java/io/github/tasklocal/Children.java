@@ -30,7 +30,7 @@ public final class Children {
     return home(TaskLocal.class) + File.pathSeparator + home(Child.class);
   }
 
-  /** {@return the same, copied to where every user may read it} */
+  /** {@return the same class path, copied to where every user may read it} */
   public static String classPathForAll(Path folder) throws IOException {
     List<String> copies = new ArrayList<>();
     for (Path from : List.of(home(TaskLocal.class), home(Child.class))) {
@@ -49,7 +49,7 @@ public final class Children {
     return String.join(File.pathSeparator, copies);
   }
 
-  /** Runs {@link Child} with the library on the class path, as it is meant to be run. */
+  /** Runs {@link Child} with the library on the class path. */
   public static Jvm.Result child(String... arguments) {
     return Jvm.run(childCommand(classPath(), arguments));
   }
@@ -74,7 +74,7 @@ public final class Children {
     return Jvm.command(options, classPath(), main, arguments);
   }
 
-  /** {@return the same for a class that reads its standard input, and ends when that does} */
+  /** {@return the same for a class that reads its standard input, and ends when that ends} */
   public static List<String> readingCommand(
       Class<?> main, List<String> options, String... arguments) {
     return Jvm.reading(options, classPath(), main, arguments);

@@ -8,14 +8,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** Compiles BPF programs of src/test/bpf against the project's headers, at the time of the test. */
+/** Compiles BPF programs of src/test/bpf against the project's headers, when a test runs. */
 public final class Clang {
 
   private static final Path ROOT = Path.of(System.getProperty("basedir", "")).toAbsolutePath();
 
   private Clang() {}
 
-  /** {@return the compiler that the build uses too} */
+  /** {@return the compiler: $CLANG, or the first of these that is on PATH} */
   public static String any() {
     return Stream.concat(
             Stream.ofNullable(System.getenv("CLANG")),

@@ -47,11 +47,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Entries of this process's threads that this library did not make, and those that are deleted. */
+/** Entries of this process's threads that others make, and entries of ours that others delete. */
 @KernelTest
 class ForeignEntryKernelIT {
 
-  /** An audit each second, of some entries each time. */
   private static final int FOREIGN = 999;
 
   private static final int FOREIGN_STAMP = 0x0f0e0d0c;
@@ -61,7 +60,7 @@ class ForeignEntryKernelIT {
 
   private static final Map<Wire, BpfView> VIEWS = new EnumMap<>(Wire.class);
 
-  /** Keys and a page of somebody else's, whose "life.00" lies where ours does. */
+  /** Another library's keys and page, with "life.00" at our offset. */
   private static final KeyDirectory KEYS;
 
   private static final MemorySegment PAGE;
@@ -114,7 +113,7 @@ class ForeignEntryKernelIT {
   }
 
   @AfterEach
-  void listenNoMore() {
+  void stopListening() {
     logger.removeHandler(handler);
     logger.setUseParentHandlers(true);
   }
@@ -123,7 +122,7 @@ class ForeignEntryKernelIT {
     return TaskLocalMap.of(view.map().fd());
   }
 
-  /** What somebody else does who has the map, too. */
+  /** Makes an entry as another library would that has the map, too. */
   private static void foreign(BpfView view, Worker worker, boolean replace) {
     try (KernelMap map = KernelMap.duplicate(view.map().fd());
         Arena arena = Arena.ofConfined()) {
@@ -147,7 +146,7 @@ class ForeignEntryKernelIT {
 
   @ParameterizedTest
   @EnumSource
-  void anEntryOfSomebodyElseIsLeftUnlessTold(Wire wire) {
+  void aForeignEntryIsLeftAloneByDefault(Wire wire) {
     BpfView view = VIEWS.get(wire);
     try (Worker before = new Worker("before");
         Worker after = new Worker("after");
@@ -194,7 +193,7 @@ class ForeignEntryKernelIT {
 
   @ParameterizedTest
   @EnumSource
-  void anEntryOfSomebodyElseIsTakenOverIfTold(Wire wire) {
+  void aForeignEntryIsTakenOverIfTheMapIsToldTo(Wire wire) {
     BpfView view = VIEWS.get(wire);
     try (Worker before = new Worker("before");
         Worker after = new Worker("after")) {
@@ -297,7 +296,7 @@ class ForeignEntryKernelIT {
 
         foreign(view, worker, true);
         Await.until("taken back", () -> view.of(worker.tid()) == 6);
-        assertThat(map.failures()).as("each replacement is told").isEqualTo(2);
+        assertThat(map.failures()).as("each replacement is counted").isEqualTo(2);
         assertThat(view.of(other.tid())).isEqualTo(7);
         assertThat(map.threads()).isEqualTo(threads);
       }
@@ -359,7 +358,7 @@ class ForeignEntryKernelIT {
           two.run(() -> copy.set(12));
           assertThat(view.of(one.tid())).isEqualTo(11);
           assertThat(view.of(two.tid())).isEqualTo(12);
-          KeeperRounds.pass(); // each looks after its own
+          KeeperRounds.pass(); // each keeper looks after its own entries
           KeeperRounds.pass(copy::keeperRounds);
           assertThat(copied.failures()).isZero();
           assertThat(map.failures()).isZero();
@@ -420,7 +419,7 @@ class ForeignEntryKernelIT {
         copied.takeOver();
         assertThat(view.of(both.tid())).isEqualTo(2);
         if (wire == Wire.B) {
-          // It has no mark that tells whose an entry is: the first deletes the second's.
+          // Its entries have no stamp that tells whose they are: the first deletes the second's.
           Optional<String> noticed =
               Await.change(
                   "the second has seen that its entry was deleted",

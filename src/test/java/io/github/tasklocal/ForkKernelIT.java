@@ -74,7 +74,7 @@ class ForkKernelIT {
     workers.forEach(Worker::close);
   }
 
-  /** Every thread's value as it should be, then others, which BPF sees too. */
+  /** Checks every thread's value, and that Java and BPF see each other's new ones. */
   private void valuesGoOn(BpfView view, int base) {
     for (int i = 0; i < workers.size(); i++) {
       Worker worker = workers.get(i);
@@ -132,7 +132,7 @@ class ForkKernelIT {
 
   @ParameterizedTest
   @EnumSource
-  void aProcessThatIsForkedAloneHasNoValuesAndDisturbsNone(Wire wire) throws IOException {
+  void aProcessThatIsForkedWithoutExecHasNoValuesAndDisturbsNone(Wire wire) throws IOException {
     BpfView view = VIEWS.get(wire);
     try (TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
       int pid = workers.getFirst().call(ForkKernelIT::forkToSleep);

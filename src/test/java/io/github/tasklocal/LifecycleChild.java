@@ -15,7 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What the tests of the lifecycle do in a virtual machine of its own. */
+/** What the tests of the lifecycle do in a JVM of its own. */
 public final class LifecycleChild {
 
   private LifecycleChild() {}
@@ -23,9 +23,9 @@ public final class LifecycleChild {
   /**
    * Does one thing.
    *
-   * @param arguments {@code serve OBJECT WIRE PIN} pins a map and answers for each tid in a line
-   *     what BPF sees; {@code kinds} lists the threads; {@code descriptors OBJECT WIRE} has none
-   *     left for a while
+   * @param arguments {@code serve OBJECT WIRE PIN} pins a map, reads a tid from each line and
+   *     answers with what BPF sees; {@code kinds} lists the threads; {@code descriptors OBJECT
+   *     WIRE} has no descriptor left for a while
    */
   public static void main(String... arguments) throws IOException {
     switch (arguments[0]) {
@@ -42,7 +42,7 @@ public final class LifecycleChild {
     }
   }
 
-  /** A native thread has a value, and then there are no descriptors to see it with. */
+  /** Sets a value of a native thread, and then has no descriptor left to look at the thread. */
   private static void descriptors(Path object, Wire wire) throws IOException {
     TaskLocal.OfInt key = TaskLocal.of("life.00", JAVA_INT);
     NativeThread set = named("VM Thread");
@@ -51,7 +51,7 @@ public final class LifecycleChild {
     try (BpfView view = BpfView.load(object, wire);
         TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
       System.out.println("before: " + state(key, set, view, map));
-      KeeperRounds.pass(); // to load a class later would take a descriptor
+      KeeperRounds.pass(); // loads classes, which would take a descriptor later
       List<FileInputStream> taken = new ArrayList<>();
       List<String> said = new ArrayList<>();
       takeAll(taken);
@@ -66,7 +66,7 @@ public final class LifecycleChild {
         said.add(outcome(use));
       }
       KeeperRounds.pass();
-      takeAll(taken); // none had become free
+      takeAll(taken); // in case one has become free
       said.forEach(each -> System.out.println("without: " + each));
       for (FileInputStream each : taken) {
         each.close();
@@ -110,7 +110,7 @@ public final class LifecycleChild {
         taken.add(new FileInputStream("/dev/null"));
       }
     } catch (IOException e) {
-      // That is what it is for.
+      // None is left.
     }
   }
 

@@ -20,7 +20,8 @@ import java.util.stream.Stream;
 
 /**
  * Random steps against a model so simple that it is right: for each thread an array of values, for
- * each map whether it is open. In a virtual machine of its own, since it makes every key there is.
+ * each map whether it is open. In a JVM of its own, since it makes all keys that a process can
+ * have.
  */
 public final class LifecycleModel {
 
@@ -31,7 +32,7 @@ public final class LifecycleModel {
 
   /** A thread and what its values have to be. */
   private static final class Model {
-    final Worker worker; // one of these is null
+    final Worker worker; // this or the next is null
     final Pthread pthread;
     final int tid;
     final int[] values = new int[KEYS];
@@ -83,7 +84,7 @@ public final class LifecycleModel {
   private final TaskLocalMap[] watches = new TaskLocalMap[PINS];
   private final int[] pinned = new int[PINS];
 
-  /** Whether the watches know of the pins as they are. */
+  /** Whether the watches have seen the pins as they are now. */
   private boolean settled = true;
 
   private int threadsStarted;
@@ -175,7 +176,7 @@ public final class LifecycleModel {
     }
   }
 
-  // ---- what the library is told to do, and the model with it ----
+  // ---- what is done with the library, and noted in the model ----
 
   private void makeKey() {
     int key = random.nextInt(KEYS);
@@ -186,7 +187,7 @@ public final class LifecycleModel {
     return TaskLocal.of("life.%02d".formatted(key), JAVA_INT);
   }
 
-  /** One that is made, or none so far. */
+  /** A key that has been made; makes one if there is none. */
   private int someKey() {
     int key = random.nextInt(KEYS);
     for (int i = 0; i < KEYS; i++) {
@@ -341,7 +342,7 @@ public final class LifecycleModel {
     pinChanges++;
   }
 
-  /** The owner of a map ends, as BpfObject does it, and comes again with another map. */
+  /** A map's owner is replaced by one with another map, which takes over the pins. */
   private void restartOwner() {
     settled = false;
     int map = random.nextInt(MAPS);
@@ -373,7 +374,7 @@ public final class LifecycleModel {
     }
   }
 
-  /** Waits until the watches have seen the pins, and left the maps that are there no more. */
+  /** Waits until the watches have seen the pins, and left the maps that are no longer pinned. */
   private void settle() {
     if (settled) {
       return;
@@ -419,7 +420,7 @@ public final class LifecycleModel {
     if (!isAttached(map) || !thread.hasPage) {
       return BpfView.NO_ENTRY;
     }
-    // The 64th key, in the order in which they are made, is for wire A alone.
+    // The 64th key, in the order in which they are made, exists on wire A only.
     return keys[key] == null || isLast(map, key) ? BpfView.NO_KEY : thread.values[key];
   }
 
@@ -494,7 +495,7 @@ public final class LifecycleModel {
 
   private void checkEnded(BpfView view, Model thread) {
     if (threads.stream().anyMatch(each -> each.tid == thread.tid)) {
-      return; // the tid is another thread's
+      return; // another thread has the tid now
     }
     Await.until(
         "no entry of thread " + thread.tid + ", which has ended",

@@ -16,7 +16,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Random lives of threads, keys, maps and pins; {@code -Dtasklocal.seed} repeats one. */
+/** Random lives of threads, keys, maps and pins; {@code -Dtasklocal.seed} repeats a run. */
 @KernelTest
 class LifecycleModelKernelIT {
 

@@ -29,7 +29,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A log's handler is anybody's: it may fail, and it may call the library. */
+/** A log handler is the user's code: it may fail, and it may call the library. */
 @KernelTest
 class LogHandlerKernelIT {
 
@@ -153,7 +153,7 @@ class LogHandlerKernelIT {
     return messages.stream().anyMatch(each -> each.contains("tid " + refused.tid()));
   }
 
-  /** Closes the map from the handler, itself or by a thread for which it waits. */
+  /** Has the handler close the map, itself or in a thread that it waits for. */
   private void closeOnRecord(TaskLocalMap map, boolean byAnother) {
     onRecord =
         message -> {
@@ -170,12 +170,12 @@ class LogHandlerKernelIT {
   }
 
   private void isClosed(TaskLocalMap map, BpfView at) {
-    Await.until("the handler is through", () -> !logged.isEmpty());
+    Await.until("the handler has closed the map", () -> !logged.isEmpty());
     assertThat(logged).containsExactly("closed");
     assertThat(map.state()).isInstanceOf(Closed.class);
     try (Worker late = new Worker("late")) {
       late.run(() -> VALUE.set(4));
-      // Nobody else could register them: it was the only map.
+      // It was the only map, so the keeper ends, and nothing else could register the threads.
       Await.until("the keeper ends", () -> !WatchKernelIT.keeperRuns());
       assertThat(at.of(other.tid())).isEqualTo(BpfView.NO_ENTRY);
       assertThat(at.of(late.tid())).isEqualTo(BpfView.NO_ENTRY);

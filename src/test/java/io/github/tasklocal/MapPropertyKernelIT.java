@@ -25,7 +25,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** A map that nobody opens but the property {@code tasklocal.map}. */
+/** A map that is opened by the property {@code tasklocal.map}, not by code. */
 @KernelTest
 class MapPropertyKernelIT {
 
@@ -107,7 +107,7 @@ class MapPropertyKernelIT {
     }
   }
 
-  /** Whether the map of wire A may be told from its BTF is another matter; here it is named. */
+  /** As wire A needs it where its BTF cannot be read. */
   @Test
   void theWireCanBeNamed() throws Exception {
     Path pin = bpffs.path("map");
@@ -144,7 +144,7 @@ class MapPropertyKernelIT {
   }
 
   @Test
-  void withoutLibbpfThatIsLoggedAndKeysWork(@TempDir Path folder) throws IOException {
+  void aMissingLibbpfIsLoggedAndKeysWork(@TempDir Path folder) throws IOException {
     Files.createFile(folder.resolve("libbpf.so.1"));
     Jvm.Result result =
         Jvm.run(

@@ -35,7 +35,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Threads that Java does not know, and those it does, from outside. */
+/** Values that are set from outside, of threads that Java does not know and of those it does. */
 @KernelTest
 class NativeThreadKernelIT {
 
@@ -108,8 +108,8 @@ class NativeThreadKernelIT {
   void everyThreadOfTheProcessIsListed() {
     try (Pthread nobodyKnows = new Pthread();
         Worker worker = new Worker("listed")) {
-      // A thread that comes and goes between two looks may be in the list alone: look again.
-      Await.until("a list of none but the threads there are", () -> listsNoOthers());
+      // A thread that comes and goes between two looks may be only in the list: look again.
+      Await.until("a list of no other threads than exist", () -> listsNoOthers());
       assertThat(listed(worker.tid()).kind()).isEqualTo(Kind.JAVA);
       assertThat(listed(worker.tid()).thread()).isEmpty();
       assertThat(nobodyKnows.listed().kind()).isEqualTo(Kind.OTHER);
@@ -122,7 +122,7 @@ class NativeThreadKernelIT {
 
   @ParameterizedTest
   @CsvSource({"Serial, 0", "Parallel, 1", "G1, 4", "Z, 5", "Shenandoah, 2"})
-  void theKindsOfTheVirtualMachinesThreadsAreTold(String collector, int atLeast) {
+  void theKindsOfTheVirtualMachinesThreadsAreRecognised(String collector, int atLeast) {
     List<String> options = List.of("-XX:+Use" + collector + "GC", "-Xmx64m");
     assumeTrue(
         Jvm.run(List.of(Jvm.java(), options.getFirst(), "-version")).exit() == 0,
@@ -182,7 +182,7 @@ class NativeThreadKernelIT {
     return !ended;
   }
 
-  /** Those of a compiler end when it has nothing to do. */
+  /** A compiler's threads end when it has nothing to do. */
   private static boolean setUnlessEnded(NativeThread thread, int value) {
     try {
       VALUE.set(thread, value);
@@ -195,7 +195,7 @@ class NativeThreadKernelIT {
   }
 
   @Test
-  void toReadAThreadThatHasNothingMakesNothing() {
+  void readingAThreadThatHasNoPageMakesNone() {
     try (Pthread pthread = new Pthread();
         TaskLocalMap map = map()) {
       int threads = map.threads();

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /**
- * A process that has no file descriptor left, which it takes to tell whether a thread has ended.
+ * A process that has no file descriptor left: it would need one to tell whether a thread has ended.
  */
 @KernelTest
 class OutOfDescriptorsKernelIT {

@@ -18,7 +18,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.LongPredicate;
 
-/** What a process does whose threads share pages; prints what it found. */
+/** A process whose threads share pages; prints what it found. */
 public final class PackedChild {
 
   private static final int THREADS = 200;
@@ -81,7 +81,9 @@ public final class PackedChild {
       Worker worker = new Worker("packed-" + i, i % 2 == 0);
       int value = base + i;
       check(worker.call(() -> VALUE.getAndSet(value)) == 0, "a new thread's value is not zero");
-      check(worker.call(() -> PAIR.segment().getAtIndex(JAVA_LONG, 1)) == 0, "nor its pair");
+      check(
+          worker.call(() -> PAIR.segment().getAtIndex(JAVA_LONG, 1)) == 0,
+          "a new thread's pair is not zero");
       worker.run(() -> PAIR.segment().setAtIndex(JAVA_LONG, 1, value));
       workers.add(worker);
     }
@@ -114,7 +116,7 @@ public final class PackedChild {
     return addresses;
   }
 
-  /** None of the slots that were just left is given out again before its time. */
+  /** Slots of threads that have just ended are not given out again at once. */
   private static void replace(Set<Long> used, List<BpfView> views, int slot) {
     List<Worker> workers = start(400_000);
     exchange(workers, views);
@@ -124,9 +126,7 @@ public final class PackedChild {
     workers.forEach(Worker::close);
   }
 
-  /**
-   * A native thread that detaches and attaches again is one task, of which BPF knows the offset.
-   */
+  /** A native thread that detaches and attaches again is one task, whose offset BPF has cached. */
   private static void reattach(List<BpfView> views) {
     Pthread.attachTwice(() -> seen(views, 7001, 0), () -> seen(views, 7002, 7001));
   }

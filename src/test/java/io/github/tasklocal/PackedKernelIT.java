@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Threads that share pages, in virtual machines that were started so. */
+/** Threads that share pages, in JVMs that are started with -Dtasklocal.slotBytes. */
 @KernelTest
 class PackedKernelIT {
 

@@ -80,8 +80,8 @@ public final class Pthread implements AutoCloseable {
   }
 
   /**
-   * Runs one thing in Java in a native thread, and then another in the same one, which has left the
-   * virtual machine meanwhile: so each sees a {@link Thread} of its own.
+   * Runs two things in Java in one native thread, which leaves the virtual machine in between: so
+   * each runs in a {@link Thread} of its own.
    */
   public static void attachTwice(Runnable first, Runnable second) {
     try (Visitor visitor = new Visitor(first, second)) {
@@ -93,15 +93,15 @@ public final class Pthread implements AutoCloseable {
    * A native thread that does one thing after the other in Java. For each it attaches to the
    * virtual machine, as a {@link Thread} of its own, and detaches after it.
    *
-   * <p>A thread that calls into Java is attached for that. These calls come from destructors of the
-   * thread's specific data, and so do those that detach it and those that wait in between.
+   * <p>A native thread is attached when it calls into Java. Here, destructors of its
+   * thread-specific data make these calls, those that detach it, and those that wait in between.
    */
   public static final class Visitor implements AutoCloseable {
     private final Arena arena = Arena.ofShared();
     private final MemorySegment semaphore = arena.allocate(64, 16);
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
-    /** What is called at the end of the thread, in this order, by keys of its data; with what. */
+    /** The destructors that run at the end of the thread, in this order: key and argument. */
     private final Map<Integer, MemorySegment> ends = new LinkedHashMap<>();
 
     private final CompletableFuture<Integer> tid = new CompletableFuture<>();
@@ -146,7 +146,7 @@ public final class Pthread implements AutoCloseable {
       call(POST, semaphore);
     }
 
-    /** Lets all go on, and waits for the end; what a visit threw is thrown here. */
+    /** Lets all visits begin, and waits for the thread's end; throws what a visit threw. */
     @Override
     public void close() {
       while (waits > 0) {
@@ -161,7 +161,7 @@ public final class Pthread implements AutoCloseable {
     }
   }
 
-  /** What an upcall throws would end the virtual machine. */
+  /** Catches what is thrown, since an exception out of an upcall ends the virtual machine. */
   private static Runnable guarded(Runnable runnable, AtomicReference<Throwable> failure) {
     return () -> {
       try {

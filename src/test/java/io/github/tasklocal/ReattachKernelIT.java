@@ -70,7 +70,7 @@ class ReattachKernelIT {
     }
   }
 
-  /** The second attachment gets what it is, and the first one's, once that has left. */
+  /** Attaches a thread twice. The second time it gets its tid and the first time's thread. */
   private static List<Seen> attachTwice(Runnable first, BiConsumer<Integer, Thread> second) {
     List<Seen> seen = new CopyOnWriteArrayList<>();
     Pthread.attachTwice(

@@ -24,7 +24,7 @@ class RuntimeKernelIT {
 
   @TempDir private Path folder;
 
-  /** As a module the library is a jar; the tests' own class path may have its folder. */
+  /** The library for the module path; the tests' own class path may have its folder instead. */
   private Path jar;
 
   @BeforeEach
@@ -90,7 +90,7 @@ class RuntimeKernelIT {
         .isEqualTo("module consumer reads 7\n");
   }
 
-  /** What denies native access to all that is not named; older runtimes have no word for it. */
+  /** Denies native access to the library; before Java 24, by naming another module only. */
   private static final String DENIAL =
       Runtime.version().feature() < 24
           ? "--enable-native-access=java.base"
@@ -117,14 +117,14 @@ class RuntimeKernelIT {
 
   @Test
   @KernelTest
-  void keysAndValuesWorkForNobodyWithoutAnyMap() throws IOException {
+  void keysAndValuesWorkForTheUserNobodyWithoutAnyMap() throws IOException {
     String classPath = Children.classPathForAll(folder);
     assertThat(Children.childAsNobody(classPath, "keys").output()).isEqualTo("ok\n");
   }
 
   @Test
   @KernelTest
-  void nobodyMayNotLoadAnObjectAndIsNotToldThatItIsUnsupported() throws IOException {
+  void theUserNobodyMayNotLoadAnObjectAndIsNotToldThatItIsUnsupported() throws IOException {
     String classPath = Children.classPathForAll(folder);
     Path object = Clang.compile(folder, "values");
     Files.setPosixFilePermissions(object, PosixFilePermissions.fromString("rw-r--r--"));
@@ -136,7 +136,7 @@ class RuntimeKernelIT {
 
   @Test
   @KernelTest
-  void nobodyOpensAPinThatItsModeOpens() throws IOException {
+  void theUserNobodyOpensAPinIfItsModeAllowsIt() throws IOException {
     String classPath = Children.classPathForAll(folder);
     try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) {
       for (Wire wire : Wire.values()) {

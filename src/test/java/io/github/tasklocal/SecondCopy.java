@@ -14,13 +14,13 @@ import java.net.URLClassLoader;
 import java.util.List;
 import java.util.Optional;
 
-/** The library once more, in a class loader of its own, that shares nothing with the first. */
+/** A second copy of the library, in a class loader of its own, which shares nothing with ours. */
 final class SecondCopy implements AutoCloseable {
 
   private final URLClassLoader loader;
   private final Object key;
 
-  /** Makes its key "life.00" at the same place of the page, where BPF may have found it before. */
+  /** Makes its key "life.00" at the given offset, which BPF may have cached. */
   SecondCopy(long offset) throws IOException, ReflectiveOperationException {
     URL library = Children.home(TaskLocal.class).toUri().toURL();
     loader = new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
@@ -119,7 +119,7 @@ final class SecondCopy implements AutoCloseable {
 
   @Override
   public void close() throws IOException {
-    // The copy's own keeper may want a class that is not loaded yet.
+    // The copy's own keeper may still have to load a class.
     Await.until(
         "no keeper runs",
         () ->

@@ -51,7 +51,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 class WatchKernelIT {
 
-  /** Held here, or its setting is lost with it. */
+  /** Held here, or the logger could be collected, and its setting with it. */
   private static final Logger LOGGER = Logger.getLogger("io.github.tasklocal");
 
   private static final int THREADS = 20;
@@ -66,7 +66,7 @@ class WatchKernelIT {
 
   @BeforeAll
   static void prepare(@TempDir Path folder) throws IOException {
-    LOGGER.setUseParentHandlers(false); // listeners fail here, and pins are wrong
+    LOGGER.setUseParentHandlers(false); // failing listeners and wrong pins would fill the output
     for (Wire wire : Wire.values()) {
       Path each = Files.createDirectory(folder.resolve(wire.name()));
       FILES.put(wire, BpfView.compile(each, wire));
@@ -232,7 +232,7 @@ class WatchKernelIT {
   }
 
   @Test
-  void whatIsNoMapOfThreadsIsReportedUntilItIsMended() {
+  void whatIsNoMapOfThreadsIsReportedUntilItIsReplaced() {
     try (BpfView view = load(Wire.A);
         TaskLocalMap map = TaskLocalMap.watch(pin)) {
       List<State> states = new CopyOnWriteArrayList<>();
@@ -247,7 +247,7 @@ class WatchKernelIT {
               Waiting.class,
               state -> assertThat(state.problem()).get().isInstanceOf(WrongObjectException.class));
       KeeperRounds.pass(); // many looks
-      assertThat(states).as("a problem is told once").hasSize(2);
+      assertThat(states).as("a problem is reported once").hasSize(2);
 
       awaitAll(view, () -> view.map().pin(pin));
       Await.until("a call", () -> states.size() == 3);
@@ -299,7 +299,7 @@ class WatchKernelIT {
       assertThat(seesAll(view)).isTrue();
       Await.change(
           "the watch lets go", () -> two.state() instanceof Waiting, () -> view.map().unpin(pin));
-      assertThat(seesAll(view)).as("the map is open still").isTrue();
+      assertThat(seesAll(view)).as("the map is still open").isTrue();
       Await.change(
           "the watch is back", () -> two.state() instanceof Attached, () -> view.map().pin(pin));
       open.close();
@@ -442,13 +442,13 @@ class WatchKernelIT {
     }
   }
 
-  /** Whether the owner sees a value that is none before this one. */
+  /** Whether the owner sees this value or a later one. */
   private static boolean isWritten(Owner owner, Writer writer, int atLeast) {
     long value = owner.of(writer.tid);
     return value >= atLeast && value < BpfView.NO_TASK;
   }
 
-  /** A thread that counts in its value, and looks each time whether the last count is there. */
+  /** A thread that counts in its value, and checks each time that the last count is there. */
   private static final class Writer {
     private final Thread thread = new Thread(this::run);
     volatile int tid;

@@ -52,7 +52,7 @@ public final class Worker implements AutoCloseable {
     }
   }
 
-  /** {@return what a piece of work gives that the thread does} */
+  /** {@return the result of work that the thread does} */
   public <T> T call(Supplier<T> supplier) {
     FutureTask<T> task = new FutureTask<>(supplier::get);
     work.add(task);

@@ -107,7 +107,7 @@ class BpfObjectKernelIT {
     }
   }
 
-  /** The kernel takes struct_ops out a moment after the last one who holds them has gone. */
+  /** The kernel removes struct_ops a moment after the last reference to them is gone. */
   private static void awaitDetached() throws Exception {
     String left =
         Await.until(

@@ -22,8 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Iterators over the elements of a map. There are kernels that refuse these before they look at
- * them, to root too, where iterators over tasks are let through.
+ * Iterators over the elements of a map. Some kernels refuse these even to root and before they
+ * verify them, but allow iterators over tasks.
  */
 @KernelTest
 class ElementIteratorKernelIT {
@@ -69,7 +69,7 @@ class ElementIteratorKernelIT {
   }
 
   @Test
-  void anArrayPerCpuIsSeenWithTheValuesOfAllCpus() {
+  void everyElementOfAPerCpuArrayIsSeenOnce() {
     assertThat(object.program("fill").run()).isZero();
     assertThat(pairs("per_cpu")).isEqualTo(Map.of(0L, 100L, 1L, 101L, 2L, 102L));
   }

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The header compiles with old and new compilers, for each instruction set, and gets loaded. */
+/** The header compiles with old and new compilers, for each instruction set, and then loads. */
 @KernelTest
 class HeaderKernelIT {
 
@@ -34,7 +34,7 @@ class HeaderKernelIT {
 
   static Stream<Arguments> combinations() {
     List<Arguments> all = new ArrayList<>();
-    // 14 is the oldest that the header is for.
+    // 14 is the oldest that the header supports.
     for (String clang : List.of("clang-14", "clang-19", Clang.any())) {
       for (String cpu : List.of("v2", "v3")) {
         for (String alu32 : List.of("+alu32", "-alu32")) {

@@ -4,12 +4,12 @@ package io.github.tasklocal.bpf;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 
-/** Keeps an object's lock for ever, as a load would that does not end. */
+/** Holds an object's lock for ever, as a load that does not end would. */
 public final class HeldObject {
 
   private HeldObject() {}
 
-  /** Returns once a daemon thread has the object for itself. */
+  /** Returns once a daemon thread holds the object's lock. */
   public static void hold(BpfObject object) throws InterruptedException {
     CountDownLatch held = new CountDownLatch(1);
     Thread holder =

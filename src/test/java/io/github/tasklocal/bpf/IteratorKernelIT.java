@@ -48,7 +48,7 @@ class IteratorKernelIT {
   }
 
   @Test
-  void everyLivingThreadIsSeenOnceAndEndedOnesSoonNot() throws Exception {
+  void everyLivingThreadIsSeenOnceAndAnEndedOneSoonNoMore() throws Exception {
     CountDownLatch running = new CountDownLatch(THREADS); // until then its task has another name
     CountDownLatch end = new CountDownLatch(1);
     List<Thread> threads = new ArrayList<>();
@@ -75,7 +75,7 @@ class IteratorKernelIT {
         thread.join();
       }
     }
-    // The kernel's task goes a moment after the thread's end in Java.
+    // The kernel's task ends a moment after the thread has ended in Java.
     List<String> none =
         Await.until("no task of an ended thread", IteratorKernelIT::parked, List::isEmpty);
     assertThat(none).isEmpty();
@@ -128,7 +128,7 @@ class IteratorKernelIT {
   }
 
   @Test
-  void whatIsNoIteratorOverThingsOfTheSystemIsRefused() {
+  void aProgramThatIsNoIteratorIsRefused() {
     assertThatThrownBy(() -> object.program("no_iterator").iterate())
         .isInstanceOf(WrongObjectException.class)
         .hasMessageContainingAll("no_iterator", "its section is syscall", "SEC(\"iter/task\")");

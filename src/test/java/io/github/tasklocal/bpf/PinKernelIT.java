@@ -302,7 +302,7 @@ class PinKernelIT {
     private final Process process;
 
     Waiting(Path pin) throws IOException {
-      // Whoever runs the tests in the background may have told them to ignore signals.
+      // Tests that run in the background may have inherited that they ignore signals.
       List<String> command = new ArrayList<>(List.of("env", "--default-signal=INT,HUP"));
       command.addAll(
           Children.childCommand(

@@ -68,7 +68,7 @@ class RingBufferKernelIT {
     assertThat(expected).isEqualTo(object.global("number").get(JAVA_INT, 0));
   }
 
-  /** So that some are not finished yet when they are looked at. */
+  /** Some records are not finished yet when the consumer comes to them. */
   @Test
   void recordsThatAreMadeAtTheSameTimeAreAllSeenOnceAndWhole() throws Exception {
     int least = 100_000;

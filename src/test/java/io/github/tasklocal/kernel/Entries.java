@@ -41,7 +41,7 @@ public final class Entries {
     }
   }
 
-  /** Takes a thread's entry out. */
+  /** Deletes a thread's entry. */
   public static void remove(int fd, int tid, Thread thread) {
     try (KernelMap map = KernelMap.duplicate(fd)) {
       TaskStorage.remove(map, Task.of(tid, thread));

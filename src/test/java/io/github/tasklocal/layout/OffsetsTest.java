@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The offsets that Java draws are those that the C compiler gives the structs of the header. */
+/** The offsets that Java uses are those that the C compiler gives the structs of the header. */
 class OffsetsTest {
 
   private static final long PAGE = 0x1111111111111000L;
@@ -49,11 +49,11 @@ class OffsetsTest {
     assertThat(Clang.compile(folder, "offsets", flags)).exists();
   }
 
-  /** Where MapValue puts what: it draws no layout, so its output is searched. */
+  /** Where MapValue puts what: it has no layout, so its output is searched. */
   private static void value(Wire wire, Map<String, Long> offsets) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(wire.valueSize(), 8);
-      value.fill((byte) -1); // nothing may be left as it was
+      value.fill((byte) -1); // all of it has to be overwritten
       MapValue.write(value, wire, PAGE, METADATA, 0);
       for (long at = 0; at < wire.valueSize(); at += 8) {
         long word = value.get(JAVA_LONG, at);

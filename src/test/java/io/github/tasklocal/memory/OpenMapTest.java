@@ -19,10 +19,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Which wire a map is on: what decides where its BTF can be read, and where it cannot. */
+/** Which wire a map has: what decides that if its BTF can be read, and if it cannot. */
 class OpenMapTest {
 
-  /** The kernel cuts names after 15 bytes. */
+  /** The kernel truncates names to 15 bytes. */
   private static String cut(String name) {
     return name.substring(0, Math.min(15, name.length()));
   }

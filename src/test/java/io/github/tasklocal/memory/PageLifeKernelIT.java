@@ -132,7 +132,7 @@ class PageLifeKernelIT {
                 return map.threads();
               });
       assertThat(during).isEqualTo(before + 1);
-      assertThat(map.threads()).as("an ended thread is counted no more").isEqualTo(before);
+      assertThat(map.threads()).as("an ended thread is no longer counted").isEqualTo(before);
     }
     assertThat(map.threads()).isZero();
     assertThat(map.failures()).isZero();
@@ -165,7 +165,7 @@ class PageLifeKernelIT {
   }
 
   @Test
-  void anEntryOfSomebodyElseIsLeftAndReportedOnce() throws Exception {
+  void aForeignEntryIsLeftAndReportedOnce() throws Exception {
     withForeignEntry(
         (foreign, tid) -> {
           List<String> logged = new ArrayList<>();
@@ -218,7 +218,7 @@ class PageLifeKernelIT {
     void run(KernelMap map, int tid) throws Exception;
   }
 
-  /** Runs something while a thread with values has an entry that was not made for these. */
+  /** Runs a test while a thread that has values has a foreign entry. */
   private static void withForeignEntry(WithForeignEntry test) throws Exception {
     CountDownLatch done = new CountDownLatch(1);
     CompletableFuture<Integer> tid = new CompletableFuture<>();
@@ -248,7 +248,7 @@ class PageLifeKernelIT {
     }
   }
 
-  /** Hands on what the library logs, in the thread that logs, until the result is run. */
+  /** Passes on what the library logs, in the thread that logs, until the result is run. */
   private static Runnable logTo(Consumer<String> sink) {
     Logger logger = Logger.getLogger("io.github.tasklocal");
     Handler handler =
@@ -273,15 +273,15 @@ class PageLifeKernelIT {
   }
 
   /**
-   * Starts threads until one gets the page; each has to find its own zeroed, and BPF too. Each
-   * holds its page, or the last one given back would go round and round.
+   * Starts threads until one gets the page; each has to find its own page zeroed, and so has BPF.
+   * Each holds its page, or every thread would get the page that was given back last.
    */
   private static boolean reusedWithin(int rounds, long page) throws Exception {
     List<TaskLocal.OfInt.Bound> held = new ArrayList<>();
     boolean reused = false;
     for (int i = 0; i < rounds && !reused; i++) {
       Garbage.collect();
-      ThreadPages.tend(0); // or it would wait until no other page is free
+      ThreadPages.tend(0); // or the page would wait until no other is free
       reused = inNewThread(() -> isCleanAnd(page, held));
     }
     assertThat(held).allSatisfy(each -> assertThat(each.get()).isBetween(0, 1));

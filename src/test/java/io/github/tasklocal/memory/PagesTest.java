@@ -10,7 +10,7 @@ import java.util.HashSet;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** Parts of pages, and when they are given out again. */
+/** Parts of pages, and when they are reused. */
 class PagesTest {
 
   @Test
