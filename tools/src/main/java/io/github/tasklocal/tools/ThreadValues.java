@@ -10,7 +10,6 @@ import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
@@ -62,8 +61,8 @@ final class ThreadValues {
     start = record.get(JAVA_INT, 24);
     from = record.get(JAVA_INT, 28);
     end = record.get(JAVA_INT, 36);
-    comm = comm(record.asSlice(COMM, COMM_BYTES));
-    leader = comm(record.asSlice(LEADER, COMM_BYTES));
+    comm = record.getString(COMM);
+    leader = record.getString(LEADER);
     long bits = pages(wire) * DataPage.SIZE / Long.BYTES;
     changing =
         BitSet.valueOf(record.asSlice(CHANGING, bits / Byte.SIZE).toArray(JAVA_LONG_UNALIGNED));
@@ -121,15 +120,6 @@ final class ThreadValues {
       }
     }
     return complete;
-  }
-
-  private static String comm(MemorySegment bytes) {
-    byte[] comm = bytes.toArray(JAVA_BYTE);
-    int end = 0;
-    while (end < comm.length && comm[end] != 0) {
-      end++;
-    }
-    return new String(comm, 0, end, StandardCharsets.UTF_8);
   }
 
   /** {@return the id of its process} */

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.util.Map;
 
 /**
@@ -40,7 +38,6 @@ record TraceChange(
   }
 
   private static final int COMM = 24;
-  private static final int COMM_SIZE = 16;
   private static final int BEFORE = 40;
 
   static TraceChange read(MemorySegment change, KeyOption key, Map<String, String> names) {
@@ -50,17 +47,8 @@ record TraceChange(
         change.get(JAVA_INT, 12),
         change.get(JAVA_INT, 16),
         Where.values()[change.get(JAVA_INT, 20)],
-        comm(change.asSlice(COMM, COMM_SIZE)),
+        change.getString(COMM),
         SeenValue.read(change.asSlice(BEFORE, SeenValue.BYTES), key, names),
         SeenValue.read(change.asSlice(BEFORE + SeenValue.BYTES, SeenValue.BYTES), key, names));
-  }
-
-  private static String comm(MemorySegment bytes) {
-    byte[] comm = bytes.toArray(JAVA_BYTE);
-    int end = 0;
-    while (end < comm.length && comm[end] != 0) {
-      end++;
-    }
-    return new String(comm, 0, end, StandardCharsets.UTF_8);
   }
 }
