@@ -3,8 +3,9 @@
 /**
  * BPF task local data for Java: values of a thread that a BPF program reads and writes.
  *
- * <p>The module calls native code, so it wants {@code --enable-native-access=io.github.tasklocal}
- * (or {@code ALL-UNNAMED} where it lies on the class path).
+ * <p>The module calls native code, so start Java with {@code
+ * --enable-native-access=io.github.tasklocal} (or {@code ALL-UNNAMED} if the library is on the
+ * class path).
  */
 module io.github.tasklocal {
   requires static org.jspecify;

@@ -19,9 +19,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread of this process as the kernel knows it: also one that no Java code runs on, such as the
- * collector's and the JIT compiler's. A key can be set for it, so that a scheduler can tell them
- * from those that serve requests:
+ * A thread of this process as the kernel knows it, even one that runs no Java code, such as those
+ * of the garbage collector and the JIT compiler. A key can be set for such a thread, so that a
+ * scheduler can tell it from the threads that serve requests:
  *
  * {@snippet :
  * for (NativeThread thread : NativeThread.list()) {
@@ -32,48 +32,48 @@ import org.jspecify.annotations.Nullable;
  * }
  *
  * <p>Setting a key for a thread gives it a page, which is registered with every map that is open or
- * will be, and costs as much as a thread's own first use of a key; setting it again takes a lock
- * and looks into procfs, some twenty microseconds. If a Java thread uses a key itself later on, it
- * finds what was set for it before; what was set for a native thread stays when that attaches to
- * the virtual machine and detaches again. When the thread has ended its page is taken back, within
- * about a second as long as a map is open.
+ * will be, and costs as much as a thread's own first use of a key. Setting it again takes a lock
+ * and a look into procfs, some twenty microseconds. A Java thread that uses a key itself later on
+ * finds what was set for it before. What was set for a native thread stays when the thread attaches
+ * to the virtual machine and detaches again. When the thread has ended, its page is taken back,
+ * within about a second as long as a map is open.
  *
- * <p>A tid that the kernel has given to another thread since is never mistaken: the thread is told
- * by its tid and by the time at which it was started, which the kernel counts in ticks of 10 ms.
- * The kernel gives a tid again only after all the others.
+ * <p>A thread is not mistaken for a later one with the same tid: it is identified by its tid and
+ * the time at which it was started, which the kernel counts in ticks of 10 ms. The kernel reuses a
+ * tid only after all the others.
  *
- * <p>Threads come and go, also those of the collector and of the compiler, which the JVM starts as
- * it needs them: who wants to reach new ones lists again from time to time. A list costs some fifty
+ * <p>Threads come and go, even those of the garbage collector and the compiler, which the JVM
+ * starts as it needs them: to reach new ones, list again from time to time. A list costs some fifty
  * microseconds for each thread.
  */
 public final class NativeThread {
 
   /**
-   * What a thread does, as far as its name tells. A Java thread that has used no key and has a name
-   * of the virtual machine's own, such as {@code GC Thread#0}, is taken for that.
+   * What a thread does, as far as its name tells. A Java thread that has used no key and is named
+   * like a thread of the virtual machine, such as {@code GC Thread#0}, is taken for one.
    */
   public enum Kind {
     /**
      * A platform thread of Java: one that has used a key, or has the name of a platform thread that
-     * is alive. Those of the JDK itself are among them ({@code Finalizer}).
+     * is alive. That includes threads of the JDK itself ({@code Finalizer}).
      */
     JAVA(""),
     /**
-     * Of the garbage collector, in HotSpot: {@code GC Thread#0}, {@code G1 Conc#0}, {@code
+     * A thread of HotSpot's garbage collectors: {@code GC Thread#0}, {@code G1 Conc#0}, {@code
      * ZWorkerYoung#0}, {@code Shenandoah GC T} and the like.
      */
     GC(
         "GC Thread#.*|G1 (Main Marker|Conc#.*|Refine#.*|Service|Young RemSet.*)"
             + "|Z(Worker|Driver|Director|Stat|Uncommitter|Unmapper)(Young|Old|Minor|Major)?(#.*)?"
             + "|Shenandoah (GC|Cont|Unco|Regul).*|StringDedup.*"),
-    /** A compiler of HotSpot or Graal: {@code C1 CompilerThre}, {@code C2 CompilerThre}. */
+    /** A JIT compiler of HotSpot or Graal: {@code C1 CompilerThre}, {@code C2 CompilerThre}. */
     JIT("C[12] CompilerThre.*|JVMCI( |-native )Co.*"),
-    /** Another of the virtual machine's own: {@code VM Thread}, {@code VM Periodic Tas}. */
+    /** Another thread of the virtual machine: {@code VM Thread}, {@code VM Periodic Tas}. */
     VM(
         "VM Thread|VM Periodic Tas.*|Service Thread|Monitor Deflati.*|Notification Th.*"
             + "|Signal Dispatch.*|Attach Listener|Safepoint Clean.*|RuntimeWorker#.*"
             + "|JFR (Sampler|Thread Sam).*"),
-    /** Any other: of native libraries, or the process's first thread, which waits for the JVM. */
+    /** Any other thread: of native libraries, or the process's first, which waits for the JVM. */
     OTHER("");
 
     private final Pattern names;
@@ -83,7 +83,7 @@ public final class NativeThread {
     }
   }
 
-  /** As many bytes of a name as the kernel keeps. */
+  /** How many bytes of a name the kernel keeps. */
   private static final int NAME_BYTES = 15;
 
   private final Task task;
@@ -97,12 +97,13 @@ public final class NativeThread {
   }
 
   /**
-   * {@return every thread of this process, by tid} Threads that start or end meanwhile may be in it
-   * or not.
+   * {@return every thread of this process, by tid} Threads that start or end meanwhile may be
+   * listed or not.
    *
-   * @throws NotSupportedException if this is no Linux, or procfs is missing or another pid
-   *     namespace's
-   * @throws KernelException if procfs cannot be read, since no file descriptor is left for instance
+   * @throws NotSupportedException if this is not Linux, or procfs is missing or is that of another
+   *     pid namespace
+   * @throws KernelException if procfs cannot be read, for instance because no file descriptor is
+   *     left
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static List<NativeThread> list() {
@@ -181,7 +182,7 @@ public final class NativeThread {
     return kind;
   }
 
-  /** {@return the thread in Java, if it had used a key itself when it was listed} */
+  /** {@return the Java thread, if it had used a key itself when it was listed} */
   public Optional<Thread> thread() {
     return Optional.ofNullable(thread);
   }
@@ -189,13 +190,14 @@ public final class NativeThread {
   /**
    * {@return whether the thread has not ended}
    *
-   * @throws KernelException if that cannot be told, since no file descriptor is left for instance
+   * @throws KernelException if that cannot be determined, for instance because no file descriptor
+   *     is left
    */
   public boolean isAlive() {
     return task.isAlive();
   }
 
-  /** A hold on the thread's page, made if need be. */
+  /** A hold on the thread's page, which is made if there is none. */
   ThreadPage page() {
     ThreadPage page = borrow();
     try {
@@ -205,7 +207,7 @@ public final class NativeThread {
     }
   }
 
-  /** The thread's page, made if need be, until it is given back. */
+  /** The thread's page, which is made if there is none; held until it is given back. */
   ThreadPage borrow() {
     return ThreadPages.borrow(task);
   }

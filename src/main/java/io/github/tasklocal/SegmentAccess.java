@@ -10,7 +10,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
 
-/** What can be done with a value of several bytes. */
+/** The accesses to a struct, union, array or string. */
 abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSegment.Bound {
 
   private static final VarHandle SEQUENCE = ValueLayout.JAVA_INT.varHandle();
@@ -28,14 +28,13 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     this.sequenced = sequenced;
   }
 
-  /** {@return the bytes of the value, confined to the thread that they belong to} */
+  /** {@return the bytes of the value, confined to the thread to which they belong} */
   public abstract MemorySegment segment();
 
   /**
-   * Writes the value so that a BPF program can tell a half-written one: the checked form, read with
-   * {@code bpf_tld_read_checked} of the C header. The value's layout is a struct whose first member
-   * is a {@code JAVA_INT} by the name of {@code sequence}, which is odd while the writer is at
-   * work.
+   * Writes the value so that a BPF program can detect a half-written one, by reading it with {@code
+   * bpf_tld_read_checked} of the C header. The value's layout must be a struct whose first member
+   * is a {@code JAVA_INT} named {@code sequence}, which is odd while the writer is at work.
    *
    * {@snippet :
    * static final StructLayout LAYOUT =
@@ -52,7 +51,7 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * });
    * }
    *
-   * <p>What the writer throws is passed on; the value then stays as the writer left it.
+   * <p>Exceptions of the writer are passed on; the value then stays as the writer left it.
    *
    * @param writer gets the bytes of the value, and leaves the sequence alone
    * @throws UnsupportedOperationException if the layout has no sequence
@@ -82,8 +81,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /**
    * Sets the value to a text in UTF-8, filled up with NULs: a C string in an array of {@code char}.
-   * It is taken as it is or not at all: nothing overflows, and no character is cut. A BPF program
-   * that runs in between can see it half-written.
+   * A text that does not fit is refused, not cut. A BPF program that runs in between can see the
+   * value half-written.
    *
    * @param text at least one byte shorter than the value, in UTF-8, and without NUL
    * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text
@@ -98,7 +97,7 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     value.asSlice(length).fill((byte) 0);
   }
 
-  /** {@return how many bytes a text has that can be the value} */
+  /** {@return how many bytes a text has, after checking that it can be the value} */
   final long fittingLength(String text, long size) {
     if (sequenced) {
       throw new UnsupportedOperationException(
@@ -118,8 +117,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
   }
 
   /**
-   * {@return the value as a text: its bytes up to the first NUL, or all, in UTF-8} What is no UTF-8
-   * becomes U+FFFD.
+   * {@return the value as a text: its bytes up to the first NUL, or all, in UTF-8} Bytes that are
+   * not UTF-8 become U+FFFD.
    */
   public String getString() {
     return Utf8.read(segment());

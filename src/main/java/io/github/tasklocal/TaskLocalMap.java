@@ -28,15 +28,15 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A BPF map through which the values of this process's threads are shared with whoever reads it.
+ * A BPF map that shares the values of this process's threads with BPF programs.
  *
  * <p>Opening a map registers every live thread that has used a key, and from then on each new
- * thread at its first use of one. Closing it takes the entries of this process out. A registration
- * costs a pidfd and a map update; it pins the thread's page and the page of keys until the entry is
- * gone. Several maps can be open at once, of any wires; each thread's one page serves all.
+ * thread at its first use of one. Closing it takes this process's entries out. A registration costs
+ * a pidfd and a map update; it pins the thread's page and the page of keys until the entry is gone.
+ * Several maps can be open at once, of any wires; each thread's one page serves all of them.
  *
- * <p>{@link #watch} waits for a map and follows its pin, so that whoever reads the values may come
- * later, end, and start again:
+ * <p>{@link #watch} waits for a map and follows its pin, so that the process that reads the values
+ * may start later, end, and start again:
  *
  * {@snippet :
  * TaskLocalMap map = TaskLocalMap.watch(Path.of("/sys/fs/bpf/task_local_data_map"));
@@ -53,9 +53,9 @@ import org.jspecify.annotations.Nullable;
  * <p><b>Without a line of code.</b> Started with {@code -Dtasklocal.map=PATH}, Java watches that
  * pin from the process's first key on, for as long as it lives; {@code -Dtasklocal.map=default}
  * means {@link #defaultPin}, where the project's tools pin a map of wire C. {@code
- * -Dtasklocal.map.wire=A}, B or C names the wire where the process may not tell it. What keeps it
- * from watching is logged, and the keys work as without a map. The map may be opened by others as
- * well.
+ * -Dtasklocal.map.wire=A}, B or C names the wire where the process has no right to find it out. If
+ * the pin cannot be watched, the reason is logged, and the keys work as without a map. The
+ * application may open the same map as well.
  *
  * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
  * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
@@ -63,32 +63,32 @@ import org.jspecify.annotations.Nullable;
  *
  * <p><b>Somebody else's entry.</b> A native library with the kernel's C header, or another copy of
  * this library in another class loader, may register the same threads. By default its entry is left
- * alone, and reported as such a failure, an {@link EntryExistsException}; {@link #foreignEntries}
- * is the other choice. If it comes later and replaces or deletes entries of ours, that is seen too:
- * some entries are looked at each second, all in turn. What was deleted is set again. On wire B,
- * which has no room for a mark of ours, only deletion can be seen.
+ * alone, and the registration fails with an {@link EntryExistsException}; {@link #foreignEntries}
+ * can change that. If it comes later and replaces or deletes our entries, that is noticed too: each
+ * second some entries are checked, all in rotation. A deleted entry is set again; a replaced one is
+ * reported. On wire B, which has no room for a mark of ours, only deletion can be noticed.
  *
- * <p>While any map is open or watched, a daemon thread called {@code tasklocal-keeper} does all
- * this. It wakes once a second, and ten times a second if there is a pin to watch.
+ * <p>While any map is open or watched, a daemon thread called {@code tasklocal-keeper} does this
+ * work. It wakes once a second, and ten times a second if there is a pin to watch.
  *
  * <p>Opening the same map twice gives two objects for one registration, which ends with the second
  * {@link #close}.
  *
- * <p>Whoever can write the map can set any thread's entry, and what a BPF program writes to values
- * is as trusted as the program. All methods may be called by any thread.
+ * <p>Whoever can write the map can set any thread's entry, and a value that a BPF program writes is
+ * as trustworthy as the program. All methods may be called by any thread.
  */
 public final class TaskLocalMap implements AutoCloseable {
 
-  /** Names the pin to watch from the first key on; {@link #PROPERTY}{@code .wire} its wire. */
+  /** Names the pin to watch from the first key on; with {@code .wire} appended, its wire. */
   static final String PROPERTY = "tasklocal.map";
 
   private static final AtomicBoolean WATCHES_NAMED = new AtomicBoolean();
 
-  /** What is known of a map. */
+  /** The state of a map. */
   public sealed interface State permits Waiting, Attached, Closed {}
 
   /**
-   * No map is there that can be opened.
+   * There is no map that can be opened.
    *
    * @param problem why what lies at the pin cannot be opened; empty if nothing is there
    */
@@ -98,9 +98,9 @@ public final class TaskLocalMap implements AutoCloseable {
    * The map is open.
    *
    * @param id the kernel's id of the map
-   * @param wire how its values look
+   * @param wire the map's wire
    * @param threads how many live threads of this process have an entry
-   * @param unregistered how many should have one and have not
+   * @param unregistered how many should have one and do not
    */
   public record Attached(int id, Wire wire, int threads, int unregistered) implements State {}
 
@@ -109,9 +109,9 @@ public final class TaskLocalMap implements AutoCloseable {
 
   /** What to do with an entry of a thread of this process that this library did not make. */
   public enum ForeignEntries {
-    /** Leave it; the thread's values are not shared through this map, and that is reported. */
+    /** Leave it; the thread's values are not shared through this map, which is reported. */
     LEAVE,
-    /** Replace it; whoever made it is not told, unless it looks, as this library does. */
+    /** Replace it; whoever made it does not notice, unless it checks, as this library does. */
     TAKE_OVER
   }
 
@@ -124,7 +124,7 @@ public final class TaskLocalMap implements AutoCloseable {
    */
   public record Unregistered(int tid, String thread, KernelException reason) {}
 
-  /** The one map, or the pin behind which there is one from time to time; one of them is null. */
+  /** The map, or the watch of a pin where a map may come and go; one of them is null. */
   private final @Nullable OpenMap fixed;
 
   private final @Nullable Watch watch;
@@ -132,7 +132,7 @@ public final class TaskLocalMap implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final List<Consumer<? super State>> listeners = new CopyOnWriteArrayList<>();
 
-  /** Calls of listeners that wait for their turn, so that each sees the changes in their order. */
+  /** Calls of listeners in a queue, so that each listener sees the changes in order. */
   private final Queue<Runnable> calls = new ConcurrentLinkedQueue<>();
 
   private final AtomicInteger pendingCalls = new AtomicInteger();
@@ -149,24 +149,24 @@ public final class TaskLocalMap implements AutoCloseable {
 
   /**
    * {@return where the project's tools pin a map for everybody, {@code
-   * /sys/fs/bpf/tasklocal/tld_data_map}} It is of wire C, so that a process without any privilege
-   * can tell its wire; the pin's owner, group and mode say who may open it. Whether a map is there
-   * this does not say.
+   * /sys/fs/bpf/tasklocal/tld_data_map}} It is of wire C, which a process without any privilege can
+   * recognise; the pin's owner, group and mode say who may open it. A map need not be there.
    */
   public static Path defaultPin() {
     return Path.of("/sys/fs/bpf/tasklocal/" + Wire.C.mapName());
   }
 
   /**
-   * Opens a pinned map, and tells its wire by itself.
+   * Opens a pinned map, and finds out its wire.
    *
    * @param pin the map's file in a bpffs, such as {@code /sys/fs/bpf/task_local_data_map}
    * @return the open map
    * @throws NotFoundException if there is no such file
    * @throws WrongObjectException if the file is no pinned map of task local data
-   * @throws NotPermittedException if this process may not open the file, or may not know the wire,
-   *     which is then to be named: {@link #open(Path, Wire)}
-   * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
+   * @throws NotPermittedException if this process may not open the file, or has no right to find
+   *     out the wire: then name it with {@link #open(Path, Wire)}
+   * @throws NotSupportedException if this is not Linux, or libbpf or the kernel lacks a needed
+   *     feature
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
    */
@@ -179,13 +179,14 @@ public final class TaskLocalMap implements AutoCloseable {
    * (that takes CAP_SYS_ADMIN), where size and name do not decide.
    *
    * @param pin the map's file in a bpffs
-   * @param wire how the map's values look; checked against their size, and against their BTF where
-   *     it can be read
+   * @param wire the map's wire; checked against the size of its values, and against its BTF where
+   *     that can be read
    * @return the open map
    * @throws NotFoundException if there is no such file
    * @throws WrongObjectException if the file is no pinned map of that wire
    * @throws NotPermittedException if this process may not open the file
-   * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
+   * @throws NotSupportedException if this is not Linux, or libbpf or the kernel lacks a needed
+   *     feature
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
    */
@@ -194,14 +195,15 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Opens a map that the process already holds, and tells its wire by itself.
+   * Opens a map of which the process has a descriptor, and finds out its wire.
    *
    * @param fd the map's descriptor; it is duplicated and stays the caller's
    * @return the open map
-   * @throws WrongObjectException if the descriptor is closed, or is no map of task local data
-   * @throws NotPermittedException if the descriptor was opened for reading alone, or this process
-   *     may not know the wire, which is then to be named: {@link #of(int, Wire)}
-   * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
+   * @throws WrongObjectException if the descriptor is closed, or is not a map of task local data
+   * @throws NotPermittedException if the descriptor is read-only, or this process has no right to
+   *     find out the wire: then name it with {@link #of(int, Wire)}
+   * @throws NotSupportedException if this is not Linux, or libbpf or the kernel lacks a needed
+   *     feature
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
    */
@@ -210,15 +212,16 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Opens a map that the process already holds and whose wire the caller knows.
+   * Opens a map of which the process has a descriptor, and whose wire the caller knows.
    *
    * @param fd the map's descriptor; it is duplicated and stays the caller's
-   * @param wire how the map's values look; checked against their size, and against their BTF where
-   *     it can be read
+   * @param wire the map's wire; checked against the size of its values, and against its BTF where
+   *     that can be read
    * @return the open map
-   * @throws WrongObjectException if the descriptor is closed, or is no map of that wire
-   * @throws NotPermittedException if the descriptor was opened for reading alone
-   * @throws NotSupportedException if this is no Linux, or libbpf or the kernel lack what it takes
+   * @throws WrongObjectException if the descriptor is closed, or is not a map of that wire
+   * @throws NotPermittedException if the descriptor is read-only
+   * @throws NotSupportedException if this is not Linux, or libbpf or the kernel lacks a needed
+   *     feature
    * @throws KernelException if the kernel refuses for another reason
    * @throws NativeAccessException if the runtime denies this module native access
    */
@@ -229,13 +232,14 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Opens the map that is pinned at a path, waits for it if it is not there, and follows the pin.
    * When the pin is removed, the map is closed; when another map is pinned there, that one is
-   * opened instead, and every live thread registered with it within a second. Entries in the map
-   * that was left go right after. No value is lost on the way: values lie in the threads' own
-   * pages. What cannot be opened is reported ({@link #state}) and tried again.
+   * opened instead, and every live thread is registered with it within a second. Only then are the
+   * entries in the old map taken out. No value is lost meanwhile, since values lie in the threads'
+   * own pages. If the map cannot be opened, the reason is reported ({@link #state}), and opening it
+   * is tried again.
    *
    * @param pin the map's file in a bpffs, now or later
    * @return the map, attached if it could be opened at once
-   * @throws NotSupportedException if this is no Linux, or there is no libbpf
+   * @throws NotSupportedException if this is not Linux, or there is no libbpf
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static TaskLocalMap watch(Path pin) {
@@ -247,9 +251,9 @@ public final class TaskLocalMap implements AutoCloseable {
    * Wire)}.
    *
    * @param pin the map's file in a bpffs, now or later
-   * @param wire how the map's values look
+   * @param wire the map's wire
    * @return the map, attached if it could be opened at once
-   * @throws NotSupportedException if this is no Linux, or there is no libbpf
+   * @throws NotSupportedException if this is not Linux, or there is no libbpf
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static TaskLocalMap watch(Path pin, Wire wire) {
@@ -259,7 +263,7 @@ public final class TaskLocalMap implements AutoCloseable {
   /** Watches the pin that the property names, at the first call. */
   static void watchNamed() {
     if (!WATCHES_NAMED.compareAndSet(false, true)) {
-      return; // no class's initializer: its lock would be held while a log's handler runs
+      return; // not in a static initializer: its lock would be held while a log handler runs
     }
     String pin = System.getProperty(PROPERTY, "");
     String wire = System.getProperty(PROPERTY + ".wire");
@@ -329,7 +333,7 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * {@return the wire on which this map is served}
+   * {@return the map's wire}
    *
    * @throws IllegalStateException if a watched map is not there
    */
@@ -353,8 +357,8 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * {@return the live threads that should have an entry in the map and have none of ours} They are
-   * tried again every second.
+   * {@return the live threads that should have an entry of ours in the map and have none} Their
+   * registration is tried again every second.
    */
   public List<Unregistered> unregistered() {
     OpenMap map = attached();
@@ -369,8 +373,7 @@ public final class TaskLocalMap implements AutoCloseable {
 
   /**
    * {@return how many registrations and removals of entries have failed, and how many entries were
-   * found changed, since the map was opened} A registration that fails again when it is tried again
-   * is not counted again.
+   * found changed, since the map was opened} A registration that fails repeatedly is counted once.
    */
   public int failures() {
     OpenMap map = attached();
@@ -378,8 +381,8 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * {@return why the last failed registration did, or why a watched map cannot be opened} Empty if
-   * nothing has failed since the map was opened.
+   * {@return why the last failed registration failed, or why a watched map cannot be opened} Empty
+   * if nothing has failed since the map was opened.
    */
   public Optional<KernelException> lastFailure() {
     OpenMap map = attached();
@@ -389,7 +392,7 @@ public final class TaskLocalMap implements AutoCloseable {
     return watch == null ? Optional.empty() : Optional.ofNullable(watch.problem());
   }
 
-  /** {@return what is known of the map now} */
+  /** {@return the present state of the map} */
   public State state() {
     if (closed.get()) {
       return new Closed();
@@ -402,11 +405,11 @@ public final class TaskLocalMap implements AutoCloseable {
 
   /**
    * Calls a listener with the present state, at once unless other calls are under way, and again
-   * after each change: a map was attached, lost, cannot be opened, or this was closed. Threads that
-   * come and go are no change. Calls come one at a time from the thread that sees the change, which
-   * is most often the library's own: be short. Each is told the state of its own moment, so that
-   * one that comes late may miss states that have passed; nothing comes after {@link Closed}. What
-   * a listener throws is logged and does no harm.
+   * after each change: a map was attached, was lost or cannot be opened, or this object was closed.
+   * Threads that come and go are not changes. Calls come one at a time from the thread that notices
+   * the change, usually the library's own, so a listener has to be quick. Each call gets the state
+   * at the time of the call, so that a late call may miss earlier states; no call follows {@link
+   * Closed}. Exceptions of a listener are logged and do no harm.
    *
    * @param listener what to call
    */
@@ -417,7 +420,7 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Calls a listener no more.
+   * Removes a listener.
    *
    * @param listener one that was added; nothing happens if it was not
    */
@@ -432,7 +435,7 @@ public final class TaskLocalMap implements AutoCloseable {
   private void inTurn(Runnable call) {
     calls.add(call);
     if (pendingCalls.getAndIncrement() > 0) {
-      return; // who is at it makes this call too
+      return; // the thread that makes the calls makes this one too
     }
     do {
       Runnable next = calls.poll();
@@ -463,12 +466,12 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Says what to do with entries of this process's threads that this library did not make: those
-   * that are there, and those that are met from now on. A watch keeps to it with each map that it
-   * attaches. Said for the map in this process, whichever object says it. Two copies of this
-   * library that both take over take from each other again and again.
+   * Chooses what to do with entries of this process's threads that this library did not make, both
+   * present and later ones. A watch applies the choice to each map that it attaches. If several
+   * objects have the same map open, the choice is for all of them. Two copies of this library that
+   * both take over replace each other's entries again and again.
    *
-   * @param choice {@link ForeignEntries#LEAVE} unless told
+   * @param choice what to do; {@link ForeignEntries#LEAVE} by default
    */
   public void foreignEntries(ForeignEntries choice) {
     Objects.requireNonNull(choice, "choice is null: say LEAVE or TAKE_OVER");

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A value of a key for the length of a call, from the key's {@code with}: sets the calling thread's
- * value, runs the code, and puts the value that was there before back, also when the code throws.
+ * value, runs the code, and puts the earlier value back, even if the code throws.
  *
  * {@snippet :
  * static final TaskLocalScope URGENT = PRIORITY.with(7);
@@ -25,21 +25,22 @@ import org.jspecify.annotations.Nullable;
  * Answer answer = TENANT.with(request.tenant()).call(() -> compute(request)); // throws what it throws
  * }
  *
- * <p>Scopes nest, of one key or of several: each puts back what it has found. So what the code
- * itself or a BPF program has set meanwhile is overwritten at the end. Other keys are left alone,
- * and so are other threads: work that the code gives to another thread runs there with that
+ * <p>Scopes of one key or of several can be nested: each puts back what it found. So a value that
+ * the code itself or a BPF program has set meanwhile is overwritten at the end. Other keys and
+ * other threads are not affected: work that the code gives to another thread runs there with that
  * thread's own values.
  *
- * <p>A scope never changes, and any number of threads may use it at once: keep one in a constant
- * for a value that comes often. Of a value of up to 8 bytes {@code run} and {@code call} allocate
- * nothing, and cost about what a get and two sets by hand do. A larger one is copied, to be put
- * back, and can be seen half-written by a BPF program that runs in between, unless it is a struct
- * with a sequence; see {@link TaskLocal.OfSegment#update}.
+ * <p>A scope is immutable, and any number of threads may use it at once: keep the scope of a
+ * frequent value in a constant. For a value of up to 8 bytes {@code run} and {@code call} allocate
+ * nothing, and cost about as much as a get and two sets by hand. A larger value is copied, to be
+ * put back later, and a BPF program that runs in between can see it half-written, unless it is a
+ * struct with a sequence; see {@link TaskLocal.OfSegment#update}.
  */
 public abstract sealed class TaskLocalScope {
 
   /**
-   * What {@link #call} runs: a {@link java.util.concurrent.Callable} that says what it throws.
+   * What {@link #call} runs: a {@link java.util.concurrent.Callable} that declares its exception
+   * type.
    *
    * @param <T> what it returns
    * @param <X> what it throws
@@ -50,7 +51,7 @@ public abstract sealed class TaskLocalScope {
     /**
      * {@return what the caller gets}
      *
-     * @throws X as it likes
+     * @throws X if the operation fails
      */
     T call() throws X;
   }
@@ -58,7 +59,7 @@ public abstract sealed class TaskLocalScope {
   private TaskLocalScope() {}
 
   /**
-   * Runs code with the value; what it throws is passed on.
+   * Runs code with the value; its exceptions are passed on.
    *
    * @param task what to run
    * @throws VirtualThreadException on a virtual thread; nothing is run
@@ -70,7 +71,7 @@ public abstract sealed class TaskLocalScope {
    *
    * @param operation what to run
    * @param <T> what it returns
-   * @param <X> what it throws; inferred, nothing unchecked where it throws nothing
+   * @param <X> what it throws; inferred, and unchecked if the code throws no checked exception
    * @return what it returned
    * @throws X what it threw
    * @throws VirtualThreadException on a virtual thread; nothing is run
@@ -92,7 +93,7 @@ public abstract sealed class TaskLocalScope {
         : new OfWords(local, key.offset(), words);
   }
 
-  /** Of a value that is read and written at once. */
+  /** A scope of a value that one access reads or writes whole. */
   static final class OfBits extends TaskLocalScope {
 
     private static final VarHandle BYTE = JAVA_BYTE.varHandle();
@@ -108,9 +109,9 @@ public abstract sealed class TaskLocalScope {
     /**
      * Makes a scope.
      *
-     * @param size of an access, as {@code get} and {@code set} make it: a load that is wider than
-     *     the store before it waits for that to reach the cache
-     * @param bits as many of the last as that takes
+     * @param size of an access, the same as that of {@code get} and {@code set}: a load that is
+     *     wider than the store before it waits until that store has reached the cache
+     * @param bits the value, in the last bits
      */
     OfBits(Key key, int size, long bits) {
       this.key = key;
@@ -170,7 +171,7 @@ public abstract sealed class TaskLocalScope {
     }
   }
 
-  /** Of a larger value, or one with a sequence. */
+  /** A scope of a larger value, or one with a sequence. */
   static final class OfWords extends TaskLocalScope {
 
     private static final VarHandle WORD = JAVA_LONG.varHandle();

@@ -9,8 +9,8 @@ import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A platform thread that has its page of values from the start, where {@code set} and {@code get}
- * of every {@link TaskLocal} find it without looking the thread up. For pools:
+ * A platform thread that has its page of values from the start, in a field, where {@code set} and
+ * {@code get} of every {@link TaskLocal} find it without a look-up. For pools:
  *
  * {@snippet :
  * ExecutorService pool = Executors.newFixedThreadPool(8, TaskLocalThread.factory("request-"));
@@ -18,17 +18,17 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Keys work on every platform thread in the same way; on these they are faster.
  *
- * <p>The page is taken when the object is made. It is given back after the thread's end, or, of a
- * thread that was never started or whose page something was bound to, when this object and all that
- * was bound are unreachable. The thread registers itself with the open maps as it starts, whether
- * it will use a key or not: some microseconds for each map. As with any thread, a registration that
- * fails is reported at the map, and the thread goes on.
+ * <p>The constructor takes the page. It is given back after the thread's end. If the thread was
+ * never started, or values of it were bound, it is given back when this object and all bound values
+ * are unreachable. The thread registers itself with the open maps as it starts, whether it will use
+ * a key or not: some microseconds for each map. As with any thread, a registration that fails is
+ * reported at the map, and the thread goes on.
  */
 public class TaskLocalThread extends Thread {
 
   private final ThreadPage page;
 
-  /** The page's, without the detour. */
+  /** The page's address, copied to save a load. */
   private final long address;
 
   /**
@@ -58,7 +58,7 @@ public class TaskLocalThread extends Thread {
 
   /**
    * {@return a factory of such threads, which any number of threads may use at once} Its threads
-   * are no daemons.
+   * are not daemons.
    *
    * @param namePrefix what their names begin with; a number from 0 up follows
    */
@@ -92,7 +92,8 @@ public class TaskLocalThread extends Thread {
   }
 
   /**
-   * Registers the thread and runs its task. Final, so that no code of the thread comes before that.
+   * Registers the thread and runs its task. Final, so that no code of the thread runs before the
+   * registration.
    */
   @Override
   public final void run() {

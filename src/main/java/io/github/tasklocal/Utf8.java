@@ -6,7 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 
-/** UTF-8 to and from a value, without an array in between where a text is set. */
+/** UTF-8 to and from a value; setting a text allocates no array. */
 final class Utf8 {
 
   private Utf8() {}
@@ -39,7 +39,7 @@ final class Utf8 {
     return length;
   }
 
-  /** Writes a text of which {@link #length} has said that it fits. */
+  /** Writes a text that fits, as {@link #length} has shown. */
   static void write(String text, MemorySegment target) {
     long at = 0;
     for (int i = 0; i < text.length(); i++) {
