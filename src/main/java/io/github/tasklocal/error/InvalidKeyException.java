@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.error;
 
-/** The name or the layout of a key is not one that a page can hold. */
+/** A page cannot hold the name or the layout of a key. */
 public final class InvalidKeyException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;

@@ -4,8 +4,8 @@ package io.github.tasklocal.error;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An operation on the kernel or on libbpf failed. The subtypes tell the failures apart that a
- * program can act on; any other errno comes as this type itself.
+ * An operation on the kernel or on libbpf failed. There is a subtype for each kind of failure that
+ * a program can act on; any other errno is reported with this type itself.
  */
 public class KernelException extends TaskLocalException {
 
@@ -55,10 +55,7 @@ public class KernelException extends TaskLocalException {
     return subject;
   }
 
-  /**
-   * {@return the errno by its name, such as {@code EPERM}, or null where the failure was seen
-   * without a call that failed}
-   */
+  /** {@return the errno by its name, such as {@code EPERM}, or null if no call failed} */
   public @Nullable String errnoName() {
     return errnoName;
   }

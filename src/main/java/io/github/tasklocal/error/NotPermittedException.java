@@ -3,7 +3,7 @@ package io.github.tasklocal.error;
 
 import org.jspecify.annotations.Nullable;
 
-/** The kernel does not allow it to this process. Whether it would work otherwise is not known. */
+/** The kernel does not permit the operation to this process. With permission it may still fail. */
 public final class NotPermittedException extends KernelException {
 
   private static final long serialVersionUID = 1;

@@ -33,8 +33,8 @@ public final class ObjectLoadException extends KernelException {
   }
 
   /**
-   * {@return the warnings of libbpf, with all that the kernel's verifier said, in lines; empty
-   * where they said nothing} The message holds its last meaningful lines.
+   * {@return the warnings of libbpf and the verifier's whole log, in lines; empty if there were
+   * none} The exception's message holds the last meaningful lines.
    */
   public String log() {
     return log;

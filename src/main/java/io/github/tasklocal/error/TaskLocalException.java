@@ -2,11 +2,11 @@
 package io.github.tasklocal.error;
 
 /**
- * What this library refuses or fails at. Each kind of failure has a type of its own, and each
- * message ends with what mends it. What was there before the failed call is there unchanged.
+ * Something that this library refuses or fails to do. Each kind of failure has a type of its own,
+ * and each message ends with what mends the problem. A call that throws it has changed nothing.
  *
- * <p>Other kinds may come with later versions, so this type is not sealed: a switch over all kinds
- * would not compile any more. Only this package makes subtypes of its own.
+ * <p>This type is not sealed, since later versions may add kinds, and then a switch over all kinds
+ * would not compile any more. But only this package can define direct subtypes.
  */
 public abstract class TaskLocalException extends RuntimeException {
 

@@ -9,7 +9,7 @@ public final class VirtualThreadException extends TaskLocalException {
   /**
    * Makes the exception.
    *
-   * @param problem the value and the limit that it breaks
+   * @param problem what is wrong, in words
    * @param cure what mends it
    */
   public VirtualThreadException(String problem, String cure) {
