@@ -8,17 +8,17 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A daemon thread that does what nobody calls for: follows pins, tries registrations again, and
- * forgets ended threads. It runs as long as a map is open or watched.
+ * A daemon thread that follows pins, tries registrations again, and forgets ended threads. It runs
+ * as long as a map is open or watched.
  */
 public final class Keeper {
 
-  /** How often watched pins are looked at: a stat(2) each. */
+  /** The interval at which watched pins are checked, by one stat(2) each. */
   private static final long LOOK_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
 
   private static final long TEND_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  /** How many entries of a map are looked at each time: some hundred microseconds of a second. */
+  /** How many entries of a map are checked each second; that takes some hundred microseconds. */
   private static final int ENTRIES = 64;
 
   private static final List<Watch> WATCHES = new CopyOnWriteArrayList<>();
@@ -32,8 +32,8 @@ public final class Keeper {
   private Keeper() {}
 
   /**
-   * {@return how many times the keeper has tended to threads and entries since the process began;
-   * for tests that have to know that it has had its chance}
+   * {@return how many times the keeper has looked after threads and entries since the process
+   * began} For tests that have to wait for it.
    */
   public static long rounds() {
     return rounds;
@@ -50,7 +50,7 @@ public final class Keeper {
     wake();
   }
 
-  /** Lets the thread see that it may not be needed any more. */
+  /** Wakes the thread, which may not be needed any more. */
   static void wake() {
     synchronized (LOCK) {
       LockSupport.unpark(thread);

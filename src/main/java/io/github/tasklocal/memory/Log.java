@@ -5,7 +5,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import org.jspecify.annotations.Nullable;
 
-/** The application's log, as far as it works. Not to be called under a lock. */
+/** The application's log, which may fail. Not to be called under a lock. */
 public final class Log {
 
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
@@ -17,8 +17,8 @@ public final class Log {
    *
    * @param message what is wrong
    * @param cause or null
-   * @return false if the log failed: its handler is anybody's, and may lack the very thing of which
-   *     this reports the lack
+   * @return false if the log failed: its handler is foreign code, and may lack the same resource
+   *     that the message reports as missing
    */
   public static boolean warn(String message, @Nullable Throwable cause) {
     try {

@@ -25,15 +25,15 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** A map in which this process's threads have entries. All but the state is under the one lock. */
+/** A map in which this process's threads have entries. Under the one lock, except its state. */
 public final class OpenMap {
 
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
   /**
-   * What this copy of the library writes into entries: another copy, in another class loader, has
-   * another, and what does not know of stamps leaves 0.
+   * What this copy of the library writes into entries. Another copy, in another class loader, has
+   * another stamp, and other libraries leave 0.
    */
   private static final int STAMP = ThreadLocalRandom.current().nextInt() | 1;
 
@@ -41,7 +41,7 @@ public final class OpenMap {
   private final Wire wire;
   private final long metadata;
 
-  /** Left to the collector: to free a shared arena takes a handshake with each of the threads. */
+  /** Freed by the collector, as closing a shared arena takes a handshake with each thread. */
   private final MemorySegment value;
 
   /** By the kernel's id of the thread. */
@@ -50,10 +50,10 @@ public final class OpenMap {
   /** Threads that should have an entry and have none, in the order in which they failed. */
   private final Map<Slot, KernelException> unregistered = new LinkedHashMap<>();
 
-  /** Threads that have ended in Java alone, and whose entries could not be taken out; by tid. */
+  /** Threads that have ended only in Java and whose entries could not be taken out, by tid. */
   private final Map<Integer, Slot> stale = new HashMap<>();
 
-  /** What {@link #audit} has still to look at in this round. */
+  /** What {@link #audit} still has to check in this round. */
   private final ArrayDeque<Slot> unaudited = new ArrayDeque<>();
 
   private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
@@ -74,14 +74,16 @@ public final class OpenMap {
   }
 
   /**
-   * Tells a map's wire from its type, the size of its values and the name of their BTF type.
+   * Finds out a map's wire from its type, the size of its values and the name of their BTF type.
    *
    * @param map what was opened
    * @param named the wire that the caller names, or null
    * @return the wire
-   * @throws WrongObjectException if the map is no map of task local data, or not of the named wire
-   * @throws NotPermittedException if this process may not know and nobody named the wire
-   * @throws NotSupportedException if this machine's pages have another size than the wires'
+   * @throws WrongObjectException if the map is not a map of task local data, or not of the named
+   *     wire
+   * @throws NotPermittedException if this process has no right to find out the wire, and the caller
+   *     named none
+   * @throws NotSupportedException if this machine's page size is not that of the wires
    */
   public static Wire wireOf(KernelMap map, @Nullable Wire named) {
     String subject = map.description();
@@ -194,7 +196,7 @@ public final class OpenMap {
       takeOutEarlier(slot);
       if (put(slot)) {
         registered.put(slot.task.tid(), slot);
-        takenOut(stale.remove(slot.task.tid())); // if there was one, this has taken its place
+        takenOut(stale.remove(slot.task.tid())); // the new entry has replaced a stale one, if any
       }
       return null;
     } catch (KernelException e) {
@@ -231,8 +233,9 @@ public final class OpenMap {
   }
 
   /**
-   * Takes out what an ended thread may have left. Most often the kernel has done so, but a task can
-   * outlive its Java thread: that of main waits for the JVM to end, and native code detaches.
+   * Takes out the entry that an ended thread may have left. Most often the kernel has done so, but
+   * a task can outlive its Java thread: that of main waits for the JVM to end, and a native thread
+   * detaches.
    */
   void forget(Slot slot) {
     unregistered.remove(slot);
@@ -242,7 +245,7 @@ public final class OpenMap {
     }
   }
 
-  /** What an ended thread had left in the map is there no more. */
+  /** The entry that an ended thread had left in the map is gone. */
   private static void takenOut(@Nullable Slot slot) {
     if (slot != null) {
       slot.left--;
@@ -263,7 +266,7 @@ public final class OpenMap {
   }
 
   /**
-   * Tries again what failed, the longest ago first.
+   * Tries failed registrations and removals again, the oldest first.
    *
    * @param most how many to try
    */
@@ -283,8 +286,8 @@ public final class OpenMap {
   }
 
   /**
-   * Looks whether entries are still there and ours, some at each call and all in turn. What was
-   * deleted is set again; what is somebody else's by now is reported.
+   * Checks that entries are still there and ours, some at each call and all in rotation. A deleted
+   * entry is set again; one that is somebody else's by now is reported.
    *
    * @param most how many to look at
    */
@@ -298,7 +301,7 @@ public final class OpenMap {
         try {
           audit(slot);
         } catch (KernelException e) {
-          return; // no descriptor is left to look with, for instance: nothing is known to be wrong
+          return; // for instance no descriptor is left: nothing is known to be wrong
         }
       }
     }
@@ -319,11 +322,11 @@ public final class OpenMap {
       failed(replaced);
     } else {
       register(slot);
-      failed(TaskStorage.vanished(map, slot.task)); // once it is set again, as that says
+      failed(TaskStorage.vanished(map, slot.task)); // after it was set again, as this says
     }
   }
 
-  /** Says what to do with an entry that somebody else made. */
+  /** Chooses whether to replace entries that somebody else made. */
   void takeOver(boolean takeOver) {
     takesOver = takeOver;
     if (takeOver) {
@@ -340,9 +343,7 @@ public final class OpenMap {
     }
   }
 
-  /**
-   * Logs the first failure, once. Not to be called under the lock: a log's handler is anybody's.
-   */
+  /** Logs the first failure, once. Not under the lock, since a log handler is foreign code. */
   public void log() {
     KernelException e = unlogged.getAndSet(null);
     if (e != null
@@ -373,7 +374,7 @@ public final class OpenMap {
     return map.id();
   }
 
-  /** {@return how its values look} */
+  /** {@return the map's wire} */
   public Wire wire() {
     return wire;
   }

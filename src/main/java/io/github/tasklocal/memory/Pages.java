@@ -7,20 +7,20 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 
 /**
- * Memory for threads' values: whole pages, or equal parts of pages that hold nothing else. They
- * never go back to an allocator, which could give them to something else while the kernel still
- * writes there.
+ * Memory for threads' values: whole pages, or equal parts of pages that hold nothing else. Pages
+ * never go back to an allocator, which could give them to something else while BPF programs still
+ * write there.
  */
 public final class Pages {
 
-  /** Few enough not to waste memory, many enough to keep the padding of a block small. */
+  /** How many pages a block has: few, to waste no memory, but enough that its padding is small. */
   private static final int BLOCK = 16;
 
   private final int bytes;
   private final long graceNanos;
   private final ArrayDeque<MemorySegment> free = new ArrayDeque<>();
 
-  /** Parts that a program may still write to for a moment, the earliest first. */
+  /** Parts to which a BPF program may still write for a moment, the earliest first. */
   private final ArrayDeque<Retired> retired = new ArrayDeque<>();
 
   private int count;
@@ -36,7 +36,7 @@ public final class Pages {
    * Makes pages or parts of them.
    *
    * @param bytes the size of each, a power of two of at most a page
-   * @param graceNanos how long one rests that is {@link #retire retired}
+   * @param graceNanos how long a {@link #retire retired} one is not reused
    */
   Pages(int bytes, long graceNanos) {
     this.bytes = bytes;
@@ -87,7 +87,7 @@ public final class Pages {
   }
 
   /**
-   * Takes one back.
+   * Takes a page, or part of one, back.
    *
    * @param page zeroed, and no longer known to the kernel
    */
@@ -96,8 +96,8 @@ public final class Pages {
   }
 
   /**
-   * Takes one back that the kernel has been told to forget, and may still reach for a moment. It
-   * serves nobody else before the time of rest is over.
+   * Takes a part back whose entries were taken out, but which BPF programs may still reach for a
+   * moment. It is not reused before the grace period is over.
    */
   synchronized void retire(MemorySegment part) {
     retired.add(new Retired(part, System.nanoTime()));

@@ -8,46 +8,44 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A thread with a page, as the registry knows it. It keeps neither the thread nor the hold on its
- * page reachable, but for a thread that Java does not know. Under the registry's lock.
+ * page reachable, except the hold of a thread that Java does not know. Under the registry's lock.
  */
 final class Slot {
 
   final MemorySegment page;
 
-  /** The thread; of one that attaches to the JVM, its Java side as long as that lives. */
+  /** The thread; for a native thread that is attached to the JVM, its Java side. */
   Task task;
 
   /**
-   * The same thread as the kernel knows it, if what it has belongs to the task: it had this page
-   * before it attached, or threads share pages, of which BPF programs keep where in one a task's
-   * values start.
+   * The same thread as the kernel knows it, if the page belongs to the task: either the task had it
+   * before the thread attached, or threads share pages, and then BPF programs remember where a
+   * task's values start.
    */
   @Nullable Task nativeTask;
 
   /** Of the thread in Java, or 0. */
   long threadId;
 
-  /** As long as the thread has a page and was not started. */
+  /** The hold of a thread that has a page and was not started yet; otherwise null. */
   ThreadPages.@Nullable Ending unstarted;
 
-  /** Of a thread that Java does not know; those of the others are in the registry's lists. */
+  /** The hold of a thread that Java does not know; other holds are in the registry's lists. */
   @Nullable ThreadPage keep;
 
-  /** How many holds may be reachable from elsewhere than the thread itself. */
+  /** How many holds may be reachable from other places than the thread itself. */
   int escapedHolds;
 
-  /** Whether the thread has ended, and the registry forgotten it. */
+  /** Whether the thread has ended, and the registry has forgotten it. */
   boolean ended;
 
   /** Whether the kernel was ever given this page for the thread. */
   boolean shared;
 
-  /** Whether the thread is between {@code start()} and its own first step. */
+  /** Whether the thread is between {@code start()} and the start of its {@code run()}. */
   boolean starting;
 
-  /**
-   * In how many maps an entry that points to the page could not be taken out, so far or for ever.
-   */
+  /** How many maps have an entry for the page that could not be taken out, so far or for ever. */
   int left;
 
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
@@ -59,8 +57,8 @@ final class Slot {
   }
 
   /**
-   * Makes the next hold another one: the last may have segments that are one thread's alone, and
-   * stands in its list.
+   * Makes the next hold a new one: the last may have segments that are confined to one thread, and
+   * is in its list.
    */
   void renewHold() {
     hold = new WeakReference<>(null);

@@ -8,15 +8,15 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How much memory each thread has for its values: a page, or what the system property {@value
- * #PROPERTY} says. Then many threads share a page, each with cache lines of its own.
+ * How much memory each thread has for its values: a page, or as many bytes as the system property
+ * {@value #PROPERTY} says. Then threads share pages, each with cache lines of its own.
  */
 public final class SlotSize {
 
   /** The name of the property. */
   public static final String PROPERTY = "tasklocal.slotBytes";
 
-  /** Two to a page, or nothing would be shared. */
+  /** Half a page, since otherwise nothing would be shared. */
   private static final int MOST = DataPage.SIZE / 2;
 
   private static final Path LINE_SIZE =
@@ -37,7 +37,7 @@ public final class SlotSize {
   /**
    * Checks the property.
    *
-   * @throws IllegalArgumentException if its value is none that it can have
+   * @throws IllegalArgumentException if its value is not valid
    */
   public static void require() {
     if (TEXT != null && !packed()) {
@@ -47,7 +47,7 @@ public final class SlotSize {
     }
   }
 
-  /** {@return the number in a text, or the size of a page if it is none that can be} */
+  /** {@return the number in a text, or the size of a page if the text is not a valid size} */
   static int parse(String text, int line) {
     try {
       int bytes = Integer.parseInt(text.strip());
@@ -55,12 +55,12 @@ public final class SlotSize {
         return bytes;
       }
     } catch (NumberFormatException e) {
-      // said by require()
+      // require() reports it
     }
     return DataPage.SIZE;
   }
 
-  /** What two processors can write to at once without disturbing each other, in bytes. */
+  /** {@return the size of a cache line, in bytes} */
   private static int lineSize() {
     try {
       int bytes = Integer.parseInt(Files.readString(LINE_SIZE).strip());
@@ -68,7 +68,7 @@ public final class SlotSize {
         return bytes;
       }
     } catch (IOException | NumberFormatException e) {
-      // Then what such a processor mostly has.
+      // Then the usual size for such a processor.
     }
     return System.getProperty("os.arch").equals("amd64") ? 64 : 128;
   }

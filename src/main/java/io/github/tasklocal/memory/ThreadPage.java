@@ -29,11 +29,11 @@ public final class ThreadPage {
   /** The next in the list that {@link ThreadPages#of} goes through. */
   @Nullable ThreadPage next;
 
-  /** Set under the registry's lock; who uses the page may look without it. */
+  /** Set under the registry's lock, but may be read without it. */
   boolean escaped;
 
   /**
-   * Slices of the page by the keys' indexes, made at their first uses, by the page's thread. Weak,
+   * Slices of the page by the keys' indexes, each made at its first use by the page's thread. Weak,
    * since they hold that thread, and the registry holds this page for a while after its end.
    */
   private WeakReference<@Nullable MemorySegment[]> slices = NONE;
@@ -44,7 +44,7 @@ public final class ThreadPage {
     this.slot = slot;
   }
 
-  /** {@return this, which may be reachable from now on after the end of the thread} */
+  /** {@return this hold, which from now on may be reachable after the thread's end} */
   public ThreadPage escaping() {
     if (!escaped) {
       ThreadPages.escape(this);
@@ -64,7 +64,7 @@ public final class ThreadPage {
     return slice == null ? newSlice(key, all) : slice;
   }
 
-  @SuppressWarnings("MustBeClosedChecker") // the page is never freed; confinement is all we want
+  @SuppressWarnings("MustBeClosedChecker") // never freed: the arena only confines the slice
   private MemorySegment newSlice(Key key, @Nullable MemorySegment @Nullable [] known) {
     var all = known;
     if (all == null) {

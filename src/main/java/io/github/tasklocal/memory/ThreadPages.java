@@ -33,22 +33,22 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A thread gets its page at its first use of a key, under the one lock that opening and closing
  * maps take too, so that each live thread is registered with each open map exactly once. A thread
- * that Java does not know gets one when somebody sets a value for it.
+ * that Java does not know gets its page when another thread sets a value for it.
  *
  * <p>A page is taken back when its thread has ended and nothing holds it ({@link ThreadPage}) any
- * more. The first is seen by whoever finds no free page, and by the {@link Keeper}; of holds that
- * have escaped from their thread the garbage collector tells. If the kernel knows the page, its
- * frame is dropped first: what BPF still holds of the ended thread is then an orphan.
+ * more. The {@link Keeper}, and any thread that finds no free page, look for ended threads; the
+ * garbage collector finds unreachable holds that have escaped from their threads. If the kernel
+ * knows the page, its frame is dropped first: what BPF still holds of it is then an orphan.
  */
 public final class ThreadPages {
 
-  /** How long a thread may take from its start to its first step while others wait for that. */
+  /** How long others wait at most for a thread that has been started to reach {@link #begin}. */
   private static final long START_NANOS = TimeUnit.SECONDS.toNanos(1);
 
   /**
    * How long the part of a shared page waits before it serves another thread: far longer than the
-   * kernel lets programs run that may not sleep. Nothing enforces that, nor keeps a program from
-   * holding an ended task; {@link io.github.tasklocal.TaskLocal} says so.
+   * kernel lets programs run that may not sleep. A program that sleeps may take longer, and one may
+   * hold an ended task; {@link io.github.tasklocal.TaskLocal} says so.
    */
   private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
@@ -63,10 +63,10 @@ public final class ThreadPages {
 
   private static final Set<Slot> SLOTS = new LinkedHashSet<>();
 
-  /** The latest of each kernel task. */
+  /** The latest slot of each kernel task, by tid. */
   private static final Map<Integer, Slot> BY_TID = new HashMap<>();
 
-  /** Changed under the lock alone. */
+  /** Changed only under the lock. */
   private static final List<OpenMap> MAPS = new CopyOnWriteArrayList<>();
 
   /** Keeps the references below reachable until they are enqueued. */
@@ -75,11 +75,11 @@ public final class ThreadPages {
   private static final ReferenceQueue<ThreadPage> UNREACHABLE = new ReferenceQueue<>();
 
   /**
-   * How many threads of which Java does not know are looked at each time: a read of a file each.
+   * How many threads that Java does not know are checked each time; each takes the read of a file.
    */
   private static final int NATIVES = 64;
 
-  /** How many threads are between {@code start()} and their own first step. */
+  /** How many threads are between {@code start()} and {@link #begin}. */
   private static int starting;
 
   /** How many threads there have to be before it is worth looking for ended ones again. */
@@ -103,8 +103,8 @@ public final class ThreadPages {
    * @throws VirtualThreadException if that is a virtual thread
    */
   public static ThreadPage of(Thread current) {
-    // The thread has put its own page into the list and nobody takes it out as long as it lives, so
-    // that it is found whatever others are doing there.
+    // The thread has put its page into the list, and nobody takes it out as long as it lives. So
+    // it is found whatever other threads change there.
     ThreadPage page = find(current);
     return page == null ? first(current) : page;
   }
@@ -125,7 +125,7 @@ public final class ThreadPages {
     ELEMENT.setRelease(BY_BITS, i, page);
   }
 
-  /** Who is looking at the page that is taken out goes on to those behind it. */
+  /** A reader who is at the page that is taken out can still go on to those behind it. */
   private static void remove(long threadId) {
     int i = bits(threadId);
     ThreadPage before = null;
@@ -145,7 +145,7 @@ public final class ThreadPages {
     return (int) threadId & (BY_BITS.length - 1);
   }
 
-  /** Enqueued when a hold that has escaped from its thread is unreachable. */
+  /** Enqueued when a hold that has escaped from its thread becomes unreachable. */
   static final class Ending extends PhantomReference<ThreadPage> {
     final Slot slot;
 
@@ -189,7 +189,7 @@ public final class ThreadPages {
 
   /**
    * {@return a page for a thread that has not been started} It is that thread's from {@link #begin}
-   * on, which keeps it in none of the lists, and taken back if it turns unreachable before.
+   * on, and is in none of the lists. It is taken back if it becomes unreachable before.
    */
   public static ThreadPage reserve() {
     synchronized (LOCK) {
@@ -202,8 +202,7 @@ public final class ThreadPages {
   }
 
   /**
-   * Says that a thread is being started, so that nobody makes it another page before {@link
-   * #begin}.
+   * Announces that a thread is being started, so that nobody makes another page for it.
    *
    * @param page from {@link #reserve}
    */
@@ -216,7 +215,7 @@ public final class ThreadPages {
     }
   }
 
-  /** Says that it is not, or has begun. */
+  /** Ends {@link #starting}: the thread could not be started, or has reached {@link #begin}. */
   public static void notStarting(ThreadPage page) {
     synchronized (LOCK) {
       notStarting(page.slot);
@@ -231,7 +230,7 @@ public final class ThreadPages {
     }
   }
 
-  /** Waits until no thread is between its start and its first step, or does not come to that. */
+  /** Waits until no thread is between its start and {@link #begin}, for a second at most. */
   private static void awaitStarting() {
     long end = System.nanoTime() + START_NANOS;
     boolean interrupted = false;
@@ -252,14 +251,14 @@ public final class ThreadPages {
   }
 
   /**
-   * Registers a thread that has got its page before, the first time that this is called.
+   * Registers a thread that has got its page from {@link #reserve}. Further calls do nothing.
    *
    * @param page from {@link #reserve}
    * @param thread the calling thread
    */
   public static void begin(ThreadPage page, Thread thread) {
     if (!NativeAccess.allowed()) {
-      return; // where no key can be made either
+      return; // no key can be made then
     }
     int tid = Libc.currentTid();
     synchronized (LOCK) {
@@ -275,8 +274,8 @@ public final class ThreadPages {
       slot.escapedHolds--;
       slot.ended = false;
       Slot earlier = attached(tid, thread);
-      // Somebody has set a value for it meanwhile, and has seen its task only: it was started by
-      // other means than start().
+      // Another thread has set a value for the task meanwhile, and could not know of this page,
+      // since this thread was not started by start().
       if (earlier != null) {
         slot.page.copyFrom(earlier.page);
         earlier.nativeTask = null;
@@ -353,7 +352,7 @@ public final class ThreadPages {
     }
   }
 
-  /** {@return what somebody else has set for a thread that Java did not know, or null} */
+  /** {@return the slot of a thread that Java did not know until now, or null if it has none} */
   private static @Nullable Slot attached(int tid, Thread thread) {
     Slot slot;
     try {
@@ -362,7 +361,7 @@ public final class ThreadPages {
         return null;
       }
     } catch (KernelException e) {
-      return null; // it cannot be told: a page of its own is never wrong
+      return null; // not known: a page of its own is never wrong
     }
     slot.nativeTask = slot.task;
     slot.task = Task.of(tid, thread);
@@ -372,7 +371,7 @@ public final class ThreadPages {
     return slot;
   }
 
-  /** The Java side of such a thread has ended, and its task lives on with what was set for it. */
+  /** The Java side of such a thread has ended; its task lives on and keeps the values. */
   private static void detach(Slot slot, Task task) {
     remove(slot.threadId);
     slot.threadId = 0;
@@ -382,7 +381,7 @@ public final class ThreadPages {
     slot.keep = slot.hold();
   }
 
-  /** From now on, the end of the page's thread alone does not say that nobody uses the page. */
+  /** From now on the page may be in use after the end of its thread. */
   static void escape(ThreadPage page) {
     synchronized (LOCK) {
       if (!page.escaped) {
@@ -401,7 +400,7 @@ public final class ThreadPages {
   }
 
   /**
-   * {@return the thread of a kernel task in Java, if it has used a key and has not ended}
+   * {@return the Java thread of a kernel task, if it has used a key and has not ended}
    *
    * @param task from {@link Task#all}
    */
@@ -417,7 +416,7 @@ public final class ThreadPages {
     if (slot == null || !task.isAlive()) {
       return null;
     }
-    // A tid is a Java thread's as long as that lives: look at it last.
+    // A Java thread that lives still has its tid: check this last.
     boolean same = slot.keep == null ? slot.task.isAlive() : slot.task.same(task);
     return same ? slot : null;
   }
@@ -426,7 +425,7 @@ public final class ThreadPages {
   private static @Nullable Slot latest(int tid) {
     Slot slot = BY_TID.get(tid);
     if (slot != null && slot.keep == null && !slot.task.isAlive()) {
-      ended(slot); // in Java; nobody has looked since
+      ended(slot); // it has ended in Java, and this is the first look since
     }
     return BY_TID.get(tid);
   }
@@ -451,7 +450,7 @@ public final class ThreadPages {
     }
   }
 
-  /** Takes back the pages of ended threads of which the last escaped hold is gone. */
+  /** Takes back the pages of ended threads whose last escaped hold is gone. */
   private static void takeBackUnreachable() {
     for (var ending = UNREACHABLE.poll(); ending != null; ending = UNREACHABLE.poll()) {
       Slot slot = ((Ending) ending).slot;
@@ -463,7 +462,7 @@ public final class ThreadPages {
 
   /**
    * Takes the entries of ended threads out, and takes their pages back if nothing holds them. Of
-   * the threads that Java does not know it looks at some, and at all in turn.
+   * the threads that Java does not know, each call checks some, and all in rotation.
    */
   private static void takeBackEnded() {
     int natives = 0;
@@ -484,11 +483,11 @@ public final class ThreadPages {
           ended(slot);
         }
       } catch (KernelException e) {
-        // It cannot be told, since no descriptor is left, for instance: the next look may.
+        // Not known, for instance because no descriptor is left: the next look may tell.
       }
     }
     int left = SLOTS.size();
-    // Where some of those had ended, so may have others.
+    // If some of the checked ones had ended, others may have too.
     lookAt = !all && left < before ? 0 : left + left / 4;
   }
 
@@ -511,7 +510,7 @@ public final class ThreadPages {
     MAPS.forEach(map -> map.forget(slot));
   }
 
-  /** An entry that an ended thread had left is gone, for which part of a page has waited. */
+  /** An entry that an ended thread had left is gone: its part of a page may be free now. */
   static void takenOut(Slot slot) {
     if (SlotSize.packed()) {
       takeBackIfUnused(slot);
@@ -523,14 +522,14 @@ public final class ThreadPages {
       return;
     }
     if (slot.shared && SlotSize.packed()) {
-      if (slot.left == 0) { // or a program may reach it, until that is taken out
+      if (slot.left == 0) { // otherwise a program may still reach it through an entry
         PAGES.retire(slot.page);
       }
       return;
     }
     if (slot.shared) {
       if (!Libc.dropFrame(slot.page.address(), DataPage.SIZE)) {
-        return; // a page whose old frame stays may never serve another thread
+        return; // the old frame is still there: the page must never serve another thread
       }
     } else {
       MemorySegment ignored = slot.page.fill((byte) 0);
@@ -539,11 +538,11 @@ public final class ThreadPages {
   }
 
   /**
-   * Opens a map for all threads: those that have a page, and those to come. Its caller then calls
-   * {@link OpenMap#log}, under no lock; so do those of {@link #close} and {@link #takeOver}.
+   * Opens a map for all threads that have a page or will have one. The caller then calls {@link
+   * OpenMap#log}, under no lock; so do callers of {@link #close} and {@link #takeOver}.
    *
-   * @param map ours from here on, also if this fails
-   * @param wire how the map's values look
+   * @param map the map, which is owned by this class from here on, even if this fails
+   * @param wire the map's wire
    * @param takeOver whether entries that somebody else made are replaced
    * @return the open map; the one that is open already if the process has this map open
    * @throws WrongObjectException if the map's values hold no pointers to user memory
@@ -601,7 +600,7 @@ public final class ThreadPages {
     Keeper.wake();
   }
 
-  /** Says whether to replace entries of a map that somebody else made; now, and from now on. */
+  /** Chooses whether to replace entries that somebody else made in a map, now and from now on. */
   public static void takeOver(OpenMap map, boolean takeOver) {
     synchronized (LOCK) {
       map.takeOver(takeOver);
@@ -637,10 +636,10 @@ public final class ThreadPages {
   }
 
   /**
-   * Forgets the threads that have ended, tries again what failed, and looks after some entries of
-   * each map.
+   * Forgets the threads that have ended, tries failed registrations and removals again, and checks
+   * some entries of each map.
    *
-   * @param entries how many of a map's at most
+   * @param entries how many entries of each map to check at most
    */
   static void tend(int entries) {
     synchronized (LOCK) {

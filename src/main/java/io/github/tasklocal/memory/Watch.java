@@ -15,7 +15,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** The map behind a pin, whichever that is from time to time. */
+/** Follows a pin: opens the map that is pinned there, and closes it when it is gone or replaced. */
 public final class Watch {
 
   private final Path pin;
@@ -23,8 +23,8 @@ public final class Watch {
   private final Runnable changed;
 
   /**
-   * What tells the pin's file from any other; null where there is none. A bpffs gives each pin an
-   * inode of its own, also the second pin of the same map (bpf_get_inode in kernel/bpf/inode.c).
+   * Identifies the pin's file; null if there is none. A bpffs gives each pin an inode of its own,
+   * even a second pin of the same map (bpf_get_inode in kernel/bpf/inode.c).
    */
   private @Nullable Object file;
 
@@ -37,8 +37,8 @@ public final class Watch {
    * Makes a watch that has not looked yet.
    *
    * @param pin the path
-   * @param wire the wire of what will be pinned there, or null if the map has to tell
-   * @param changed is run after each change, by the thread that saw it, under no lock
+   * @param wire the wire of the map that will be pinned there, or null to find it out from the map
+   * @param changed is run after each change, by the thread that noticed it, under no lock
    */
   public Watch(Path pin, @Nullable Wire wire, Runnable changed) {
     this.pin = pin;
@@ -52,7 +52,7 @@ public final class Watch {
     Keeper.follow(this);
   }
 
-  /** Looks at the pin, and opens and closes maps as it says. */
+  /** Checks the pin, and opens or closes maps if it has changed. */
   void look() {
     OpenMap before = map;
     boolean isChanged = lookAlone();
@@ -108,10 +108,10 @@ public final class Watch {
       return !waited;
     } catch (KernelException e) {
       boolean isNew =
-          isNew(e); // said before the map goes, or for a moment nothing would seem wrong
+          isNew(e); // before the map is closed, or for a moment nothing would seem wrong
       leave(before);
       if (e instanceof WrongObjectException || e instanceof NotSupportedException) {
-        file = found; // trying writes into somebody's map
+        file = found; // not tried again: opening would write into somebody else's map each time
       }
       return isNew;
     }
@@ -150,7 +150,7 @@ public final class Watch {
     } catch (NoSuchFileException e) {
       return null;
     } catch (IOException e) {
-      return new Object(); // like no other: opening says what is wrong
+      return new Object(); // equal to no other: opening then reports what is wrong
     }
   }
 
@@ -164,7 +164,7 @@ public final class Watch {
     return problem;
   }
 
-  /** Says whether to replace entries that somebody else made; now, and in maps to come. */
+  /** Chooses whether to replace entries that somebody else made, now and in later maps. */
   public void takeOver(boolean takeOver) {
     OpenMap now;
     synchronized (this) {
