@@ -3,7 +3,7 @@ package io.github.tasklocal.bpf;
 
 import java.lang.foreign.MemorySegment;
 
-/** A program or struct_ops that is attached, until this is closed or its {@link BpfObject} is. */
+/** Attaches a program or struct_ops until this link or its {@link BpfObject} is closed. */
 public final class BpfLink implements AutoCloseable {
 
   private final BpfObject object;
@@ -15,7 +15,7 @@ public final class BpfLink implements AutoCloseable {
   }
 
   /**
-   * {@return the link's descriptor, which stays the link's}
+   * {@return the descriptor, which the link owns}
    *
    * @throws IllegalStateException if it is closed
    */

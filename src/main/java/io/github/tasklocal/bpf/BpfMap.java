@@ -57,7 +57,7 @@ public final class BpfMap {
   }
 
   /**
-   * Says how many entries the map shall hold.
+   * Sets how many entries the map can hold.
    *
    * @param entries at least 1
    * @throws IllegalStateException if the object is loaded or closed
@@ -68,10 +68,10 @@ public final class BpfMap {
   }
 
   /**
-   * Says where loading the object shall pin the map. A map that is pinned there already, left by a
-   * process that was killed for instance, is taken over with its entries if it has the same type,
-   * sizes and {@code max_entries}, and its pin then stays when the object is closed; otherwise it
-   * is replaced, as {@link #pin} would.
+   * Sets where loading the object pins the map. If a map is pinned there already, left by a killed
+   * process for instance, and has the same type, sizes and {@code max_entries}, it is taken over
+   * with its entries, and its pin then stays when the object is closed. Otherwise its pin is
+   * replaced, as by {@link #pin}.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
@@ -89,12 +89,12 @@ public final class BpfMap {
         });
   }
 
-  /** What the C source declares is not done unasked. */
+  /** Nothing is pinned only because the C source declares it. */
   void forgetDeclaredPin() {
     LibBpf.setPinPath(map, null);
   }
 
-  /** Lets libbpf take a map over that is pinned where this one shall be, if it can stand for it. */
+  /** Lets libbpf take over the map that is pinned at the pin path, if it has the same shape. */
   void takeOverPinned() {
     if (pinAtLoad != null && Files.exists(pinAtLoad)) {
       try (KernelMap pinned = KernelMap.open(pinAtLoad)) {
@@ -124,7 +124,7 @@ public final class BpfMap {
   }
 
   /**
-   * {@return the map's descriptor, which stays the object's}
+   * {@return the map's descriptor, which the object owns}
    *
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -133,17 +133,17 @@ public final class BpfMap {
   }
 
   /**
-   * Pins the map. A map that is pinned there already, left by a process that was killed for
-   * instance, is replaced in one step: there is no moment without a pin. The pin is removed by
-   * {@link #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine
-   * ends}. For a map that is to outlive this process, make a {@linkplain Files#createLink hard
-   * link} to the pin: that is the caller's, and stays.
+   * Pins the map. If a map is pinned there already, left by a killed process for instance, its pin
+   * is replaced in one step, so that there is always a pin. The new pin is removed by {@link
+   * #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine ends}. For
+   * a map that is to outlive this process, make a {@linkplain Files#createLink hard link} to the
+   * pin: it is the caller's, and stays.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
    * @throws NotPermittedException if this process may not write there
-   * @throws WrongObjectException if no bpffs is there, the name has a dot, or what is pinned there
-   *     is no map
+   * @throws WrongObjectException if no bpffs is there, the name has a dot, or something other than
+   *     a map is pinned there
    * @throws IllegalStateException if the object is not loaded, or closed, or the virtual machine is
    *     ending
    * @throws KernelException if the kernel refuses
@@ -198,9 +198,9 @@ public final class BpfMap {
   /**
    * Attaches a map of struct_ops, such as a sched_ext scheduler.
    *
-   * @return the link, which ends with the object at the latest
-   * @throws WrongObjectException if the map is another one
-   * @throws NotPermittedException if this process may not
+   * @return the link, which is closed with the object at the latest
+   * @throws WrongObjectException if the map is of another type
+   * @throws NotPermittedException if this process may not attach it
    * @throws KernelException if the kernel refuses
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -223,7 +223,7 @@ public final class BpfMap {
    * {@return the records that programs put into a map of {@code BPF_MAP_TYPE_RINGBUF}, always the
    * same object} Its memory is mapped at the first call.
    *
-   * @throws WrongObjectException if the map is another one
+   * @throws WrongObjectException if the map is of another type
    * @throws KernelException if the kernel does not map its memory
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -247,7 +247,7 @@ public final class BpfMap {
         });
   }
 
-  /** {@return libbpf's pointer, which must not be used after the object's close} */
+  /** {@return libbpf's pointer, which must not be used after the object is closed} */
   MemorySegment pointerIn(BpfObject user) {
     if (user != object) {
       throw new IllegalArgumentException(

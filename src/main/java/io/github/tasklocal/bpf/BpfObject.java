@@ -42,19 +42,18 @@ import org.jspecify.annotations.Nullable;
  * <p>{@code load} does both steps. {@code open} stops after the first, so that {@code .rodata}
  * values, map sizes and pin paths can be set before {@link #load()}.
  *
- * <p><b>Pins.</b> Nothing is pinned that the caller did not ask for: a map that is declared with
- * {@code LIBBPF_PIN_BY_NAME} is not, unless {@link BpfMap#pinPath} names its place. Pins that were
- * made through this object are removed when it is closed, and by a shutdown hook where it is not,
- * unless another pin lies there by then. So they go at {@code System.exit}, at the end of {@code
+ * <p><b>Pins.</b> Nothing is pinned unless the caller asks for it: a map that is declared with
+ * {@code LIBBPF_PIN_BY_NAME} is pinned only if {@link BpfMap#pinPath} names a path. Pins that were
+ * made through this object are removed when it is closed, or else by a shutdown hook, unless
+ * another pin lies there by then. So they are removed at {@code System.exit}, at the end of {@code
  * main}, at SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and
- * signals under {@code java -Xrs}; the next start replaces what stayed.
+ * signals under {@code java -Xrs}; the next start replaces those that stayed.
  *
- * <p><b>Close</b> detaches the links, removes the pins, unmaps the globals and then frees programs
- * and maps, as far as nobody else holds them. It waits for runs that are under way.
+ * <p><b>Close</b> waits for runs that are under way, detaches the links, removes the pins, unmaps
+ * the globals and then frees the programs and maps that nobody else holds.
  *
- * <p><b>Trust.</b> An object file is trusted as code is: libbpf follows what the file says of
- * itself, and its older versions crash, with the whole process, on type information that someone
- * has spoilt.
+ * <p><b>Trust.</b> An object file is trusted as code is: libbpf relies on the file's own type
+ * information, and corrupt information can crash the whole process in older versions of libbpf.
  *
  * <p>libbpf's messages go to the logger {@code io.github.tasklocal.libbpf} at level debug.
  */
@@ -76,7 +75,7 @@ public final class BpfObject implements AutoCloseable {
   private final Map<String, MemorySegment> sections = new ConcurrentHashMap<>();
   private final List<BpfLink> links = new ArrayList<>();
 
-  /** Calls that use the object share it; what changes it has it alone. */
+  /** Shared by calls that use the object; exclusive for those that change it. */
   private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
 
   private State state = State.OPEN;
@@ -120,8 +119,8 @@ public final class BpfObject implements AutoCloseable {
    * @throws NotFoundException if there is no such file
    * @throws WrongObjectException if it is a directory
    * @throws NotPermittedException if this process may not read it
-   * @throws ObjectLoadException if it is no BPF object, or not a whole one
-   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws ObjectLoadException if it is not a complete BPF object
+   * @throws NotSupportedException if this is not Linux, or libbpf is missing
    * @throws NativeAccessException if the runtime denies this module native access
    * @throws UncheckedIOException if the file cannot be read
    */
@@ -160,8 +159,8 @@ public final class BpfObject implements AutoCloseable {
    *
    * @param file the bytes of the object file
    * @return the open object
-   * @throws ObjectLoadException if it is no BPF object, or not a whole one
-   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws ObjectLoadException if it is not a complete BPF object
+   * @throws NotSupportedException if this is not Linux, or libbpf is missing
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static BpfObject open(byte[] file) {
@@ -176,8 +175,8 @@ public final class BpfObject implements AutoCloseable {
    *
    * @param file read to its end and left open
    * @return the open object
-   * @throws ObjectLoadException if it is no BPF object, or not a whole one
-   * @throws NotSupportedException if this is no Linux, or libbpf is missing
+   * @throws ObjectLoadException if it is not a complete BPF object
+   * @throws NotSupportedException if this is not Linux, or libbpf is missing
    * @throws NativeAccessException if the runtime denies this module native access
    * @throws UncheckedIOException if the stream cannot be read
    */
@@ -203,9 +202,9 @@ public final class BpfObject implements AutoCloseable {
    * @return the loaded object
    * @throws NotFoundException if there is no such file
    * @throws WrongObjectException if it is a directory
-   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws ObjectLoadException if it is not a BPF object, or libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
-   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NotSupportedException if the kernel or libbpf lacks a needed feature
    * @throws NativeAccessException if the runtime denies this module native access
    * @throws UncheckedIOException if the file cannot be read
    */
@@ -218,9 +217,9 @@ public final class BpfObject implements AutoCloseable {
    *
    * @param file the bytes of the object file
    * @return the loaded object
-   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws ObjectLoadException if it is not a BPF object, or libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
-   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NotSupportedException if the kernel or libbpf lacks a needed feature
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static BpfObject load(byte[] file) {
@@ -232,9 +231,9 @@ public final class BpfObject implements AutoCloseable {
    *
    * @param file read to its end and left open
    * @return the loaded object
-   * @throws ObjectLoadException if it is no BPF object, or libbpf or the verifier refuses it
+   * @throws ObjectLoadException if it is not a BPF object, or libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
-   * @throws NotSupportedException if the kernel or libbpf lack what it takes
+   * @throws NotSupportedException if the kernel or libbpf lacks a needed feature
    * @throws NativeAccessException if the runtime denies this module native access
    * @throws UncheckedIOException if the stream cannot be read
    */
@@ -257,13 +256,13 @@ public final class BpfObject implements AutoCloseable {
 
   /**
    * Loads the opened object: makes its maps and gives its programs to the verifier. Segments that
-   * {@link #global} gave before are dead afterwards. An object that fails to load can only be
-   * closed.
+   * {@link #global} returned before cannot be used afterwards. An object that fails to load can
+   * only be closed.
    *
    * @throws ObjectLoadException if libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
-   * @throws NotSupportedException if the kernel lacks what it takes
-   * @throws WrongObjectException if something else than a map lies at a map's pin path
+   * @throws NotSupportedException if the kernel lacks a needed feature
+   * @throws WrongObjectException if something other than a map lies at a map's pin path
    * @throws KernelException if a map cannot be pinned
    * @throws IllegalStateException if it is loaded or closed, or a map is to be pinned while the
    *     virtual machine is ending
@@ -277,7 +276,7 @@ public final class BpfObject implements AutoCloseable {
           maps.values().forEach(BpfMap::takeOverPinned);
           sections.clear();
           beforeLoad.close();
-          state = State.CLOSED; // what fails to load cannot be tried again
+          state = State.CLOSED; // a load that fails cannot be tried again
           try {
             LibBpf.load(object, name);
             maps.values().forEach(BpfMap::pinAsAsked);
@@ -291,12 +290,12 @@ public final class BpfObject implements AutoCloseable {
         });
   }
 
-  /** {@return the object's name: its file's, or {@code object}} */
+  /** {@return the object's name: that of its file, or {@code object}} */
   public String name() {
     return name;
   }
 
-  /** {@return the object's maps, with those of its global data} */
+  /** {@return the object's maps, including those of its global data} */
   public List<BpfMap> maps() {
     return List.copyOf(maps.values());
   }
@@ -310,7 +309,7 @@ public final class BpfObject implements AutoCloseable {
    * {@return the map of that name}
    *
    * @param map its name in the C source
-   * @throws NotFoundException if there is none, with the names that there are
+   * @throws NotFoundException if there is none; the message lists the existing names
    */
   public BpfMap map(String map) {
     return shared(() -> find(maps, map, "map"));
@@ -320,20 +319,20 @@ public final class BpfObject implements AutoCloseable {
    * {@return the program of that name}
    *
    * @param program the name of its function in the C source
-   * @throws NotFoundException if there is none, with the names that there are
+   * @throws NotFoundException if there is none; the message lists the existing names
    */
   public BpfProgram program(String program) {
     return shared(() -> find(programs, program, "program"));
   }
 
   /**
-   * {@return a global variable's memory: live both ways once the object is loaded} Until then it is
-   * what the variable will begin with, and the segment is dead after {@link #load()}. A variable in
-   * {@code .rodata} can be written before the load alone; then its segment is read-only. The
-   * segment is dead after {@link #close}.
+   * {@return a global variable's memory} Before the load it holds the initial value, and the
+   * segment cannot be used after {@link #load()}. Once the object is loaded, the memory is shared
+   * with the BPF programs, and the segment can be used until {@link #close}. A variable in {@code
+   * .rodata} can be written only before the load; afterwards its segment is read-only.
    *
    * @param variable its name in the C source
-   * @throws NotFoundException if there is none, with the names that there are
+   * @throws NotFoundException if there is none; the message lists the existing names
    * @throws KernelException if the kernel does not map its section
    */
   public MemorySegment global(String variable) {
@@ -382,12 +381,12 @@ public final class BpfObject implements AutoCloseable {
     return found;
   }
 
-  /** What unmaps memory of the object's maps at its close. */
+  /** Unmaps the memory of the object's maps when the object is closed. */
   Arena arena() {
     return arena;
   }
 
-  /** Runs what must not meet a close, on a loaded object. */
+  /** Runs something on a loaded object that stays open meanwhile. */
   <T> T whileLoaded(Supplier<T> use) {
     return shared(
         () -> {
@@ -396,7 +395,7 @@ public final class BpfObject implements AutoCloseable {
         });
   }
 
-  /** Runs what must come before the load. */
+  /** Runs something that must come before the load. */
   void beforeLoad(String what, Runnable use) {
     Object ignored =
         alone(
@@ -411,7 +410,7 @@ public final class BpfObject implements AutoCloseable {
             });
   }
 
-  /** Makes a link that ends with this object at the latest. */
+  /** Makes a link that is closed with this object at the latest. */
   BpfLink attach(Supplier<MemorySegment> attach) {
     return alone(
         () -> {
@@ -471,7 +470,7 @@ public final class BpfObject implements AutoCloseable {
   }
 
   private <T extends @Nullable Object> T alone(Supplier<T> use) {
-    if (lock.getReadHoldCount() > 0) { // waiting for oneself would never end
+    if (lock.getReadHoldCount() > 0) { // this thread would wait for itself forever
       throw new IllegalStateException(
           "the object "
               + name

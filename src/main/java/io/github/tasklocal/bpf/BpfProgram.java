@@ -14,7 +14,7 @@ import java.util.Set;
 /** A program of a {@link BpfObject}. */
 public final class BpfProgram {
 
-  /** What sections of iterators begin with: they may sleep, or not. */
+  /** The beginnings of iterators' sections: those that may not sleep, and those that may. */
   private static final Set<String> ITERATORS = Set.of("iter", "iter.s");
 
   /** The iterators that are attached to a map. */
@@ -44,7 +44,7 @@ public final class BpfProgram {
   }
 
   /**
-   * {@return the program's descriptor, which stays the object's}
+   * {@return the program's descriptor, which the object owns}
    *
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -54,12 +54,12 @@ public final class BpfProgram {
 
   /**
    * Runs the program once, in the calling thread, without attaching it ({@code BPF_PROG_TEST_RUN}).
-   * The current task that it sees is this thread's.
+   * The program's current task is this thread's.
    *
    * @return what the program returned
-   * @throws NotSupportedException if the kernel cannot run programs of this type so; it can those
-   *     of {@code SEC("syscall")} and {@code SEC("raw_tp")}
-   * @throws NotPermittedException if this process may not
+   * @throws NotSupportedException if the kernel cannot run programs of this type in this way; it
+   *     can run those of {@code SEC("syscall")} and {@code SEC("raw_tp")}
+   * @throws NotPermittedException if this process may not run programs
    * @throws KernelException if the kernel refuses for another reason
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -70,12 +70,12 @@ public final class BpfProgram {
   /**
    * Runs the program once, in the calling thread, with a context.
    *
-   * @param context what the program gets as its argument, in a form that its type knows; a {@code
-   *     SEC("syscall")} program may write to it, and this segment then has what it wrote, unless it
-   *     is read-only
+   * @param context the program's argument, in the form that its type expects; what a {@code
+   *     SEC("syscall")} program writes to it is copied back to this segment, unless that is
+   *     read-only
    * @return what the program returned
-   * @throws NotSupportedException if the kernel cannot run programs of this type so
-   * @throws NotPermittedException if this process may not
+   * @throws NotSupportedException if the kernel cannot run programs of this type in this way
+   * @throws NotPermittedException if this process may not run programs
    * @throws KernelException if the kernel refuses for another reason
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -83,7 +83,8 @@ public final class BpfProgram {
     Objects.requireNonNull(context, "context is null: pass one, or call run()");
     return object.whileLoaded(
         () -> {
-          // A copy: the kernel would write to a segment of any thread, closed or read-only.
+          // A copy: the kernel would write even to a segment that is closed, read-only or another
+          // thread's.
           try (Arena arena = Arena.ofConfined()) {
             MemorySegment copy = arena.allocate(context.byteSize(), Long.BYTES).copyFrom(context);
             int result = LibBpf.run(program, copy);
@@ -96,23 +97,23 @@ public final class BpfProgram {
   }
 
   /**
-   * Runs an iterator, such as one of {@code SEC("iter/task")}, once for each thing of its kind, and
-   * gives what it wrote with {@code bpf_seq_write}, in the order in which it was written.
+   * Runs an iterator, such as one of {@code SEC("iter/task")}, once for each of the kernel's
+   * objects of its kind, and returns what it wrote with {@code bpf_seq_write}, in the order in
+   * which it was written.
    *
-   * <p>The walk is no snapshot: a thing that comes or goes meanwhile is in it or not. Each thing's
-   * record is whole or absent; how far its values belong to one moment is up to the program. What
-   * one run writes fits into 8 pages. A run that finds the kernel's buffer full is undone and made
-   * again, so that a count in a map or a global may count a thing twice, where the records do not.
-   * A run that returns 1 is undone, and made again for the same thing.
+   * <p>The walk is not a snapshot: an object that comes or goes meanwhile may be included or not.
+   * The record of each object is whole or absent; whether its values belong to one moment is up to
+   * the program. One run can write at most 8 pages. If a run finds the kernel's buffer full, its
+   * output is dropped and the program is run again, so that a count in a map or a global may count
+   * an object twice, while the records do not. The same happens if a run returns 1.
    *
-   * <p>This costs a link, a descriptor for each of link and walk, all closed at the end, and the
-   * program's runs; {@link BpfObject#close} waits for it.
+   * <p>Meanwhile this takes a link and two descriptors; {@link BpfObject#close} waits for it.
    *
-   * @return what it wrote, on the heap and aligned to 8 bytes; empty if that is nothing
-   * @throws WrongObjectException if the program is no iterator, or one over the elements of a map
-   * @throws NotPermittedException if this process may not
-   * @throws KernelException if the kernel refuses, a run wrote too much, or returned 1 again and
-   *     again
+   * @return what it wrote, on the heap and aligned to 8 bytes; empty if it wrote nothing
+   * @throws WrongObjectException if the program is not an iterator, or is one over the elements of
+   *     a map
+   * @throws NotPermittedException if this process may not run iterators
+   * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
    * @throws IllegalStateException if the object is not loaded, or closed
    */
   public MemorySegment iterate() {
@@ -132,21 +133,20 @@ public final class BpfProgram {
 
   /**
    * Runs an iterator over the elements of a map, such as one of {@code SEC("iter/bpf_map_elem")},
-   * once for each element. What is said of {@link #iterate()} holds here, too.
+   * once for each element, otherwise like {@link #iterate()}.
    *
-   * <p>{@code SEC("iter/bpf_map_elem")} goes over hash tables and arrays. A map per CPU is gone
-   * over once: the program gets the element's values of all possible CPUs in a row, each filled up
-   * to a multiple of 8 bytes. The program has one run after the last element, with a key and a
-   * value of NULL. An element that others insert or delete meanwhile is seen or not; others'
-   * updates may be seen half-written.
+   * <p>{@code SEC("iter/bpf_map_elem")} goes over hash tables and arrays. For a map per CPU there
+   * is one run for each element: the program gets the element's values of all possible CPUs in a
+   * row, each padded to a multiple of 8 bytes. After the last element the program runs once more,
+   * with a key and a value of NULL. Elements that others insert or delete meanwhile may be seen or
+   * not, and their updates may be seen half-written.
    *
    * @param map a map of the same object
-   * @return what it wrote, on the heap and aligned to 8 bytes; empty if that is nothing
-   * @throws WrongObjectException if the program is no iterator over the elements of a map, not of
-   *     maps of this type, or reads more of a key or value than there is
-   * @throws NotPermittedException if this process may not
-   * @throws KernelException if the kernel refuses, a run wrote too much, or returned 1 again and
-   *     again
+   * @return what it wrote, on the heap and aligned to 8 bytes; empty if it wrote nothing
+   * @throws WrongObjectException if the program is not an iterator over the elements of maps of
+   *     this type, or reads more of a key or value than there is
+   * @throws NotPermittedException if this process may not run iterators
+   * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
    * @throws IllegalArgumentException if the map is another object's
    * @throws IllegalStateException if the object is not loaded, or closed
    */
@@ -167,7 +167,7 @@ public final class BpfProgram {
         });
   }
 
-  /** {@return what the program goes over, by its section} */
+  /** {@return what the program goes over, from its section} */
   private String iterated() {
     int slash = section.indexOf('/');
     if (slash < 0 || !ITERATORS.contains(section.substring(0, slash))) {
@@ -189,8 +189,8 @@ public final class BpfProgram {
   /**
    * Attaches the program where its section says.
    *
-   * @return the link, which ends with the object at the latest
-   * @throws NotPermittedException if this process may not
+   * @return the link, which is closed with the object at the latest
+   * @throws NotPermittedException if this process may not attach programs
    * @throws KernelException if the kernel has no such place, or refuses
    * @throws IllegalStateException if the object is not loaded, or closed
    */

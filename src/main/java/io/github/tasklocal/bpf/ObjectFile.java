@@ -5,7 +5,7 @@ import io.github.tasklocal.error.ObjectLoadException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** A look at an object file before libbpf gets it, whose words for a bad one help nobody. */
+/** Checks an object file before libbpf gets it, whose messages for a bad one do not help. */
 final class ObjectFile {
 
   private static final int HEADER = 64;
@@ -16,7 +16,7 @@ final class ObjectFile {
 
   private ObjectFile() {}
 
-  /** Checks the ELF header, and that the file reaches as far as the header says. */
+  /** Checks the ELF header, and that the file is as long as the header says. */
   static void check(byte[] file, String name) {
     if (file.length == 0) {
       throw refused(name, "the file is empty");

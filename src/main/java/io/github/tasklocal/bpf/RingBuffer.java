@@ -21,9 +21,9 @@ import java.util.function.Consumer;
  * }
  * }
  *
- * <p>Nothing here waits for records, so that a program may pass {@code BPF_RB_NO_WAKEUP}, and spare
- * itself the waking. A program that finds no room loses its record and is told so; how many it has
- * lost it may count. Who reads a record gives its room back: a map has one reader, in one process.
+ * <p>Nothing here waits for records, so programs may pass {@code BPF_RB_NO_WAKEUP} to save the
+ * wake-ups. A program that finds no room loses its record and gets an error; it may count these.
+ * Reading a record gives its room back, so a map can have only one reader, in one process.
  */
 public final class RingBuffer {
 
@@ -32,7 +32,7 @@ public final class RingBuffer {
 
   // Documentation/bpf/ringbuf.rst and kernel/bpf/ringbuf.c
 
-  /** The program is still at work on the record. */
+  /** The program is still writing the record. */
   private static final int BUSY = 1 << 31;
 
   /** The program has thrown the record away. */
@@ -57,16 +57,16 @@ public final class RingBuffer {
   }
 
   /**
-   * Hands out the finished records that were there when this was called, up to the first at which a
-   * program is still at work, and gives their room back, one by one. Returns at once if there is
-   * none. One thread does this at a time, others wait for it; {@link BpfObject#close} does, too.
+   * Hands out the finished records that were there when this was called, up to the first that a
+   * program is still writing, and gives their room back, one by one. Returns at once if there is
+   * none. One thread does this at a time; other threads and {@link BpfObject#close} wait for it.
    *
-   * <p>What the consumer throws is passed on: its record is gone, those behind it stay.
+   * <p>Exceptions of the consumer are passed on: its record is gone, those behind it stay.
    *
-   * @param record gets each record: a read-only segment aligned to 8 bytes, for the calling thread,
-   *     valid until the consumer returns
+   * @param record gets each record: a read-only segment aligned to 8 bytes, confined to the calling
+   *     thread and valid until the consumer returns
    * @return how many records were handed out; records that a program has discarded do not count
-   * @throws IllegalStateException if the object is closed, or the consumer calls this
+   * @throws IllegalStateException if the object is closed, or the consumer calls this method
    */
   public int consume(Consumer<? super MemorySegment> record) {
     Objects.requireNonNull(record, "record is null: pass what takes a record");
@@ -111,7 +111,7 @@ public final class RingBuffer {
     return count;
   }
 
-  /** A consumer that keeps it finds it dead, rather than with another record in it. */
+  /** A consumer that keeps the segment gets an exception from it, not another record. */
   @SuppressWarnings("restricted")
   private MemorySegment view(long offset, long size, Arena during) {
     return records.asSlice(offset, size).reinterpret(during, null).asReadOnly();

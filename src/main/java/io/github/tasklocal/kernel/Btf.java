@@ -22,9 +22,9 @@ public final class Btf {
   private Btf() {}
 
   /**
-   * {@return the name of a type of BTF in the kernel, or null where it may not be read} Every
-   * program that opens a map asks for it, and to link libbpf's functions for that would cost it 15
-   * ms.
+   * {@return the name of a type of BTF in the kernel, or null if this process may not read it} Does
+   * not use libbpf's functions for BTF, as linking them would cost every program that opens a map
+   * 15 ms.
    */
   static @Nullable String kernelTypeName(int btfId, int typeId) {
     int fd = libbpf_h.bpf_btf_get_fd_by_id(btfId);
@@ -47,10 +47,10 @@ public final class Btf {
   }
 
   /**
-   * {@return the name of a type, or null where a kind of type stands before it that is newer than
-   * this}
+   * {@return the name of a type, or null if a type before it is of a kind that this code does not
+   * know}
    *
-   * @param btf a header, the types one behind the other, their names
+   * @param btf a header, the types one after another, their names
    * @param typeId its place among the types, from 1
    */
   static @Nullable String typeName(MemorySegment btf, int typeId) {

@@ -17,8 +17,8 @@ import java.util.Arrays;
 import java.util.Map;
 
 /**
- * Errno: captured in the downcall, by name, and as an exception that says what mends it. The
- * numbers are those of asm-generic, which x86-64, arm64 and riscv share.
+ * Errno: captured in the downcall, as a name, and as an exception that says how to mend the
+ * problem. The numbers are those of asm-generic, which x86-64, arm64 and riscv share.
  */
 @SuppressWarnings("restricted")
 public final class Errno {
@@ -41,7 +41,7 @@ public final class Errno {
   static final int EOPNOTSUPP = 95;
   static final int ENOTSUPP = 524;
 
-  /** On Linux it holds errno and nothing else. */
+  /** On Linux this holds errno and nothing else. */
   private static final MemoryLayout STATE = Linker.Option.captureStateLayout();
 
   private static final Map<Integer, String> NAMES =
@@ -134,7 +134,7 @@ public final class Errno {
     return state.get(JAVA_INT, 0);
   }
 
-  /** What a call through a method handle threw: ours as it is, anything else is a defect. */
+  /** {@return the exception for what a call through a method handle threw} */
   static RuntimeException unexpected(Throwable e) {
     return switch (e) {
       case RuntimeException ours -> ours;
@@ -151,7 +151,7 @@ public final class Errno {
   }
 
   /**
-   * {@return the exception for an errno that says all by itself}
+   * {@return the exception for an errno that needs no further explanation}
    *
    * @param operation what was tried
    * @param subject what it was tried on

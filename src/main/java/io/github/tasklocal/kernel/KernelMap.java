@@ -16,7 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
-/** A descriptor of a BPF map, ours to close, with what the kernel says of the map. */
+/** A descriptor of a BPF map, which this object owns, and what the kernel says about the map. */
 public final class KernelMap implements AutoCloseable {
 
   /** The kernel's number for {@code BPF_MAP_TYPE_TASK_STORAGE}. */
@@ -58,7 +58,7 @@ public final class KernelMap implements AutoCloseable {
    * @param path the pin
    * @return the open map
    * @throws NotFoundException if there is no such file
-   * @throws WrongObjectException if the file is no pinned map
+   * @throws WrongObjectException if the file is not a pinned map
    * @throws NotPermittedException if the modes of the file or of a folder above forbid it
    * @throws KernelException if libbpf is missing or the kernel refuses
    */
@@ -70,7 +70,7 @@ public final class KernelMap implements AutoCloseable {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
     }
     if (fd < 0) {
-      Pin.requirePin(operation, path); // knows better than the errno what is wrong
+      Pin.requirePin(operation, path); // finds out more than the errno says
       throw Errno.failure(operation, path.toString(), -fd);
     }
     return take(fd, operation, path.toString());
@@ -81,8 +81,8 @@ public final class KernelMap implements AutoCloseable {
    *
    * @param fd the descriptor, which stays the caller's
    * @return the map, with a descriptor of its own
-   * @throws WrongObjectException if the descriptor is not open, or is no map's
-   * @throws NotPermittedException if it is open for reading alone
+   * @throws WrongObjectException if the descriptor is not open, or is not that of a map
+   * @throws NotPermittedException if it is read-only
    * @throws KernelException if libbpf is missing or the kernel refuses
    */
   public static KernelMap duplicate(int fd) {
@@ -114,7 +114,7 @@ public final class KernelMap implements AutoCloseable {
     return map;
   }
 
-  /** Takes a descriptor over; closes it if it is no map's. */
+  /** Takes a descriptor over; closes it if it is not that of a map. */
   private static KernelMap take(int fd, String operation, String subject) {
     boolean kept = false;
     try (Arena arena = Arena.ofConfined()) {
@@ -195,7 +195,7 @@ public final class KernelMap implements AutoCloseable {
   }
 
   /**
-   * {@return the name of the struct that the values are, or null where this process may not read it
+   * {@return the name of the struct type of the values, or null if this process may not read it
    * (that takes CAP_SYS_ADMIN) or the map has none}
    */
   public @Nullable String valueType() {
@@ -207,7 +207,7 @@ public final class KernelMap implements AutoCloseable {
     Libc.close(fd);
   }
 
-  /** {@return where it was found, its name and its id, for messages that say "map" themselves} */
+  /** {@return where it was found, its name and its id, for messages that already say "map"} */
   public String description() {
     return origin + " (\"" + name + "\", id " + id + ")";
   }

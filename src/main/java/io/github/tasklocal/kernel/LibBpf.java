@@ -27,23 +27,23 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * libbpf's objects, maps, programs and links. Pointers are libbpf's; who passes one here holds what
- * it points into. Functions of libbpf 1.x return a negative errno, or null and set errno.
+ * libbpf's objects, maps, programs and links. Pointers are libbpf's; the caller keeps the object to
+ * which they belong open. Functions of libbpf 1.x return a negative errno, or null and set errno.
  */
 @SuppressWarnings("restricted")
 public final class LibBpf {
 
-  /** Where a kernel with sched_ext says what it does with it. */
+  /** Where a kernel with sched_ext shows its state. */
   private static final Path SCHED_EXT = Path.of("/sys/kernel/sched_ext");
 
-  /** What is there on any kernel, if a sysfs is mounted. */
+  /** Exists on any kernel, if a sysfs is mounted. */
   private static final Path SYS_KERNEL = Path.of("/sys/kernel");
 
   private LibBpf() {}
 
   /** The library, looked up once. */
   private static final class Library {
-    /** Why there is no libbpf of 1.1 or newer, or null where there is. */
+    /** Why there is no libbpf 1.1 or newer, or null if there is one. */
     static final @Nullable String MISSING = load();
 
     private static @Nullable String load() {
@@ -90,7 +90,7 @@ public final class LibBpf {
    *
    * @param operation what needs it
    * @param subject on what
-   * @throws NotSupportedException if there is no Linux, or no libbpf 1.x
+   * @throws NotSupportedException if this is not Linux, or there is no libbpf 1.1 or newer
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static void require(String operation, String subject) {
@@ -114,8 +114,8 @@ public final class LibBpf {
   }
 
   /**
-   * {@return what keeps schedulers from being loaded here, and what mends it; or null} libbpf must
-   * be loaded.
+   * {@return what keeps schedulers from being loaded here, or null if nothing does} libbpf must be
+   * loaded.
    */
   public static @Nullable Lack schedulerLack() {
     if (Files.notExists(SCHED_EXT) && Files.isDirectory(SYS_KERNEL)) {
@@ -133,7 +133,7 @@ public final class LibBpf {
   }
 
   /**
-   * What is missing.
+   * A missing feature.
    *
    * @param problem what is wrong, in words
    * @param cure what mends it
@@ -202,7 +202,7 @@ public final class LibBpf {
       }
       if (!KernelVersion.RUNNING.atLeast(6, 13)
           && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
-        // An older kernel takes such a pointer for a number, and refuses who follows it.
+        // An older kernel takes such a pointer for a number, and refuses programs that follow it.
         throw new NotSupportedException(
             operation,
             name,
@@ -244,7 +244,7 @@ public final class LibBpf {
     }
   }
 
-  /** Closes an object and all that belongs to it but its links. */
+  /** Closes an object and everything that belongs to it except its links. */
   public static void close(MemorySegment object) {
     libbpf_h.bpf_object__close(object);
   }
@@ -269,7 +269,7 @@ public final class LibBpf {
     return found;
   }
 
-  /** {@return the map of that name, or null; {@code .bss} and its like go by their sections} */
+  /** {@return the map of that name, or null; the name of a map of global data is its section's} */
   public static @Nullable MemorySegment findMap(MemorySegment object, String name) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment map = libbpf_h.bpf_object__find_map_by_name(object, arena.allocateFrom(name));
@@ -282,7 +282,7 @@ public final class LibBpf {
     return libbpf_h.bpf_map__name(map).getString(0);
   }
 
-  /** {@return a map's descriptor; only of use once the object is loaded} */
+  /** {@return a map's descriptor; valid only once the object is loaded} */
   public static int mapFd(MemorySegment map) {
     return libbpf_h.bpf_map__fd(map);
   }
@@ -307,7 +307,7 @@ public final class LibBpf {
     return libbpf_h.bpf_map__max_entries(map);
   }
 
-  /** Says how many entries a map shall hold; before the object is loaded. */
+  /** Sets how many entries a map can hold; only before the object is loaded. */
   public static void setMaxEntries(MemorySegment map, int entries) {
     int error = libbpf_h.bpf_map__set_max_entries(map, entries);
     if (error < 0) {
@@ -315,7 +315,7 @@ public final class LibBpf {
     }
   }
 
-  /** Says where loading pins a map or takes it from; null for nowhere. */
+  /** Sets where loading pins a map or takes a pinned one from; null for nowhere. */
   public static void setPinPath(MemorySegment map, @Nullable Path path) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = path == null ? MemorySegment.NULL : arena.allocateFrom(path.toString());
@@ -337,8 +337,8 @@ public final class LibBpf {
   }
 
   /**
-   * {@return what a map of global data will hold once its object is loaded, to be written to
-   * before; or null where it is no such map}
+   * {@return the initial content of a map of global data, which can be changed before its object is
+   * loaded; or null if the map is not one}
    */
   public static @Nullable MemorySegment initialValue(MemorySegment map, Arena arena) {
     try (Arena call = Arena.ofConfined()) {
@@ -351,8 +351,8 @@ public final class LibBpf {
   /**
    * {@return the live values of a loaded map of global data}
    *
-   * @param writable whether the program may change them too; a store to others would be fatal, so
-   *     that the memory is read-only
+   * @param writable whether the map may be written; if not, the memory is read-only, since a store
+   *     there would be fatal
    * @param arena unmaps them at its end
    */
   public static MemorySegment mapValues(MemorySegment map, boolean writable, Arena arena) {
@@ -367,7 +367,7 @@ public final class LibBpf {
   }
 
   /**
-   * {@return the page of a loaded ring buffer that holds how far its records were consumed}
+   * {@return the page of a loaded ring buffer that holds the consumer's position}
    *
    * @param arena unmaps it at its end
    */
@@ -376,8 +376,8 @@ public final class LibBpf {
   }
 
   /**
-   * {@return the page of a loaded ring buffer that holds how far records were produced, and behind
-   * it the records, twice in a row, so that each of them is in one piece}
+   * {@return the page of a loaded ring buffer that holds the producer's position, and behind it the
+   * records, twice in a row, so that each of them is in one piece}
    *
    * @param arena unmaps it at its end
    */
@@ -423,7 +423,7 @@ public final class LibBpf {
     return libbpf_h.bpf_program__section_name(program).getString(0);
   }
 
-  /** {@return a program's descriptor; only of use once the object is loaded} */
+  /** {@return a program's descriptor; valid only once the object is loaded} */
   public static int programFd(MemorySegment program) {
     return libbpf_h.bpf_program__fd(program);
   }
@@ -471,10 +471,10 @@ public final class LibBpf {
   }
 
   /**
-   * Runs an iterator over all that it goes over.
+   * Runs an iterator to its end.
    *
    * @param program a loaded program of a section {@code iter/...}
-   * @param map the loaded map that it goes over; null if it goes over none
+   * @param map the loaded map over whose elements it goes; null if it is not for maps
    * @return what it wrote
    * @throws WrongObjectException if it cannot go over this map
    * @throws NotPermittedException if this process may not
@@ -504,7 +504,7 @@ public final class LibBpf {
     String subject =
         mapName(map) + " with program " + programName(program) + " (" + sectionName(program) + ")";
     try (Arena arena = Arena.ofConfined()) {
-      // The first member of union bpf_iter_link_info, the whole of it for maps.
+      // For maps, union bpf_iter_link_info is only this first member.
       MemorySegment mapFd = arena.allocateFrom(JAVA_INT, mapFd(map));
       MemorySegment options = bpf_iter_attach_opts.allocate(arena);
       bpf_iter_attach_opts.sz(options, bpf_iter_attach_opts.sizeof());

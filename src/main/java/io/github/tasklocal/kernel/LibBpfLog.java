@@ -16,8 +16,8 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What libbpf prints: to the logger {@code io.github.tasklocal.libbpf} at level debug, and into the
- * exception of the call that failed.
+ * Passes what libbpf prints to the logger {@code io.github.tasklocal.libbpf} at level debug, and
+ * into the exception of a call that fails.
  */
 @SuppressWarnings("restricted")
 final class LibBpfLog {
@@ -27,23 +27,20 @@ final class LibBpfLog {
 
   private LibBpfLog() {}
 
-  /**
-   * The callback, which is expensive to link. What is called for maps by their descriptors prints
-   * nothing.
-   */
+  /** The callback, which is expensive to link. A program that only opens maps does not need it. */
   private static final class Callback {
     static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
     static final MemorySegment PRINT = libbpf_print_fn_t.allocate(LibBpfLog::print, Arena.global());
   }
 
-  /** Begins to collect what the calling thread makes libbpf say. */
+  /** Begins to collect what libbpf prints in the calling thread. */
   static void begin() {
     // Each time: another copy of this library in the process has a callback of its own.
     MemorySegment ignored = libbpf_h.libbpf_set_print(Callback.PRINT);
     COLLECTED.set(new StringBuilder());
   }
 
-  /** {@return what was said since {@link #begin}} */
+  /** {@return what was printed since {@link #begin}} */
   static String text() {
     StringBuilder text = COLLECTED.get();
     return text == null ? "" : text.toString();
@@ -53,18 +50,18 @@ final class LibBpfLog {
     COLLECTED.remove();
   }
 
-  /** {@return whether the log holds the verifier's words} */
+  /** {@return whether the log contains the verifier's log} */
   static boolean fromVerifier(String log) {
     return log.contains("BEGIN PROG LOAD LOG");
   }
 
-  /** {@return the program that the verifier refused, in words} */
+  /** {@return the name of the program that the verifier refused, or "it"} */
   static String refusedProgram(String log) {
     Matcher program = REFUSED.matcher(log);
     return program.find() ? "the program " + program.group(1) : "it";
   }
 
-  /** {@return what mends what the verifier refused} */
+  /** {@return how to mend what the verifier refused} */
   static String cure(String log) {
     return log.contains("cannot call GPL-restricted function")
         ? "name a licence that goes with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
@@ -72,7 +69,7 @@ final class LibBpfLog {
         : "the whole log is in the exception (log())";
   }
 
-  /** {@return the lines of a log that tell most, for a message; empty for an empty log} */
+  /** {@return the most useful lines of a log, for a message; empty for an empty log} */
   static String summary(String log) {
     List<String> lines =
         log.lines()

@@ -16,16 +16,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 
-/** The few calls of the C library. */
+/** The few calls of the C library that are needed. */
 @SuppressWarnings("restricted")
 public final class Libc {
 
   private static final Path THREAD_SELF = Path.of("/proc/thread-self");
 
-  /** Same number on every architecture: all system calls from 424 on have that. */
+  /** The same on every architecture, as all system call numbers from 424 on. */
   private static final long SYS_PIDFD_OPEN = 434;
 
-  /** Of the processors of which this knows it, or 0. */
+  /** The number on processors for which it is known here; otherwise 0. */
   private static final long SYS_GETTID =
       switch (System.getProperty("os.arch", "")) {
         case "amd64" -> 186;
@@ -33,19 +33,19 @@ public final class Libc {
         default -> 0;
       };
 
-  /** Of fcntl; the same on every architecture. */
+  /** For fcntl; the same on every architecture. */
   private static final int F_GETFL = 3;
 
   private static final int O_ACCMODE = 3;
 
-  /** What the kernel buffers for the reader of an iterator, in pages. */
+  /** The size of the kernel's buffer for the reader of an iterator, in pages. */
   private static final int ITERATOR_PAGES = 8;
 
   private static volatile boolean linked;
 
   private Libc() {}
 
-  /** What is linked at the first call that needs it: it costs tens of milliseconds, once. */
+  /** Linked at the first call that needs it, which costs tens of milliseconds, once. */
   private static final class Linked {
     static final MethodHandle SYSCALL =
         Errno.capturing(
@@ -61,7 +61,7 @@ public final class Libc {
     }
   }
 
-  /** {@link #duplicate} is for maps by descriptor alone. */
+  /** Linked separately, since only maps opened by descriptor need it. */
   private static final class Fcntl {
     static final MethodHandle HANDLE =
         Errno.capturing(
@@ -81,9 +81,9 @@ public final class Libc {
   }
 
   /**
-   * {@return the kernel's id of the calling thread, or 0 where there is no Linux to ask} Linking a
-   * native function would cost a program that never opens a map tens of milliseconds, so that
-   * procfs is asked until one was linked.
+   * {@return the kernel's id of the calling thread, or 0 if this is not Linux} Reads procfs until a
+   * native function has been linked, since linking one would cost a program that never opens a map
+   * tens of milliseconds.
    */
   public static int currentTid() {
     if (linked) {
@@ -102,8 +102,8 @@ public final class Libc {
   }
 
   /**
-   * {@return the same on Linux, from the kernel itself} By the function that is linked for pidfds
-   * anyhow, where it can be: one of another shape costs each start some 5 ms.
+   * {@return the same on Linux, from the kernel itself} Uses the function that is linked for pidfds
+   * anyhow, if possible, since another shape of function costs each start some 5 ms.
    */
   static int gettid() {
     if (SYS_GETTID == 0) {
@@ -141,7 +141,7 @@ public final class Libc {
     return fcntl(fd, libc_h.F_DUPFD_CLOEXEC());
   }
 
-  /** {@return whether a descriptor is open for reading alone} */
+  /** {@return whether a descriptor is read-only} */
   static boolean isReadOnly(int fd) {
     int flags = fcntl(fd, F_GETFL);
     return flags >= 0 && (flags & O_ACCMODE) == libc_h.O_RDONLY();
@@ -218,7 +218,7 @@ public final class Libc {
 
   /** {@return the size of a page of this machine in bytes} */
   public static int pageSize() {
-    // x86-64 has one size, which need not be asked for at each start.
+    // x86-64 has only one size, so a call at each start is saved.
     return System.getProperty("os.arch", "").equals("amd64") ? 4096 : libc_h.getpagesize();
   }
 
@@ -226,7 +226,7 @@ public final class Libc {
    * Replaces the frame behind a page of private memory by a zeroed one, so that a BPF program that
    * still holds the old frame reaches an orphan.
    *
-   * @return false if the kernel would not, so that the page must never be used again
+   * @return false if the kernel refused: then the page must never be used again
    */
   public static boolean dropFrame(long address, long size) {
     MemorySegment page = MemorySegment.ofAddress(address);
@@ -240,7 +240,7 @@ public final class Libc {
    * @param from where it begins: a multiple of the size of a page
    * @param arena unmaps it at its end
    * @param subject the map's name
-   * @param cure what to do where the kernel does not map it
+   * @param cure what to do if the kernel does not map it
    * @return the memory; read-only where not {@code writable}, since a store there would be fatal
    */
   static MemorySegment map(

@@ -28,9 +28,9 @@ public final class NativeAccess {
   }
 
   /**
-   * Checks that it does.
+   * Checks native access.
    *
-   * @throws NativeAccessException if Java was started so that it does not
+   * @throws NativeAccessException if the runtime denies it
    */
   public static void require() {
     if (DENIED != null) {

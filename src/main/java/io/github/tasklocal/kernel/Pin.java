@@ -22,10 +22,10 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A pin that this process made, to be removed at the end of the virtual machine at the latest.
+ * A pin that this process made; it is removed at the virtual machine's end at the latest.
  *
- * <p>Paths on a bpffs are looked at before the kernel is asked: its errnos mislead (a folder gives
- * EACCES, a dot in a name gives EPERM to root, a folder of mode 0700 hides what lies in it).
+ * <p>Paths on a bpffs are checked before the kernel is called, since its errnos mislead (a folder
+ * gives EACCES, a dot in a name gives EPERM even to root, a folder of mode 0700 hides its files).
  */
 public final class Pin {
 
@@ -34,8 +34,8 @@ public final class Pin {
   private static final String MOUNT = "mount a bpffs: mount -t bpf bpf /sys/fs/bpf";
 
   /**
-   * What the hook removes, and the lock for all that makes or removes pins: the hook must not wait
-   * for the lock of an object, which may be held for as long as a program runs.
+   * The pins that the shutdown hook removes, and the lock under which pins are made and removed: it
+   * must not wait for an object's lock, which may be held for as long as a program runs.
    */
   private static final Set<Pin> MADE = new HashSet<>();
 
@@ -57,8 +57,8 @@ public final class Pin {
   /**
    * Checks that a path is a pin that this process may open.
    *
-   * @param operation what is tried
-   * @param path where
+   * @param operation what is tried, for messages
+   * @param path the path
    * @throws NotFoundException if nothing is there
    * @throws NotPermittedException if a mode forbids it
    * @throws WrongObjectException if it is a folder or lies on another file system
@@ -92,8 +92,8 @@ public final class Pin {
   /**
    * Checks that a new pin can be made at a path.
    *
-   * @param operation what is tried
-   * @param path where
+   * @param operation what is tried, for messages
+   * @param path the path
    * @throws NotFoundException if the folder does not exist
    * @throws NotPermittedException if a mode forbids it
    * @throws WrongObjectException if a folder is there, the name has a dot, or the folder lies on
@@ -135,15 +135,16 @@ public final class Pin {
   }
 
   /**
-   * Pins a map, in place of one that is pinned there already, in one step.
+   * Pins a map; if one is pinned there already, its pin is replaced in one step.
    *
-   * @param operation what is tried
+   * @param operation what is tried, for messages
    * @param fd descriptor of the map
-   * @param path where
+   * @param path the path
    * @return the pin
    * @throws NotFoundException if the folder does not exist
    * @throws NotPermittedException if a mode forbids it
-   * @throws WrongObjectException if what is there is no map, or no pin can be there
+   * @throws WrongObjectException if something other than a map is pinned there, or no pin can be
+   *     there
    * @throws IllegalStateException if the virtual machine is ending
    */
   public static Pin replace(String operation, int fd, Path path) {
@@ -162,7 +163,7 @@ public final class Pin {
     }
     if (!hooked) {
       Thread hook = new Thread(null, Pin::removeAll, "tasklocal-pins", 0, false);
-      hook.setContextClassLoader(null); // the caller's would be held until the end
+      hook.setContextClassLoader(null); // the caller's would stay reachable until the end
       Runtime.getRuntime().addShutdownHook(hook);
       hooked = true;
     }
@@ -257,7 +258,7 @@ public final class Pin {
     return "bpf".equals(type(Path.of("/sys/fs/bpf")));
   }
 
-  /** {@return the type of the file system, or null where it cannot be told} */
+  /** {@return the type of the file system, or null if it is not known} */
   private static @Nullable String type(Path path) {
     try {
       return Files.getFileStore(path).type();

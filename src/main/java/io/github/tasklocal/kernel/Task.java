@@ -17,7 +17,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread of this process as the kernel knows it, and how to tell that its tid is still its own:
+ * A thread of this process as the kernel knows it, and how to check that its tid is still its own:
  * the kernel gives the tid of an ended thread to another one.
  */
 public final class Task {
@@ -40,20 +40,20 @@ public final class Task {
   }
 
   /**
-   * {@return a thread that Java knows} It is its own as long as it is alive in Java.
+   * {@return a thread that Java knows} The tid is its own as long as the thread is alive in Java.
    *
-   * @param tid the kernel's id of it, or 0 if that is not known
+   * @param tid the kernel's id of the thread, or 0 if that is not known
    */
   public static Task of(int tid, Thread thread) {
     return new Task(tid, thread, 0, thread.getName());
   }
 
   /**
-   * {@return every thread of this process} Told from another with the same tid by the time at which
-   * it was started, in the kernel's ticks of 10 ms.
+   * {@return every thread of this process} Each is distinguished from others with the same tid by
+   * the time at which it was started, in the kernel's ticks of 10 ms.
    *
-   * @throws NotSupportedException if procfs is missing or another pid namespace's
-   * @throws KernelException if it cannot be read
+   * @throws NotSupportedException if procfs is missing or is that of another pid namespace
+   * @throws KernelException if procfs cannot be read
    */
   public static List<Task> all() {
     List<Task> tasks = new ArrayList<>();
@@ -62,8 +62,8 @@ public final class Task {
       if (!self.equals(String.valueOf(ProcessHandle.current().pid()))) {
         throw noProcfs("it is that of another pid namespace");
       }
-      // A walk ends early where a thread ends under it (next_tid in fs/proc/base.c): walk again
-      // until nothing new is found, or new threads start faster than one can walk.
+      // A walk ends early if the thread that it has reached ends (next_tid in fs/proc/base.c): walk
+      // again until nothing new is found, or give up if new threads start faster than the walk.
       Set<Integer> tids = new HashSet<>();
       for (int walks = 0; addTids(tids) && walks < 10; ) {
         walks++;
@@ -82,7 +82,7 @@ public final class Task {
     return tasks;
   }
 
-  /** {@return whether there were any that are not in the set yet} */
+  /** {@return whether there were threads that were not in the set yet} */
   private static boolean addTids(Set<Integer> tids) throws IOException {
     boolean added = false;
     try (DirectoryStream<Path> folders = Files.newDirectoryStream(ALL)) {
@@ -114,7 +114,7 @@ public final class Task {
   /**
    * {@return the thread that has a tid now, or null if none of this process has}
    *
-   * @throws KernelException if that cannot be told
+   * @throws KernelException if that cannot be determined
    */
   private static @Nullable Task read(int tid) {
     String stat;
@@ -125,7 +125,7 @@ public final class Task {
       if (Files.notExists(ALL.resolve(String.valueOf(tid)))) {
         return null;
       }
-      throw unreadable(ALL.resolve(String.valueOf(tid)), e); // no descriptor is left, for instance
+      throw unreadable(ALL.resolve(String.valueOf(tid)), e); // for instance no descriptor is left
     }
     int end = stat.lastIndexOf(')');
     String[] fields = stat.substring(end + 2).split(" ", -1);
@@ -137,7 +137,7 @@ public final class Task {
         new String(name.getBytes(StandardCharsets.ISO_8859_1), StandardCharsets.UTF_8));
   }
 
-  /** {@return the thread of this process that has a tid now, or null if that cannot be told} */
+  /** {@return the thread of this process that has a tid now, or null if that is not known} */
   public static @Nullable Task ofKernel(int tid) {
     try {
       return read(tid);
@@ -156,16 +156,16 @@ public final class Task {
     return name;
   }
 
-  /** {@return the thread in Java, if that is how it is known and it has not ended there} */
+  /** {@return the Java thread, if this was made from one that has not ended} */
   public @Nullable Thread liveThread() {
     Thread t = thread == null ? null : thread.get();
     return t != null && t.isAlive() ? t : null;
   }
 
   /**
-   * {@return whether it has not ended, and so whether its tid is its own}
+   * {@return whether the thread has not ended, and so whether its tid is its own}
    *
-   * @throws KernelException if that cannot be told, of a thread from {@link #all}
+   * @throws KernelException if that cannot be determined for a thread from {@link #all}
    */
   public boolean isAlive() {
     return thread == null ? isNow(tid) : liveThread() != null;
@@ -174,7 +174,7 @@ public final class Task {
   /**
    * {@return whether a thread from {@link #all} is the one that has this tid now}
    *
-   * @throws KernelException if that cannot be told
+   * @throws KernelException if that cannot be determined
    */
   public boolean isNow(int other) {
     if (other != tid) {
@@ -184,7 +184,7 @@ public final class Task {
     return now != null && now.startTime == startTime;
   }
 
-  /** {@return whether some thread of this process has its tid by now} */
+  /** {@return whether any thread of this process has this tid now} */
   boolean isOurs() {
     return Files.exists(ALL.resolve(String.valueOf(tid)));
   }
@@ -194,7 +194,7 @@ public final class Task {
     return tid == other.tid && startTime == other.startTime;
   }
 
-  /** {@return the start time in ticks of 10 ms since the system's start, 0 if Java knows it} */
+  /** {@return the start time in ticks of 10 ms since the system's start; 0 for a Java thread} */
   public long startTime() {
     return startTime;
   }

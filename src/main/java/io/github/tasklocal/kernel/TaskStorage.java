@@ -13,8 +13,8 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Entries of a task-storage map. The kernel finds the task by a pidfd, and pins the pages that the
- * value points to in the caller's address space, whatever thread the pidfd names.
+ * Entries of a task-storage map. The kernel finds the task by a pidfd, and pins the pages to which
+ * the value points in the caller's address space, whatever thread the pidfd names.
  */
 public final class TaskStorage {
 
@@ -27,12 +27,11 @@ public final class TaskStorage {
    * Registers a thread of this process with a map.
    *
    * @param map the map
-   * @param task the thread: that it still runs after the pidfd is open proves that the tid is still
-   *     its own
-   * @param value what to store, as long as the map's values
-   * @param replace whether to replace an entry that the thread has
+   * @param task the thread; if it is still alive once the pidfd is open, the tid was its own
+   * @param value what to store, of the size of the map's values
+   * @param replace whether to replace an existing entry of the thread
    * @return false if the thread has ended
-   * @throws EntryExistsException if the thread has an entry that is not to be replaced
+   * @throws EntryExistsException if the thread has an entry and it is not to be replaced
    * @throws KernelException if the kernel refuses for another reason
    */
   public static boolean put(KernelMap map, Task task, MemorySegment value, boolean replace) {
@@ -80,7 +79,7 @@ public final class TaskStorage {
   }
 
   /**
-   * Looks at a thread's entry, as far as user space can see it: the kernel shows no pointers.
+   * Reads a thread's entry, as far as user space can see it: the kernel shows no pointers.
    *
    * @param map the map
    * @param task the thread, which may have ended in Java; its task may be alive
@@ -97,12 +96,12 @@ public final class TaskStorage {
     };
   }
 
-  /** {@return what to say of an entry that was found to be somebody else's} */
+  /** {@return the exception for an entry that somebody else has replaced} */
   public static EntryExistsException replaced(KernelMap map, Task task) {
     return foreign("keep the entry of " + task + " in", map, 0);
   }
 
-  /** {@return what to say of an entry that is gone although its thread lives} */
+  /** {@return the exception for an entry that is gone although its thread lives} */
   public static NotFoundException vanished(KernelMap map, Task task) {
     return new NotFoundException(
         "keep the entry of " + task + " in",
@@ -114,9 +113,10 @@ public final class TaskStorage {
   }
 
   /**
-   * {@return whether the map's values hold pointers to user memory, so far as can be tried} The
-   * kernel refuses a pointer to no whole page before it looks for an entry. Where the fields are
-   * mere numbers to it, because it is too old for such pointers or the map has none, it takes them.
+   * {@return whether the map's values hold pointers to user memory, found out by a trial} The
+   * kernel refuses a pointer that is not to the beginning of a page before it looks for an entry.
+   * It accepts the value if the fields are mere numbers to it, because it is too old for such
+   * pointers or the map has none.
    *
    * @param map descriptor of the map
    * @param value as for {@link #put}, with addresses at which no page begins
@@ -131,7 +131,7 @@ public final class TaskStorage {
         remove(map, Task.of(tid, Thread.currentThread()));
         yield false;
       }
-      // EINVAL: the kernel knows no pidfd of a thread, and is still older.
+      // EINVAL: the kernel has no pidfds of threads, and is even older.
       case Errno.EEXIST, Errno.EINVAL -> false;
       default -> throw Errno.failure("open", map.toString(), error);
     };
@@ -152,8 +152,9 @@ public final class TaskStorage {
   }
 
   /**
-   * The three calls of the kernel: 0, or a positive errno; ESRCH if the thread is not the one that
-   * has the tid. That is only sure once the pidfd is open. They share the memory, so one at a time.
+   * This and the next two call the kernel, and return 0 or a positive errno; ESRCH if the tid is
+   * not the thread's own, which is certain only once the pidfd is open. They share memory, hence
+   * synchronized.
    */
   private static synchronized int update(
       KernelMap map, int tid, @Nullable Task task, MemorySegment value, long flags) {
@@ -166,7 +167,7 @@ public final class TaskStorage {
         return Errno.ESRCH;
       }
       int error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
-      // The kernel answers so while a BPF program makes the task's first storage on another CPU.
+      // EAGAIN comes while a BPF program makes the task's first storage on another CPU.
       for (int tries = 0; error == -Errno.EAGAIN && tries < 1000; tries++) {
         Thread.onSpinWait();
         error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
@@ -207,7 +208,7 @@ public final class TaskStorage {
     return pidfd;
   }
 
-  /** A thread that has ended in Java may have a task that lives on, to be told from a stranger. */
+  /** {@return whether the tid is one of this process: a task can outlive its Java thread} */
   private static boolean isOurs(Task task) {
     return task.isAlive() || task.isOurs();
   }

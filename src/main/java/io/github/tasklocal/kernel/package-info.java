@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * The one door to the kernel: calls of libbpf and libc, and what their failures mean. Nothing here
- * is looked up before it is first needed.
+ * The only access to the kernel: calls of libbpf and libc, and what their failures mean. No native
+ * function is looked up before it is first needed.
  */
 @NullMarked
 package io.github.tasklocal.kernel;
