@@ -280,7 +280,7 @@ public final class TaskLocalMap implements AutoCloseable {
     } catch (RuntimeException e) {
       boolean ignored =
           Log.warn(
-              "-D%s=%s is left aside, and values are plain memory of their threads: %s"
+              "-D%s=%s is ignored, and values are plain memory of their threads: %s"
                   .formatted(PROPERTY, pin, e.getMessage()),
               null);
     }
@@ -444,7 +444,7 @@ public final class TaskLocalMap implements AutoCloseable {
           next.run();
         }
       } catch (RuntimeException | Error e) {
-        boolean ignored = Log.warn("The state of " + this + " could not be told.", e);
+        boolean ignored = Log.warn("The state of " + this + " could not be reported.", e);
       }
     } while (pendingCalls.decrementAndGet() > 0);
   }

@@ -124,7 +124,7 @@ class MapPropertyKernelIT {
 
   @ParameterizedTest
   @CsvSource({
-    "'', is left aside",
+    "'', is ignored",
     "map, neither \"default\" nor an absolute path",
     "Default, neither \"default\" nor an absolute path",
     "/etc/passwd, not on a bpffs",

@@ -108,8 +108,8 @@ public final class KernelMap implements AutoCloseable {
           operation,
           subject,
           null,
-          "the descriptor was opened for reading alone",
-          "open the map for reading and writing: threads are entered into it");
+          "the descriptor is read-only",
+          "open the map for reading and writing: entries are written into it");
     }
     return map;
   }

@@ -64,7 +64,7 @@ final class LibBpfLog {
   /** {@return how to mend what the verifier refused} */
   static String cure(String log) {
     return log.contains("cannot call GPL-restricted function")
-        ? "name a licence that goes with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
+        ? "name a licence compatible with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
             + " BSD/GPL\""
         : "the whole log is in the exception (log())";
   }

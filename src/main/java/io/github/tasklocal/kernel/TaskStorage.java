@@ -47,7 +47,7 @@ public final class TaskStorage {
           operation,
           subject,
           Errno.name(error),
-          "the kernel knows no pidfd of a thread, or no user memory in task storage",
+          "the kernel lacks pidfds of threads, or user memory in task storage",
           "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
     }
     return switch (error) {

@@ -83,7 +83,7 @@ public final class Keeper {
       boolean ignored =
           Log.warn(
               "No thread can be started to follow pins and to try registrations again; the next"
-                  + " map that is opened tries that again. Raise the limit of threads (ulimit -u).",
+                  + " map that is opened tries it again. Raise the limit of threads (ulimit -u).",
               failure);
     }
   }

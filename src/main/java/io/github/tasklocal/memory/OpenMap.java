@@ -212,7 +212,7 @@ public final class OpenMap {
           "set the entry of " + task + " in",
           map.toString(),
           null,
-          "its kernel task is not known, /proc could not be read when it first used a key",
+          "its kernel task is not known, since /proc could not be read when it first used a key",
           "mount procfs at /proc");
     }
     slot.shared = true;
