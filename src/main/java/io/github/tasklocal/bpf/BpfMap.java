@@ -135,9 +135,9 @@ public final class BpfMap {
   /**
    * Pins the map. If a map is pinned there already, left by a killed process for instance, its pin
    * is replaced in one step, so that there is always a pin. The new pin is removed by {@link
-   * #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine ends}. For
-   * a map that is to outlive this process, make a {@linkplain Files#createLink hard link} to the
-   * pin: it is the caller's, and stays.
+   * #unpin}, when the object is closed, or {@linkplain BpfObject when the virtual machine ends}.
+   * For a map that is to outlive this process, make a {@linkplain Files#createLink hard link} to
+   * the pin: it is the caller's, and stays.
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
