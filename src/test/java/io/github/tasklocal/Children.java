@@ -27,13 +27,13 @@ public final class Children {
 
   /** {@return the class path of the library and the tests' own classes} */
   public static String classPath() {
-    return home(TaskLocal.class) + File.pathSeparator + home(Child.class);
+    return home(TaskLocal.class) + File.pathSeparator + home(ChildSteps.class);
   }
 
   /** {@return the same class path, copied to where every user may read it} */
   public static String classPathForAll(Path folder) throws IOException {
     List<String> copies = new ArrayList<>();
-    for (Path from : List.of(home(TaskLocal.class), home(Child.class))) {
+    for (Path from : List.of(home(TaskLocal.class), home(ChildSteps.class))) {
       Path to = folder.resolve("classes" + copies.size());
       try (Stream<Path> files = Files.walk(from)) {
         for (Path file : (Iterable<Path>) files::iterator) {
@@ -49,12 +49,12 @@ public final class Children {
     return String.join(File.pathSeparator, copies);
   }
 
-  /** Runs {@link Child} with the library on the class path. */
+  /** Runs {@link ChildSteps} with the library on the class path. */
   public static Jvm.Result child(String... arguments) {
     return Jvm.run(childCommand(classPath(), arguments));
   }
 
-  /** Runs {@link Child} as the user nobody, who has no capability. */
+  /** Runs {@link ChildSteps} as the user nobody, who has no capability. */
   public static Jvm.Result childAsNobody(String classPath, String... arguments) {
     List<String> command =
         new ArrayList<>(
@@ -64,9 +64,9 @@ public final class Children {
     return Jvm.run(command);
   }
 
-  /** {@return the command that runs {@link Child}} */
+  /** {@return the command that runs {@link ChildSteps}} */
   public static List<String> childCommand(String classPath, String... arguments) {
-    return Jvm.command(List.of(), classPath, Child.class, arguments);
+    return Jvm.command(List.of(), classPath, ChildSteps.class, arguments);
   }
 
   /** {@return the command that runs another class of the tests, with options of its own} */

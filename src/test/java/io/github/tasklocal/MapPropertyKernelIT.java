@@ -149,7 +149,7 @@ class MapPropertyKernelIT {
     Jvm.Result result =
         Jvm.run(
             Children.mainCommand(
-                Child.class, List.of("-Dtasklocal.map=" + bpffs.path("map")), "keys"),
+                ChildSteps.class, List.of("-Dtasklocal.map=" + bpffs.path("map")), "keys"),
             Map.of("LD_LIBRARY_PATH", folder.toString()));
     assertThat(result.output())
         .containsOnlyOnce("WARNING")
@@ -163,11 +163,11 @@ class MapPropertyKernelIT {
   }
 
   private static Jvm.Result keys(String... options) {
-    return Jvm.run(Children.mainCommand(Child.class, List.of(options), "keys"));
+    return Jvm.run(Children.mainCommand(ChildSteps.class, List.of(options), "keys"));
   }
 
   private static List<String> command(String option) {
-    return Children.readingCommand(Child.class, List.of(option), "share");
+    return Children.readingCommand(ChildSteps.class, List.of(option), "share");
   }
 
   /** A process with a value that it shares without a line of code. */

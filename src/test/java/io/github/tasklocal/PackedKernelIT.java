@@ -58,7 +58,8 @@ class PackedKernelIT {
   void aSizeThatNoSlotCanHaveIsRefusedByTheFirstKey(String size) {
     Jvm.Result result =
         Jvm.run(
-            Children.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes=" + size), "keys"));
+            Children.mainCommand(
+                ChildSteps.class, List.of("-Dtasklocal.slotBytes=" + size), "keys"));
     assertThat(result.exit()).isNotZero();
     assertThat(result.output())
         .contains("IllegalArgumentException")
@@ -70,7 +71,8 @@ class PackedKernelIT {
   @Test
   void keysWorkAsThreadMemoryInASlot() {
     Jvm.Result result =
-        Jvm.run(Children.mainCommand(Child.class, List.of("-Dtasklocal.slotBytes= 256 "), "keys"));
+        Jvm.run(
+            Children.mainCommand(ChildSteps.class, List.of("-Dtasklocal.slotBytes= 256 "), "keys"));
     assertThat(result.output()).isEqualTo("ok\n");
   }
 }

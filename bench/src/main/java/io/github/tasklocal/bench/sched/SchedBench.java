@@ -108,7 +108,7 @@ final class SchedBench implements Callable<Integer> {
     check();
     double seconds = chosenSeconds != null ? chosenSeconds : quick ? 6 : 20;
     int repeats = chosenRepeats != null ? chosenRepeats : quick ? 1 : 3;
-    Report report = new Report(System.out);
+    SchedReport report = new SchedReport(System.out);
     Map<String, String> machine = Machine.descriptionWithLoad();
     report.start(machine);
     progress("warming up");
@@ -146,7 +146,7 @@ final class SchedBench implements Callable<Integer> {
     report.runs(runs);
     report.sections(sections, changeNanos);
     if (json != null) {
-      Results.write(json, machine, load, runs, sections, changeNanos);
+      SchedResults.write(json, machine, load, runs, sections, changeNanos);
     }
     if (plot != null) {
       Curves.write(plot, machine, load, runs);

@@ -12,7 +12,7 @@ import java.util.stream.Collectors;
 import org.HdrHistogram.Histogram;
 
 /** The figures as tables of 100 columns. */
-final class Report {
+final class SchedReport {
 
   static final double[] PERCENTILES = {50, 99, 99.9, 100};
 
@@ -22,7 +22,7 @@ final class Report {
 
   private final PrintStream out;
 
-  Report(PrintStream out) {
+  SchedReport(PrintStream out) {
     this.out = out;
   }
 
@@ -146,7 +146,7 @@ final class Report {
       out.printf(
           "%-58s%-26s%s%n",
           goal.text(),
-          goal.ratios().stream().map(Report::figure).collect(Collectors.joining("  ")),
+          goal.ratios().stream().map(SchedReport::figure).collect(Collectors.joining("  ")),
           goal.met() ? "met" : "MISSED");
     }
     out.flush();

@@ -14,11 +14,11 @@ import java.util.Map;
 import org.HdrHistogram.Histogram;
 
 /** The figures as JSON: times in milliseconds, all else per second, where the name says nothing. */
-final class Results {
+final class SchedResults {
 
   private static final int TICKS_PER_HALF = 5;
 
-  private Results() {}
+  private SchedResults() {}
 
   static void write(
       Path file,
@@ -36,7 +36,7 @@ final class Results {
     report.put("load", json(load));
     JsonArray table = new JsonArray();
     for (Setting setting : runs.settings()) {
-      numbered(runs.of(setting), setting, table, Results::json);
+      numbered(runs.of(setting), setting, table, SchedResults::json);
     }
     report.put("runs", table);
     JsonArray goals = new JsonArray();
@@ -51,7 +51,7 @@ final class Results {
     report.put("goals", goals);
     JsonArray locked = new JsonArray();
     for (Setting setting : sections.settings()) {
-      numbered(sections.of(setting), setting, locked, Results::json);
+      numbered(sections.of(setting), setting, locked, SchedResults::json);
     }
     report.put("sections", locked);
     JsonObject change = new JsonObject();
@@ -116,7 +116,7 @@ final class Results {
   private static JsonObject json(Histogram histogram) {
     JsonObject object = new JsonObject();
     object.put("count", histogram.getTotalCount());
-    for (double percentile : Report.PERCENTILES) {
+    for (double percentile : SchedReport.PERCENTILES) {
       String name =
           percentile == 100
               ? "max"

@@ -19,9 +19,9 @@ import java.util.concurrent.CountDownLatch;
  * What tests do in a JVM of its own: the step that the arguments name. It prints "ok" or the
  * exception.
  */
-public final class Child {
+public final class ChildSteps {
 
-  private Child() {}
+  private ChildSteps() {}
 
   /**
    * Runs the step.
@@ -130,7 +130,7 @@ public final class Child {
         System.exit(3); // the shutdown hook must not wait for the object
       }
       case "throw" -> {
-        startDaemon(Child::sleep);
+        startDaemon(ChildSteps::sleep);
         throw new IllegalStateException("the uncaught one");
       }
       case "return" -> {}
