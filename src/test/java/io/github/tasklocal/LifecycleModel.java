@@ -489,7 +489,7 @@ public final class LifecycleModel {
       }
     }
     for (Held each : held) {
-      same(each.thread.values[each.key], each.bound.get(), "held value of key " + each.key);
+      same(each.thread.values[each.key], each.bound.get(), "bound value of key " + each.key);
     }
   }
 
