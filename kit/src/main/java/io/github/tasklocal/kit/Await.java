@@ -103,11 +103,17 @@ public final class Await {
   public static boolean ended(Thread thread) {
     Patience patience = new Patience(Patience.WAIT);
     try {
-      while (!thread.join(Duration.ofMillis(100)) && !patience.isOver()) {}
+      // Not what join returns: a thread is TERMINATED for a moment in which it is still alive.
+      while (thread.isAlive()) {
+        if (patience.isOver()) {
+          return false;
+        }
+        boolean ignored = thread.join(Duration.ofMillis(100));
+      }
     } catch (InterruptedException e) {
       throw interrupted(e);
     }
-    return !thread.isAlive();
+    return true;
   }
 
   /**

@@ -60,9 +60,12 @@ final class Runner {
                   }
                 });
     Patience patience = new Patience(LIMIT);
-    while (!thread.join(Duration.ofSeconds(1)) && !patience.isOver()) {}
+    boolean ended = false;
+    while (!ended && !patience.isOver()) {
+      ended = thread.join(Duration.ofSeconds(1));
+    }
     Throwable failure = thrown.get();
-    if (thread.isAlive()) {
+    if (!ended) {
       failure =
           new AssertionError("not done after " + patience.waited().toSeconds() + " s:" + stacks());
       ProcessHandle.current().descendants().forEach(ProcessHandle::destroyForcibly);
