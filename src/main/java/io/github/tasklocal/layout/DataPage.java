@@ -27,13 +27,13 @@ public final class DataPage {
   /** What values are aligned to, in bytes. */
   public static final int ALIGNMENT = 8;
 
-  /** What one page can hold, in bytes. */
+  /** How many bytes of values one page can hold. */
   public static final int CAPACITY = SIZE - START;
 
   private DataPage() {}
 
   /**
-   * Makes a zeroed page one that wire B can read.
+   * Writes the start offset that wire B reads into a zeroed page.
    *
    * @param page a whole page
    */
@@ -41,7 +41,7 @@ public final class DataPage {
     page.set(ValueLayout.JAVA_LONG, 0, START);
   }
 
-  /** {@return how many bytes a value takes, up to where the next may lie} */
+  /** {@return how many bytes a value takes, with the padding up to the next one} */
   static int aligned(int size) {
     return (size + ALIGNMENT - 1) & -ALIGNMENT;
   }

@@ -4,7 +4,7 @@ package io.github.tasklocal.layout;
 import java.lang.foreign.MemoryLayout;
 
 /**
- * An entry of a {@link KeyDirectory}.
+ * A key of a {@link KeyDirectory}.
  *
  * @param name 1 to 61 bytes in UTF-8, without NUL
  * @param layout the value's layout, without a name and with natural alignment

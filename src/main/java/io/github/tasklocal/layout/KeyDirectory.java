@@ -22,8 +22,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
 
 /**
- * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. The
- * same keys stand in two metadata pages, one in wire A's form and one in that of B and C.
+ * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. Two metadata pages hold the same keys, one in wire A's form and one in that of wires B and C.
  */
 public final class KeyDirectory {
 
@@ -43,19 +42,19 @@ public final class KeyDirectory {
   /**
    * Makes an empty directory for threads that have a page each.
    *
-   * @param formA the metadata page of wire A, zeroed; it stays the directory's own
-   * @param formB the metadata page of wires B and C, as that of A
+   * @param formA the metadata page of wire A, zeroed; the directory keeps it
+   * @param formB the metadata page of wires B and C, likewise
    */
   public KeyDirectory(MemorySegment formA, MemorySegment formB) {
     this(formA, formB, DataPage.SIZE);
   }
 
   /**
-   * Makes an empty directory in two zeroed pages, which stay its own.
+   * Makes an empty directory in two zeroed pages, which it keeps.
    *
    * @param formA the metadata page of wire A
    * @param formB the metadata page of wires B and C
-   * @param size what each thread has for its values, in bytes: a page, or less
+   * @param size how many bytes each thread has for its values: a page or less
    */
   public KeyDirectory(MemorySegment formA, MemorySegment formB, int size) {
     this.formA = formA;
@@ -67,7 +66,7 @@ public final class KeyDirectory {
   /**
    * {@return the address of the metadata page that a map points to}
    *
-   * @param wire the map's
+   * @param wire the map's wire
    */
   public long metadata(Wire wire) {
     return (wire == Wire.A ? formA : formB).address();
@@ -79,14 +78,14 @@ public final class KeyDirectory {
   }
 
   /**
-   * Finds or makes a key. Of threads that race to make the same one, all get the same.
+   * Finds or makes a key. Threads that race to make the same key all get one and the same.
    *
    * @param name 1 to 61 bytes of UTF-8, no NUL
-   * @param layout of 1 byte to what the page still holds
+   * @param layout from 1 byte up to what the page has left
    * @return the key
-   * @throws InvalidKeyException if no page could hold such a name or layout
+   * @throws InvalidKeyException if no key can have such a name or layout
    * @throws KeyConflictException if the name is taken by another layout
-   * @throws DirectoryFullException if 64 keys are there or the page has no room
+   * @throws DirectoryFullException if there are 64 keys or the page has no room
    */
   public Key define(String name, MemoryLayout layout) {
     Objects.requireNonNull(name, "name is null: a key has a name of 1 to 61 bytes of UTF-8");
@@ -186,7 +185,7 @@ public final class KeyDirectory {
     return bytes;
   }
 
-  /** {@return a name with what cannot be shown written as in a Java source} */
+  /** {@return a name in which NULs and surrogates are written as in Java source} */
   private static String printable(String name) {
     return name.codePoints()
         .mapToObj(

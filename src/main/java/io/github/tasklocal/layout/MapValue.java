@@ -26,14 +26,9 @@ import java.lang.foreign.MemorySegment;
  * <p>On wire A the count is 64 from the start: an empty entry matches no key, so that a key made
  * later is found without touching the map. {@code page 1} is not used.
  *
- * <p>A thread that has a page for itself has {@code start} 0 on wire A, whose offsets count from
- * the beginning of what the thread has, and 8 on wire C. Where threads share a page it tells which
- * part is the thread's. Wire B has it in the page itself, so that there each thread needs a whole
- * one.
+ * <p>A thread with a page of its own has {@code start} 0 on wire A, whose offsets count from the beginning of the thread's part, and 8 on wire C. Where threads share a page, {@code start} tells which part is the thread's. Wire B has the start offset in the page itself, so there each thread needs a whole page.
  *
- * <p>The stamp lies in what the wires' structs leave as padding, which BPF programs do not look at.
- * The kernel gives it back to user space, unlike the pointers: so whoever registered a thread can
- * tell whether the entry is still the one it made. Wire B has no room for one.
+ * <p>The stamp lies in the padding of the wires' structs, which BPF programs do not look at. Unlike the pointers, the kernel gives it back to user space, so whoever registered a thread can tell whether the entry is still the one it made. Wire B has no room for a stamp.
  */
 public final class MapValue {
 
@@ -47,7 +42,7 @@ public final class MapValue {
    *
    * @param value the target, of at least {@link Wire#valueSize} bytes, aligned to 8
    * @param wire the map's wire
-   * @param page address of the thread's page, or of its part of one; on wire B of a page
+   * @param page address of the thread's page, or of its part of a page; on wire B always of a whole page
    * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
    * @param stamp tells who registers the thread
    */
@@ -73,12 +68,11 @@ public final class MapValue {
   }
 
   /**
-   * {@return whether an entry can be the one that was written with a stamp} On wire B, which has
-   * none, each can.
+   * {@return whether an entry can be the one that was written with this stamp} On wire B, which has no stamps, every entry can.
    *
    * @param value the entry as the kernel shows it
    * @param wire the map's wire
-   * @param stamp what it was written with
+   * @param stamp the stamp it was written with
    */
   public static boolean hasStamp(MemorySegment value, Wire wire, int stamp) {
     return switch (wire) {

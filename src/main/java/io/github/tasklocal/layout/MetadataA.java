@@ -28,8 +28,7 @@ import java.util.List;
  *      +---------------------------------------------------------+ 4096
  * </pre>
  *
- * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry
- * is there as soon as its first key byte is: that byte is written last.
+ * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry exists as soon as its first key byte is not 0; that byte is written last.
  */
 final class MetadataA {
 
@@ -42,14 +41,13 @@ final class MetadataA {
           JAVA_SHORT.withName("off"));
   static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
 
-  // Plain offsets and the JDK's own VarHandles: one along a path of a layout takes milliseconds to
-  // make, at each start of a program.
+  // Plain offsets and the JDK's own VarHandles: a VarHandle along a layout's path takes milliseconds to make, each time a program starts.
   private static final long OFF = ENTRY.byteOffset(groupElement("off"));
   private static final VarHandle BYTE = JAVA_BYTE.varHandle();
 
   private MetadataA() {}
 
-  /** Writes an entry that a BPF program may be looking at meanwhile. */
+  /** Writes an entry, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] key, short off) {
     long entry = index * ENTRY.byteSize();
     page.set(JAVA_SHORT, entry + OFF, off);

@@ -29,8 +29,7 @@ import java.util.List;
  *      +--------------------------------------------------------+ 4036
  * </pre>
  *
- * <p>A value lies behind the values of all earlier keys, each rounded up to 8 bytes. An entry is
- * there as soon as {@code cnt} counts it, which is written last.
+ * <p>A value lies after the values of all earlier keys, each rounded up to 8 bytes. An entry exists as soon as {@code cnt}, which is written last, counts it.
  */
 final class MetadataB {
 
@@ -53,19 +52,19 @@ final class MetadataB {
   private static final long ENTRY_LIST = PAGE.byteOffset(groupElement("entries"));
   private static final long ENTRY_SIZE = ENTRY.byteOffset(groupElement("size"));
 
-  /** Behind the last entry. */
+  /** Where the last entry ends. */
   static final long END = ENTRY_LIST + ENTRIES * ENTRY.byteSize();
 
   private static final VarHandle SHORT = JAVA_SHORT.varHandle();
 
   private MetadataB() {}
 
-  /** Makes a zeroed page an empty directory of values for which there are so many bytes. */
+  /** Makes a zeroed page an empty directory for values of {@code capacity} bytes together. */
   static void prepare(MemorySegment page, int capacity) {
     page.set(JAVA_SHORT, SIZE, (short) capacity);
   }
 
-  /** Writes the entry behind the last one, while a BPF program may be looking. */
+  /** Writes the entry after the last one, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] name, short size) {
     long entry = ENTRY_LIST + index * ENTRY.byteSize();
     page.set(JAVA_SHORT, entry + ENTRY_SIZE, size);

@@ -9,21 +9,17 @@ import java.util.List;
 
 /**
  * A key as it stands in a process's metadata page. The process may have written anything there:
- * nothing is said of a name's characters, names can be equal, and values can overlap or lie outside
- * of every page.
+ * a name may have any characters, names can be equal, and values can overlap or lie outside of every page.
  *
  * @param name its name in UTF-8, up to a NUL or to the end of its field
- * @param offset of its value, in bytes from where a thread's values start: on wire A what the page
- *     says, of 16 bits and with a sign; on wires B and C the sum of the sizes before it, at least 0
+ * @param offset of its value, in bytes from where a thread's values start: on wire A what the page says, a signed 16-bit number; on wires B and C the sum of the sizes before it, at least 0
  * @param size of its value in bytes, 1 to 65,535; 0 on wire A, which has no sizes
- * @param room how many bytes the value can have, at least 1: {@code size} where there is one; on
- *     wire A those up to the next value, or a page if none follows
+ * @param room how many bytes the value can have, at least 1: on wires B and C {@code size}; on wire A the bytes up to the next value, or a page if none follows
  */
 public record SeenKey(String name, int offset, int size, int room) {
 
   /**
-   * {@return how many bytes of a metadata page {@link #read} looks at} These are those of all keys
-   * that a wire can have, so that no byte behind them is needed.
+   * {@return how many bytes of a metadata page {@link #read} looks at} They hold all keys that the wire can have; the bytes after them are not needed.
    *
    * @param wire the map's
    */
@@ -32,8 +28,7 @@ public record SeenKey(String name, int offset, int size, int room) {
   }
 
   /**
-   * Reads the keys of a process. No content of the page makes this fail. The process may go on
-   * making keys meanwhile: those that are returned are whole if they were published as {@link
+   * Reads the keys of a process. No content of the page makes this fail. The process may make more keys meanwhile: the keys returned are whole if they were published as {@link
    * KeyDirectory} does.
    *
    * @param page the metadata page or a copy of it, at any address
@@ -47,7 +42,7 @@ public record SeenKey(String name, int offset, int size, int room) {
     return wire == Wire.A ? MetadataA.read(keys) : MetadataB.read(keys);
   }
 
-  /** {@return the text in a field, whose end need not have a NUL} */
+  /** {@return the text in a field, which need not end with a NUL} */
   static String name(MemorySegment page, long field, int size) {
     byte[] bytes = page.asSlice(field, size).toArray(JAVA_BYTE);
     int end = 0;

@@ -2,11 +2,9 @@
 package io.github.tasklocal.layout;
 
 /**
- * A memory format in which user space and BPF programs share task local data. A BPF program is
- * compiled against one of them; this library serves all three from the same page of a thread.
+ * A memory format in which user space and BPF programs share task local data. A BPF program is compiled against one wire; this library serves all three from the same page of a thread.
  *
- * <p>Bytes and offsets stand in {@code docs/wires.md}. What a map holds is told by the size of its
- * values and the name of their BTF type.
+ * <p>{@code docs/wires.md} has the bytes and offsets. The size of a map's values and the name of their BTF type tell its wire.
  */
 public enum Wire {
   /**
@@ -55,7 +53,7 @@ public enum Wire {
     return valueSize;
   }
 
-  /** {@return how many keys a BPF program on this wire can see} The process's first so many. */
+  /** {@return how many keys a BPF program on this wire can see} They are the first that the process made. */
   public int maxKeys() {
     return maxKeys;
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * The memory that is shared with BPF programs, as arithmetic: the {@linkplain
+ * The formats of the memory that is shared with BPF programs: the {@linkplain
  * io.github.tasklocal.layout.Wire wires}, a thread's page, the pages of keys, and the values of the
- * maps. Written here and read here. Nothing here calls native code or knows a thread.
+ * maps. They are written and read here. Nothing here calls native code or knows a thread.
  *
  * <p>Users of {@link io.github.tasklocal.TaskLocal} need {@link io.github.tasklocal.layout.Wire}
  * alone. The rest is for programs that look at the memory of other processes, as a debugger does.
