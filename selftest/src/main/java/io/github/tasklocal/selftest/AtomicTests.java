@@ -31,9 +31,9 @@ final class AtomicTests {
    * A change, from the value 12 to another.
    *
    * @param name of the method
-   * @param run does it; gives what the method does
-   * @param returned what the method has to give
-   * @param result what the value is then
+   * @param run makes the change, and returns what the method returns
+   * @param returned what the method has to return
+   * @param result the value that has to be there afterwards
    */
   private record Change(String name, LongSupplier run, long returned, long result) {}
 
@@ -45,7 +45,7 @@ final class AtomicTests {
     return new Change(name, () -> run.getAsBoolean() ? 1 : 0, 1, 7);
   }
 
-  /** May fail for no reason, so it is tried again. */
+  /** A weak compare-and-set may fail for no reason, so it is tried again. */
   private static Change weakly(String name, BooleanSupplier run) {
     return swap(
         name,

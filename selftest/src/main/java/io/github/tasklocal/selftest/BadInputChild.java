@@ -14,13 +14,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What is refused to other users and in other surroundings: the main class of a JVM of theirs. */
+/** The main class of a JVM that runs as another user, or in other surroundings, and is refused. */
 final class BadInputChild {
 
   private BadInputChild() {}
 
   /**
-   * Tries one thing, checks that keys work nevertheless, and prints what it was told.
+   * Tries one thing, checks that keys work nevertheless, and prints the exception's message.
    *
    * @param args what is tried, and on which file: {@code open} a map or {@code load} an object
    */
@@ -53,7 +53,7 @@ final class BadInputChild {
     return Jvm.output(command);
   }
 
-  /** {@return a new folder that anybody may enter, gone after the test} */
+  /** {@return a new folder that anybody may enter, deleted after the test} */
   static Path folderForAll(Fixture fixture) throws IOException {
     Path folder = fixture.folder();
     open(folder);

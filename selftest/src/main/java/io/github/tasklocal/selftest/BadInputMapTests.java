@@ -194,7 +194,7 @@ final class BadInputMapTests {
         "wire A has 32");
   }
 
-  /** What a kernel before 6.13 makes of the right map. */
+  /** A map of the right name whose values have no pointers, as a kernel before 6.13 makes it. */
   private static void withoutPointers(Fixture fixture) throws Exception {
     BpfObject object = fixture.loadWithoutWire("bad_numbers");
     int fd = object.map(Wire.A.mapName()).fd();

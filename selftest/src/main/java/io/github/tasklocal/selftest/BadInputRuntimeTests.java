@@ -14,7 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Surroundings in which nothing can be opened: each is told to a JVM of its own. */
+/** Surroundings in which nothing can be opened; each test starts a JVM in them. */
 final class BadInputRuntimeTests {
 
   private BadInputRuntimeTests() {}
@@ -41,8 +41,7 @@ final class BadInputRuntimeTests {
   }
 
   /**
-   * On an older kernel the programs of the wires are refused. On a newer one, a map that no kernel
-   * makes is, to a JVM that takes the kernel for an older one.
+   * On an older kernel the wires' programs are refused. On a newer one, a JVM that takes the kernel for an older one loads a map that no kernel makes, and is refused.
    */
   private static void oldKernel(Fixture fixture) throws Exception {
     KernelVersion running = KernelVersion.RUNNING;

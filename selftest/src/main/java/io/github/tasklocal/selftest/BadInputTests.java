@@ -32,7 +32,7 @@ final class BadInputTests {
   /**
    * Checks that code is refused.
    *
-   * @param type of exactly this exception
+   * @param type the exception's exact type
    * @param code what is refused
    * @param words all of which the message has to contain
    * @return the exception

@@ -4,7 +4,7 @@ package io.github.tasklocal.selftest;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** What tests hold true. */
+/** The checks that tests make. */
 public final class Check {
 
   private Check() {}

@@ -56,7 +56,7 @@ final class DirectoryTests {
     return "key.%02d".formatted(index);
   }
 
-  /** Of 4 to 64 bytes, most no multiple of 8, so that the sum always fits. */
+  /** {@return a layout of 4 to 64 bytes} Most are no multiple of 8, and all fit into one page. */
   private static MemoryLayout layout(int index) {
     return MemoryLayout.sequenceLayout(4 + index * 37L % 61, JAVA_BYTE);
   }
@@ -99,7 +99,7 @@ final class DirectoryTests {
                 checkApart(keys, directory[0]);
                 MemorySegment page = pages.take();
                 KeyDirectory made = directory[0];
-                // An entry stays as long as its thread, so each directory gets a new one.
+                // An entry stays as long as its thread, so each directory gets a new thread.
                 Parallel.run(1, ignored -> readEach(fixture.wire(), object, map, made, page, keys));
               }
             }
@@ -119,7 +119,7 @@ final class DirectoryTests {
     Check.that(end <= DataPage.SIZE, "the last key ends at " + end);
   }
 
-  /** In a new thread, which this registers by hand with a directory that is not the process's. */
+  /** Reads all keys in BPF. Registers the calling thread, a new one, by hand with a directory that is not the process's. */
   private static void readEach(
       Wire wire,
       BpfObject object,
@@ -162,7 +162,7 @@ final class DirectoryTests {
       // 63 * 56 + 560 = 4088
       TaskLocal.OfSegment key =
           TaskLocal.of(name(i), MemoryLayout.sequenceLayout(i < last ? 56 : 560, JAVA_BYTE));
-      key.segment().fill((byte) (i + 1)); // the first use registers the thread: others come later
+      key.segment().fill((byte) (i + 1)); // the first use registers the thread; later keys are seen too
       keys.add(key);
     }
     MemorySegment end = keys.getLast().segment();

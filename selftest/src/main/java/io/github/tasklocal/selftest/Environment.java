@@ -17,7 +17,7 @@ public final class Environment {
     return Machine.description(libbpf());
   }
 
-  /** {@return what a test may need and this machine has not, and why} */
+  /** {@return what tests may need and this machine lacks, and why} */
   static Map<Need, String> unmet() {
     Map<Need, String> unmet = Need.unmet();
     try {

@@ -17,7 +17,7 @@ import java.util.Locale;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 
-/** What a test stands on. What it gets from here is closed after it, the last first. */
+/** The resources of a test. They are closed after it, the last one first. */
 public final class Fixture implements AutoCloseable {
 
   private final @Nullable Wire wire;
@@ -29,7 +29,7 @@ public final class Fixture implements AutoCloseable {
    * What is the same for all tests of a run.
    *
    * @param threads how many threads a test of many threads uses
-   * @param seed what its random numbers begin with
+   * @param seed the seed of its random numbers
    */
   public record Settings(int threads, long seed) {}
 
@@ -56,7 +56,7 @@ public final class Fixture implements AutoCloseable {
     return new Random(settings.seed());
   }
 
-  /** {@return the bpffs that pins may lie on; they go with it} */
+  /** {@return the bpffs for pins, which are deleted with it} */
   public Path bpffs() {
     return bpffs.folder();
   }
@@ -68,7 +68,7 @@ public final class Fixture implements AutoCloseable {
     return folder.resolve(name);
   }
 
-  /** {@return a new folder, gone after the test} */
+  /** {@return a new folder, deleted after the test} */
   Path folder() throws IOException {
     Path folder = Folders.make("files");
     open.push(() -> Folders.delete(folder));
@@ -124,7 +124,7 @@ public final class Fixture implements AutoCloseable {
     return map;
   }
 
-  /** {@return the same, to be closed after the test} */
+  /** {@return the resource, which is closed after the test} */
   public <T extends AutoCloseable> T closing(T resource) {
     open.push(resource);
     return resource;

@@ -10,7 +10,7 @@ import java.util.logging.Logger;
 /** What the library and libbpf log, kept for the report of the test that it belongs to. */
 public final class LibraryLog extends Handler {
 
-  /** Held here, or its settings are lost with it. */
+  /** Held here, since a logger that is collected loses its settings. */
   private static final Logger LOGGER = Logger.getLogger("io.github.tasklocal");
 
   private final StringBuilder lines = new StringBuilder();

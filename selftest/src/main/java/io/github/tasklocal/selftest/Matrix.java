@@ -119,7 +119,7 @@ final class Matrix {
           .map(JsonObject.class::cast)
           .forEach(test -> entries.add(entry(test, lacking)));
       boolean failed = entries.stream().anyMatch(entry -> entry.outcome() == Outcome.FAILED);
-      // A skip that should not be is no failure to the selftest.
+      // With failures, status 0 is fine too: to the selftest, a skip that counts as one here is none.
       if (!status.equals("0") && !(failed && status.equals("1"))) {
         problem = "it ended with status " + status + " after the selftest";
       }
@@ -135,7 +135,7 @@ final class Matrix {
     return new Column(about, entries);
   }
 
-  /** {@return what a run said last, before the end of the console, and where to read more} */
+  /** {@return the last line of a run's log without the quoted console, and where to read more} */
   private static String lastWords(Path log) throws IOException {
     String last =
         Files.exists(log)
@@ -238,7 +238,7 @@ final class Matrix {
     return line.toString();
   }
 
-  /** Says once, with its number, what is the same for several tests of a kernel. */
+  /** Lists each message once for a kernel, with the number of tests that have it. */
   private void list(
       StringBuilder text, Outcome outcome, String heading, Function<Entry, String> words) {
     if (count(outcome) == 0) {

@@ -22,7 +22,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 
-/** A process without any privilege, which has a pin's file mode to help it and nothing else. */
+/** A process without any privilege: only a pin's file mode lets it open the map. */
 final class NobodyTests {
 
   private static final String ID = "65534";
@@ -103,7 +103,7 @@ final class NobodyTests {
   /**
    * The process of nobody.
    *
-   * @param args two pins, the wire and the question
+   * @param args the open and the shut pin, the wire and the question
    */
   public static void main(String[] args) throws Exception {
     String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
@@ -135,7 +135,7 @@ final class NobodyTests {
       Check.equal(wire, map.wire(), "the wire of the map");
       Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
       for (int calls = 0; answer.get() == 0 && calls < 1000; calls++) {
-        Syscalls.GETPPID.call(); // since Linux 7.3 a program may be left out on a call
+        Syscalls.GETPPID.call(); // since Linux 7.3 a program may not run on every call
       }
       System.out.println("answer " + answer.get());
     }

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
-/** Threads whose failures are the test's. */
+/** Threads whose failures fail the test. */
 public final class Parallel {
 
   private Parallel() {}
@@ -21,7 +21,7 @@ public final class Parallel {
     void run(int index) throws Exception;
   }
 
-  /** Runs the same in several new platform threads, and throws what the first failure threw. */
+  /** Runs the work in several new platform threads, and throws what the first failure threw. */
   public static void run(int threads, Work work) throws Exception {
     ConcurrentLinkedQueue<Throwable> failures = new ConcurrentLinkedQueue<>();
     List<Thread> running = new ArrayList<>();
@@ -48,7 +48,7 @@ public final class Parallel {
         thread.join();
       }
     } finally {
-      running.forEach(Thread::interrupt); // if this one was
+      running.forEach(Thread::interrupt); // if this thread was interrupted
     }
     Throwable first = failures.poll();
     if (first == null) {

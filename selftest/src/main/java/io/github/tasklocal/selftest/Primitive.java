@@ -12,26 +12,26 @@ import java.util.function.Supplier;
 import java.util.stream.LongStream;
 
 /**
- * A primitive type as its bits, so that one test does for all.
+ * A primitive type as its bits, so that one test serves all types.
  *
- * @param name as Java calls it, and the globals and keys of {@code values.bpf.c} after it
- * @param bytes its size
+ * @param name Java's name for it, which the globals and keys of {@code values.bpf.c} contain
+ * @param bytes its size in bytes
  * @param special values at which something could go wrong
- * @param random whether every other pattern of bits is a value too
- * @param access makes the key and gives the ways to its values
+ * @param random whether all other bit patterns are values too
+ * @param access makes the key and returns the ways to its values
  */
 record Primitive(
     String name, int bytes, List<Long> special, boolean random, Supplier<Access> access) {
 
   /**
-   * The ways to a value.
+   * The ways to write and to read a value.
    *
-   * @param setters all do the same
-   * @param getters all give the same
+   * @param setters all write the value
+   * @param getters all return the value
    */
   record Access(List<LongConsumer> setters, List<LongSupplier> getters) {}
 
-  /** {@return patterns of bits to try: the special ones, and some by chance} */
+  /** {@return bit patterns to try: the special ones, and some at random} */
   long[] patterns(Random chance) {
     LongStream more = random ? chance.longs(40) : LongStream.empty();
     return LongStream.concat(special.stream().mapToLong(Long::longValue), more)

@@ -18,7 +18,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Says how the tests go, in TAP (the Test Anything Protocol, version 14), and keeps it for JSON.
+ * Reports the tests in TAP (the Test Anything Protocol, version 14), and keeps the results for JSON.
  */
 final class Report {
 
@@ -60,7 +60,7 @@ final class Report {
     out.flush();
   }
 
-  /** One line of the library's log, as it is written. */
+  /** Prints what the library logs, at once, if the report is verbose. */
   synchronized void log(String text) {
     if (verbose) {
       text.lines().forEach(line -> out.println("# " + line));
@@ -81,7 +81,7 @@ final class Report {
         block("stack", stack.toString());
       } else {
         for (StackTraceElement frame : result.failure().getStackTrace()) {
-          // The check that failed says less than the line that made it.
+          // The frame in Check tells less than the line that called it.
           if (frame.getClassName().startsWith(Report.class.getPackageName())
               && !frame.getClassName().equals(Check.class.getName())) {
             block("at", frame.toString());
@@ -101,7 +101,7 @@ final class Report {
     text.stripTrailing().lines().forEach(line -> out.println("    " + line));
   }
 
-  /** Prints the end, and returns whether nothing failed. */
+  /** Prints the summary, and returns whether nothing failed. */
   boolean finish() {
     Map<String, Integer> reasons = new TreeMap<>();
     for (Result result : results) {
@@ -123,7 +123,7 @@ final class Report {
     return results.stream().filter(result -> result.outcome() == outcome).count();
   }
 
-  /** Writes what was said into a file. */
+  /** Writes the results into a file, as JSON. */
   void write(Path file, Map<String, String> machine, Fixture.Settings settings) throws IOException {
     JsonArray tests = new JsonArray();
     for (Result result : results) {

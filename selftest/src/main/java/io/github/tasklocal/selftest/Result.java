@@ -6,8 +6,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * How a test ended.
  *
- * @param test which
- * @param outcome how
+ * @param test the test
+ * @param outcome how it ended
  * @param nanos how long it took
  * @param message why it failed or was skipped; empty if it passed
  * @param failure what it threw, if it failed

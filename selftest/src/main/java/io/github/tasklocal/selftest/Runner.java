@@ -12,10 +12,10 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Runs a test, in a thread of its own: its values start at zero, and it can be given up. */
+/** Runs each test in a thread of its own, so that its values start at zero and it can be abandoned. */
 final class Runner {
 
-  /** Above that of a child, which has more to say of it. */
+  /** Longer than the limit of a child process, whose own failure tells more. */
   private static final Duration LIMIT = Patience.CHILD.multipliedBy(2);
 
   private static final int FRAMES = 4;
@@ -78,7 +78,7 @@ final class Runner {
         : new Result(test, Outcome.FAILED, nanos, message(failure), failure, logged);
   }
 
-  /** Where the test's threads stand, those at the same place together. */
+  /** {@return where the test's threads are, those at the same place together} */
   private static String stacks() {
     return Thread.getAllStackTraces().entrySet().stream()
         .filter(each -> each.getKey().getName().startsWith(THREAD))

@@ -32,29 +32,28 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The scheduler of the project, on kernels with sched_ext. What is measured is how the processors
- * are shared, in wide bounds: an emulated machine is slow, but not unjust.
+ * The project's scheduler, on kernels with sched_ext. The tests measure how the processors are shared, in wide bounds: an emulated machine is slow, but not unfair.
  */
 final class SchedulerTests {
 
   private static final int CPUS = Runtime.getRuntime().availableProcessors();
   private static final long MILLI = 1_000_000;
 
-  /** The kernel's unit for the times of processors. */
+  /** The unit of the processor times in {@code /proc/stat}. */
   private static final long TICK = 10 * MILLI;
 
-  /** A loop in a process of its own, that ends with the standard input of the shell. */
+  /** A shell that runs an endless loop in a child process until the shell's standard input ends. */
   private static final String ENDLESS = "while :; do :; done & read x; kill $!";
 
   private static final ThreadMXBean CPU = ManagementFactory.getThreadMXBean();
 
-  /** What is shared out, of each processor: enough for many turns of everybody. */
+  /** How much time of each processor is shared out: enough for many turns of each thread. */
   private static final long WINDOW = 1500 * MILLI;
 
-  /** How long who measures rests between two looks. */
+  /** How long the measuring thread sleeps between two looks. */
   private static final long REST = 50 * MILLI;
 
-  /** Some twenty times what the scheduler promises to few threads. */
+  /** About twenty times the longest wait that the scheduler promises to few threads. */
   private static final long LONGEST_WAIT = 5000 * MILLI;
 
   private SchedulerTests() {}
@@ -84,7 +83,7 @@ final class SchedulerTests {
     static final TaskLocal.OfLong DEADLINE = TaskLocal.of("deadline_ns", JAVA_LONG);
   }
 
-  /** A scheduler that runs; the watchdog or an error must not end it before the test does. */
+  /** A running scheduler, which neither the watchdog nor an error may end before the test does. */
   private static final class Scheduler implements AutoCloseable {
     private static final int UNREGISTERED = 64;
 
@@ -212,7 +211,7 @@ final class SchedulerTests {
     Check.that(scheduler.rescues() > 0, "no lower class was rescued");
   }
 
-  /** {@return how much longer a piece of work took than the processor time that it had} */
+  /** {@return how many times its processor time a piece of work took} */
   private static double stretch(Runnable hint) {
     long work = 20 * MILLI;
     hint.run();
@@ -267,14 +266,14 @@ final class SchedulerTests {
       crowd.add(4 * CPUS, () -> {});
       crowd.start();
       requireHeard();
-      Parallel.run(1, index -> requireHeard()); // and a thread that comes later
+      Parallel.run(1, index -> requireHeard()); // and in a thread that starts later
     } finally {
       Keys.PRIORITY.set(0);
     }
     Check.that(scheduler.hints() > 0, "no hint was counted");
   }
 
-  /** The thread does not sleep, so that only a look at a running thread can find its hint. */
+  /** Requires that a hint of the calling thread has an effect. The thread does not sleep, so only a look at a running thread can find the hint. */
   private static void requireHeard() throws Exception {
     List<Double> plain = new ArrayList<>();
     double high =
@@ -296,7 +295,7 @@ final class SchedulerTests {
         crowd.add(1, nap);
       }
       crowd.run();
-      // Where it is emulated, waking up is much of the work.
+      // On an emulated machine, waking up is much of the work.
       double share = crowd.used / (double) (crowd.used + crowd.idle);
       Check.that(share > 0.6, "the processors were busy for %.2f of the time".formatted(share));
     }
@@ -377,7 +376,7 @@ final class SchedulerTests {
   /** A thread that never sleeps. */
   private static final class Spinner {
     final Thread thread;
-    long cpuTime; // read and written by who measures
+    long cpuTime; // read and written by the measuring thread
     volatile long longestWait;
     volatile boolean running;
 
@@ -406,9 +405,9 @@ final class SchedulerTests {
     private final List<Process> shells = new ArrayList<>();
     private List<ProcessHandle> loops = List.of();
     private volatile boolean stopped;
-    long used; // by all of it in the last run
-    long idle; // meanwhile, on all processors
-    private long latest; // that who measures was woken
+    long used; // processor time of the crowd in the last run
+    long idle; // idle time of all processors meanwhile
+    private long latest; // by how much the measuring thread was woken late, at most
 
     List<Spinner> add(int count, Runnable hint) {
       List<Spinner> added = new ArrayList<>();
@@ -440,12 +439,12 @@ final class SchedulerTests {
     }
 
     /**
-     * Lets all run until they have had enough, and finds what each thread had of it.
+     * Lets all run until they have had {@link #WINDOW} of each processor, and finds the processor time of each thread.
      *
-     * @return what all the processes had of it
+     * @return the processor time of all processes together
      */
     long run() throws InterruptedException {
-      Keys.PRIORITY.set(3); // who measures must not wait
+      Keys.PRIORITY.set(3); // the measuring thread must not wait
       try {
         start();
         for (Spinner spinner : spinners) {
@@ -500,7 +499,7 @@ final class SchedulerTests {
       for (Spinner spinner : spinners) {
         Check.that(spinner.cpuTime > 0, "a thread had no processor at all");
         long wait = spinner.longestWait / MILLI;
-        // The whole machine may have been stopped, which it shows to the highest class, too.
+        // The whole machine may have been stopped, which delays the highest class too.
         long limit = (LONGEST_WAIT + 10 * latest) / MILLI;
         Check.that(wait < limit, "a thread waited for %d ms, of %d".formatted(wait, limit));
       }

@@ -136,7 +136,7 @@ final class Selftest implements Callable<Integer> {
     report.start(tests.size(), machine, settings);
     LibraryLog log = LibraryLog.install(verbose, report::log);
     Folders.sweep();
-    try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) { // nobody has to come to pins in it
+    try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) { // so that the user nobody can reach the pins
       Runner runner = new Runner(settings, bpffs, log, Environment.unmet());
       for (TestCase test : tests) {
         report.begin(test, tests.size());

@@ -9,7 +9,7 @@ final class Suite {
 
   private Suite() {}
 
-  /** {@return every test there is} */
+  /** {@return all tests} */
   static List<TestCase> all() {
     return of(
         WorkflowTests.tests(),

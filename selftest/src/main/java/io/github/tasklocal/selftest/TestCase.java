@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param name the sentence
  * @param wire the wire that it runs on, or null
- * @param needs what the machine must have; where it has not, the test is skipped
+ * @param needs what the machine must have, or else the test is skipped
  * @param ownJvm whether it gets a JVM of its own, because it fills the process's directory of keys
  * @param body what is done, in a new thread
  */
@@ -23,9 +23,9 @@ record TestCase(String name, @Nullable Wire wire, Set<Need> needs, boolean ownJv
   @FunctionalInterface
   interface Body {
     /**
-     * Throws whatever tells best what is wrong.
+     * Runs the test, and throws whatever tells best what is wrong.
      *
-     * @param fixture what the test stands on
+     * @param fixture the test's resources
      */
     void run(Fixture fixture) throws Exception;
   }
@@ -40,7 +40,7 @@ record TestCase(String name, @Nullable Wire wire, Set<Need> needs, boolean ownJv
     return onWires(List.of(Wire.values()), name, true, Need.KERNEL, body);
   }
 
-  /** {@return a test for some wires, with the needs that it names} */
+  /** {@return a test for some wires, with these needs} */
   static List<TestCase> onWires(
       List<Wire> wires, String name, boolean ownJvm, Set<Need> needs, Body body) {
     List<TestCase> cases = new ArrayList<>();
@@ -60,7 +60,7 @@ record TestCase(String name, @Nullable Wire wire, Set<Need> needs, boolean ownJv
     return List.of(new TestCase(name, null, Set.of(needs), true, body));
   }
 
-  /** {@return the name with the wire, which no other test has} */
+  /** {@return the name and the wire, which together no other test has} */
   String title() {
     return wire == null ? name : name + ", wire " + wire;
   }

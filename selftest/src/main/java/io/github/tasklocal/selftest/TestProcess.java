@@ -7,12 +7,12 @@ import io.github.tasklocal.kit.Need;
 import java.io.IOException;
 import java.nio.file.Path;
 
-/** The JVM of a test that has one of its own, from both ends. */
+/** Starts the JVM of a test that needs one of its own, and is that JVM's main class. */
 final class TestProcess {
 
   private TestProcess() {}
 
-  /** Runs a test in a JVM that asks for little, since it lives for a second. */
+  /** Runs a test in a JVM with the options for a short life. */
   static void run(TestCase test, Fixture.Settings settings, Bpffs bpffs) throws IOException {
     boolean root = test.needs().contains(Need.ROOT);
     String ignored =

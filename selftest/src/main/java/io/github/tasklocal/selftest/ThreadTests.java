@@ -19,7 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ForkJoinPool;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Whose the values are: pools, virtual threads, and values bound to another thread. */
+/** Which thread a value belongs to: pools, virtual threads, and values bound to another thread. */
 final class ThreadTests {
 
   private ThreadTests() {}
@@ -128,7 +128,7 @@ final class ThreadTests {
     Check.equal(3, key.get(), "the value of the platform thread");
   }
 
-  /** The pool takes its threads' ThreadLocals away after a task. */
+  /** The common pool clears its threads' ThreadLocals after a task. */
   private static void commonPool(Fixture fixture) throws Exception {
     BpfObject object = fixture.load("look_up");
     BpfProgram lookUp = object.program("look_up");
@@ -158,7 +158,7 @@ final class ThreadTests {
               });
       Await.until("a turn of the pool", done::isDone);
       Check.equal(next, done.get(), "the value in BPF in a pool's thread");
-      // Its thread comes to the end of its work, and takes the next one, too.
+      // The thread finishes its work, so that it can take the next task too.
       Await.until("the pool to be at rest", ForkJoinPool.commonPool()::isQuiescent);
     }
     Check.that(again.get() > 0, "no thread of the pool ran two tasks");

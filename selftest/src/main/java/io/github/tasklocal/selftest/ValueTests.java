@@ -30,7 +30,7 @@ final class ValueTests {
   /** How many keys {@code values.bpf.c} looks for. */
   private static final int KEYS = 12;
 
-  /** So many are written, and read, while one may meet the other. */
+  /** How many spans are written, and how many read, while the two may meet. */
   private static final long SPANS = 500_000;
 
   private ValueTests() {}
@@ -122,7 +122,7 @@ final class ValueTests {
     return object;
   }
 
-  /** Runs one of its programs, which find all keys. */
+  /** Runs a program of {@code values.bpf.c}, each of which finds all keys. */
   static void run(BpfObject object, String program) {
     Check.equal(KEYS, object.program(program).run(), "keys that BPF found in " + program);
   }
@@ -182,7 +182,7 @@ final class ValueTests {
     }
   }
 
-  /** Padding is not the members' and may differ. */
+  /** Compares member by member, since the padding may differ. */
   private static void equalPadded(MemorySegment expected, MemorySegment actual, String what) {
     for (String member : MEMBERS) {
       long offset = Keys.PADDED_LAYOUT.byteOffset(groupElement(member));

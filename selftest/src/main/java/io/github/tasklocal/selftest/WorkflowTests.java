@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.concurrent.CyclicBarrier;
 import java.util.function.BooleanSupplier;
 
-/** The way of working that the RFC shows, with many threads at once. */
+/** The workflow that the RFC shows, with many threads at once. */
 final class WorkflowTests {
 
   private static final int ROUNDS = 3;
@@ -82,8 +82,7 @@ final class WorkflowTests {
   }
 
   /**
-   * Since Linux 7.3 a program can be preempted, and is left out for those who come to its processor
-   * meanwhile: so a call is made again until it has had its effect.
+   * Since Linux 7.3 a program can be preempted, and does not run for threads that come to its processor meanwhile: so the call is repeated until it has had its effect.
    */
   private static void callUntil(Syscalls syscall, BooleanSupplier effect, String what) {
     for (int calls = 0; !effect.getAsBoolean(); calls++) {

@@ -91,7 +91,7 @@ class MatrixTest {
 
   private Path run(String kernel, String lacking, int status, String... tests) throws IOException {
     Path run = folder(kernel);
-    // As the script writes it: a later line goes before.
+    // As the script writes it; a later line overrides an earlier one.
     Files.writeString(
         run.resolve("run.properties"),
         "kernel=backports\nkernel=%s\nstarts=1\nlacking=%s\nseconds=9\nstatus=%d\n"
