@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Threads that write, and BPF programs of all wires that read meanwhile, as in soak_values. */
+/** Threads that write, while the BPF programs of {@code soak_values} read on all wires. */
 final class AllWires {
 
   private static final int WRITERS = 4;
@@ -116,7 +116,7 @@ final class AllWires {
     };
   }
 
-  /** In plain stores. */
+  /** Fills words of a struct by plain stores. */
   private static void fill(MemorySegment struct, long from, long value) {
     for (int i = 0; i < WORDS; i++) {
       struct.set(JAVA_LONG, from + i * JAVA_LONG.byteSize(), value);

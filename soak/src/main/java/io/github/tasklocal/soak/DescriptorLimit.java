@@ -12,10 +12,10 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 
-/** How many descriptors this process may have at most, lowered until this is closed. */
+/** Lowers the number of descriptors that this process may have, until this is closed. */
 final class DescriptorLimit implements AutoCloseable {
 
-  /** {@code RLIMIT_NOFILE}, but for a few processors on which the JDK does not run. */
+  /** {@code RLIMIT_NOFILE}, except on a few architectures for which there is no JDK. */
   private static final int RESOURCE = 7;
 
   private static final MethodHandle GET = link("getrlimit");

@@ -10,7 +10,7 @@ import java.util.Locale;
  * @param value how much
  * @param unit of the value and the limit; empty for a number of things
  * @param relation how the value has to stand to the limit
- * @param limit a number, of no meaning where the value may be what it is
+ * @param limit a number, without meaning for {@link Relation#ANY}
  */
 record Figure(String name, double value, String unit, Relation relation, double limit) {
 
@@ -42,12 +42,12 @@ record Figure(String name, double value, String unit, Relation relation, double 
     };
   }
 
-  /** {@return the value, to be read} */
+  /** {@return the value with its unit, for people} */
   String seen() {
     return text(value) + (unit.isEmpty() ? "" : " " + unit);
   }
 
-  /** {@return the limit, to be read; empty where there is none} */
+  /** {@return the limit, for people; empty where there is none} */
   String wanted() {
     return relation == Relation.ANY ? "" : relation.sign + " " + text(limit);
   }

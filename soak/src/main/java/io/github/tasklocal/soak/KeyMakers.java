@@ -35,9 +35,7 @@ import java.util.stream.IntStream;
 /**
  * Threads that make keys while BPF programs walk the pages of keys, as in soak_keys.
  *
- * <p>A process makes a key once. So there are two sorts of rounds: directories by themselves, many
- * of them, so that the code that writes them is compiled as well as it ever is; and JVMs that fill
- * the one directory they have, through the API.
+ * <p>A process makes a key only once, so there are two kinds of rounds: many directories by themselves, enough that the code that writes them gets fully compiled; and JVMs that fill their one directory through the API.
  */
 final class KeyMakers {
 
@@ -128,7 +126,7 @@ final class KeyMakers {
     return object.global(counter).get(JAVA_LONG, 0);
   }
 
-  /** In this process: each directory is the one of the calling thread for a while. */
+  /** Fills directories in this process; each is the calling thread's for a while. */
   private void fillDirectories(SoakRun run, int directories, Random random) throws Exception {
     Pages pages = new Pages(); // none is used twice, so that BPF sees no key of an earlier one
     Task self = Task.of(Libc.currentTid(), Thread.currentThread());

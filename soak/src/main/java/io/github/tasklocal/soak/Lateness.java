@@ -6,12 +6,9 @@ import java.lang.management.ThreadMXBean;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A clock that shows how late this machine runs what is due: a thread that rests for 10 ms, works
- * for 1 ms of processor time, and looks how much longer that has taken at the worst.
+ * A clock that shows how late this machine runs what is due: a thread sleeps for 10 ms, works for 1 ms of processor time, and records how much longer than that it took at worst.
  *
- * <p>It is the baseline of limits of time. What is timed takes several steps of several threads,
- * and each waits for its turn as the clock does: the keeper that finds a pin, the threads that
- * write, the process that looks for their values. So a limit allows for ten such turns.
+ * <p>It is the baseline of time limits. What is timed takes several steps of several threads, each of which waits for its turn as the clock does: the keeper that finds a pin, the threads that write, the process that looks for their values. So a limit allows for ten such turns.
  */
 final class Lateness implements AutoCloseable {
 
@@ -43,21 +40,21 @@ final class Lateness implements AutoCloseable {
         due = now + REST + WORK;
       }
     } catch (InterruptedException e) {
-      // It is told to end so.
+      // That is how it is told to end.
     }
   }
 
-  /** {@return how many milliseconds late it was at the worst, or is by now} */
+  /** {@return by how many milliseconds it was late at worst, or is now if that is more} */
   double millis() {
     return Math.max(0, Math.ceil(Math.max(worst, System.nanoTime() - due) / 1e6));
   }
 
-  /** {@return what may be taken where a clock was so late, all in milliseconds} */
+  /** {@return a time limit with the allowance for a clock that was this late, all in milliseconds} */
   static double limit(double limit, double late) {
     return limit + TURNS * late;
   }
 
-  /** Tells a time and how late a clock was meanwhile, all in milliseconds. */
+  /** Reports a time and how late a clock was meanwhile, all in milliseconds. */
   static void judge(
       SoakRun run, double limit, String figure, double time, String latest, double late) {
     run.any(latest, late, "ms");

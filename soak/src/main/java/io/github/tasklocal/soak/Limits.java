@@ -27,8 +27,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
- * What a process may run out of, for a while: its threads go on, the error is reported once, and
- * soon after the end of it BPF sees their values.
+ * A process runs out of something for a while: its threads go on, the error is reported once, and soon after the shortage ends BPF sees their values.
  */
 final class Limits {
 
@@ -37,10 +36,10 @@ final class Limits {
   /** Half of them use up more than a block of pages. */
   private static final int HUNGRY = 60;
 
-  /** So often registrations are tried again, in vain; the first round may have begun before. */
+  /** How many rounds of retried registrations have to fail; the first may have begun before. */
   private static final int ROUNDS = 3;
 
-  /** How long it may take, once it can be done, until registrations are tried again. */
+  /** How long it may take until registrations are tried again, once they can succeed. */
   private static final int SOON_MILLIS = 2_000;
 
   private final SoakRun run;
@@ -54,8 +53,7 @@ final class Limits {
     return new SoakRow(
         "limits",
         "Out of descriptors, out of memory, entries refused",
-        // A limit of what Java code allocates outside of the heap. One of all memory of the process
-        // would meet the JVM's own allocations, too, and it ends where one of them fails.
+        // A limit on what Java code allocates outside of the heap. A limit on all memory of the process would hit the JVM's own allocations too, and the JVM ends when one of these fails.
         List.of(
             "-XX:+UnlockDiagnosticVMOptions",
             "-XX:NativeMemoryTracking=summary",
@@ -117,7 +115,7 @@ final class Limits {
     private final KernelMap entries;
     private final TaskLocalMap map;
 
-    /** Threads that have used the key before it happens. */
+    /** Threads that have used the key before the shortage. */
     private final List<Worker> old = new ArrayList<>();
 
     /** Threads that have not. */
@@ -160,7 +158,7 @@ final class Limits {
       seenSoon();
     }
 
-    /** Pages come in blocks, so that some threads get one even so. */
+    /** Pages come in blocks, so some threads get a page even so. */
     void outOfMemory() throws Exception {
       start(HUNGRY);
       int refused;
@@ -190,7 +188,7 @@ final class Limits {
       Check.equal(0, map.unregistered().size(), "threads refused before");
     }
 
-    /** All write, and there is no memory for so many of them. */
+    /** Lets all write, and {@return how many had no memory for it} */
     private int refusedWrites() throws Exception {
       int refused = 0;
       for (Worker worker : all()) {
@@ -240,7 +238,7 @@ final class Limits {
       return Stream.concat(old.stream(), fresh.stream()).toList();
     }
 
-    /** What is left is too small for a page. */
+    /** Allocates memory until what is left is too small for a page. */
     private static void takeAll(Arena arena) {
       for (long block = 1 << 20; block >= DataPage.SIZE; block /= 2) {
         allocateAll(arena, block);
@@ -253,7 +251,7 @@ final class Limits {
           MemorySegment ignored = arena.allocate(block);
         }
       } catch (OutOfMemoryError e) {
-        // That is what it is for.
+        // All is taken now, as it should be.
       }
     }
 

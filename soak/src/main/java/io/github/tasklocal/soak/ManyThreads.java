@@ -79,7 +79,7 @@ final class ManyThreads {
     run.any("pins the kernel counts for it", (double) pins / threads, "pages");
   }
 
-  /** {@return how many pages are pinned in the whole system, so far as the kernel counts them} */
+  /** {@return how many pages are pinned in the whole system, as far as the kernel counts them} */
   private static long pinned() throws Exception {
     long acquired = 0;
     long released = 0;

@@ -24,14 +24,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A process that owns a map, is killed and started again, while this one writes and watches the
- * pin. The new map may be of another wire, and may find the old pin or not.
+ * A process that owns a map is killed and started again, while this one writes and watches the pin. The new map may be of another wire, and the old pin may still be there or not.
  */
 final class OwnerKilled {
 
   private static final int WRITERS = 8;
 
-  /** How many milliseconds it may take from pin to values, on a machine that runs all at once. */
+  /** How many milliseconds there may be from pin to values, on a machine where no thread waits. */
   private static final int LIMIT = 1_000;
 
   private static final String SEEN = "seen";
@@ -70,7 +69,7 @@ final class OwnerKilled {
       Owner owner = new Owner(fixture.bpffs(), pin, process, wire(random));
       attachments.add(owner.awaitValues());
       for (int i = 1; i <= times; i++) {
-        Thread.sleep(random.nextInt(100)); // a rest, so that any moment may be the end
+        Thread.sleep(random.nextInt(100)); // so that the end may come at any moment
         long killed = System.nanoTime();
         owner.kill();
         if (random.nextBoolean()) {
@@ -192,7 +191,7 @@ final class OwnerKilled {
         long millis = (System.nanoTime() - pinned) / 1_000_000;
         System.out.println(SEEN + " " + millis + " " + clock.millis());
       }
-      new CountDownLatch(1).await(); // it is killed now
+      new CountDownLatch(1).await(); // until it is killed
     }
   }
 }

@@ -12,10 +12,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 
-/** The JVM of a row, from both ends. */
+/** Starts the JVM of a row, and is that JVM's main class. */
 final class RowProcess {
 
-  /** For the longest of a full run. */
+  /** Enough for the longest row of a full run. */
   private static final Duration LIMIT = Duration.ofMinutes(10);
 
   private RowProcess() {}
@@ -23,7 +23,7 @@ final class RowProcess {
   /**
    * How a row ended.
    *
-   * @param row which
+   * @param row the row
    * @param figures what it has measured
    * @param problem why it did not come to its end; empty if it did
    * @param output what else it said
@@ -31,18 +31,18 @@ final class RowProcess {
    */
   record Result(SoakRow row, List<Figure> figures, String problem, String output, long nanos) {
 
-    /** {@return whether it measured something, to its end, and all is as it has to be} */
+    /** {@return whether it came to its end with some figures, all of which passed} */
     boolean passed() {
       return problem.isEmpty() && !figures.isEmpty() && figures.stream().allMatch(Figure::passed);
     }
   }
 
-  /** Runs a row and hears what it has to say. */
+  /** Runs a row and reads what it reports. */
   static Result run(SoakRow row, SoakRun.Settings settings, Bpffs bpffs, Consumer<String> progress)
       throws IOException, InterruptedException {
     long start = System.nanoTime();
     List<String> options = new ArrayList<>(row.options());
-    // It would be put where the process is.
+    // By default the file is written into the working directory.
     options.add("-XX:ErrorFile=" + System.getProperty("java.io.tmpdir") + "/hs_err_pid%p.log");
     Process process =
         Jvm.start(

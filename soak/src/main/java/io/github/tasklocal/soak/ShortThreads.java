@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
-/** Threads that come and go: memory follows those that live, not those that ever did. */
+/** Threads that come and go: memory grows with those that live, not with all that ever did. */
 final class ShortThreads {
 
   private static final int ALIVE = 200;
@@ -61,7 +61,7 @@ final class ShortThreads {
       LockSupport.unpark(this);
     }
 
-    /** Without join, which costs the JVM a monitor for each thread, freed long after. */
+    /** Without join, for which the JVM makes a monitor for each thread and frees it long after. */
     void awaitEnd() {
       while (isAlive()) {
         LockSupport.parkNanos(this, 1);
@@ -113,7 +113,7 @@ final class ShortThreads {
     run.equal(0, "failed registrations", map.failures());
   }
 
-  /** Resident, less the heap, which is all resident. */
+  /** {@return the resident memory without the heap, all of which is resident} */
   private static long nativeMemory() throws IOException {
     String resident = Machine.status().getOrDefault("VmRSS", "0 kB");
     return Long.parseLong(resident.split(" ", 2)[0]) * 1024 - HEAP;

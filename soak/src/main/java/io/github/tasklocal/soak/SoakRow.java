@@ -17,7 +17,7 @@ record SoakRow(String name, String title, List<String> options, Body body) {
   @FunctionalInterface
   interface Body {
     /**
-     * Measures, and throws what keeps it from that.
+     * Measures, and throws what prevents it.
      *
      * @param run takes the figures
      */

@@ -9,13 +9,13 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Random;
 
-/** What a row stands on, and whom it tells what it has measured. */
+/** A row's resources, and where it reports what it has measured. */
 final class SoakRun implements AutoCloseable {
 
-  /** What a line begins with that says how far the row is. */
+  /** The beginning of a line that tells how far the row is. */
   static final String PROGRESS = "progress\t";
 
-  /** What a line begins with that has a figure. */
+  /** The beginning of a line that has a figure. */
   static final String FIGURE = "figure\t";
 
   private final Settings settings;
@@ -27,7 +27,7 @@ final class SoakRun implements AutoCloseable {
    * What is the same for all rows.
    *
    * @param quick whether it is to be done in two minutes
-   * @param seed what random numbers begin with
+   * @param seed the seed of random numbers
    */
   record Settings(boolean quick, long seed) {}
 
@@ -36,7 +36,7 @@ final class SoakRun implements AutoCloseable {
     this.bpffs = bpffs;
   }
 
-  /** {@return one of the two, as the run is a full or a quick one} */
+  /** {@return the number for this run, a full or a quick one} */
   int times(int full, int quick) {
     return settings.quick() ? quick : full;
   }
@@ -46,14 +46,14 @@ final class SoakRun implements AutoCloseable {
     return new Random(settings.seed());
   }
 
-  /** {@return objects and maps of one wire, open to the row's end} */
+  /** {@return the resources for one wire, open until the row's end} */
   Fixture on(Wire wire) {
     Fixture fixture = new Fixture(wire, new Fixture.Settings(1, settings.seed()), bpffs);
     open.push(fixture);
     return fixture;
   }
 
-  /** Says how far it is, now and then. */
+  /** Reports how far the row is, at most every 0.2 seconds. */
   void progress(long done, long of, String what) {
     long now = System.nanoTime();
     if (now - shown > 200_000_000) {
@@ -77,7 +77,7 @@ final class SoakRun implements AutoCloseable {
     tell(new Figure(figure, value, unit, Relation.AT_MOST, limit));
   }
 
-  /** A count that is known. */
+  /** A count that has to be exact. */
   void equal(long limit, String figure, long count) {
     tell(new Figure(figure, (double) count, "", Relation.EQUAL, (double) limit));
   }

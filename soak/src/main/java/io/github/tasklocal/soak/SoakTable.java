@@ -18,7 +18,7 @@ import java.util.Map;
 /** The rows as they end, for a terminal of 80 columns and for JSON. */
 final class SoakTable {
 
-  /** Of what a row that failed has said; all of it is in the JSON. */
+  /** How many lines of a failed row's output are shown; the JSON has all. */
   private static final int LINES = 20;
 
   private final PrintStream out;
@@ -75,7 +75,7 @@ final class SoakTable {
     return cells.hasNext() ? cells.next() : "";
   }
 
-  /** Prints the end, and returns whether nothing failed. */
+  /** Prints the summary, and returns whether nothing failed. */
   boolean finish() {
     long passed = passed();
     out.println();
@@ -87,7 +87,7 @@ final class SoakTable {
     return results.stream().filter(RowProcess.Result::passed).count();
   }
 
-  /** Writes what was said into a file. */
+  /** Writes the results into a file, as JSON. */
   void write(Path file, Map<String, String> machine, SoakRun.Settings settings) throws IOException {
     JsonArray rows = new JsonArray();
     for (RowProcess.Result result : results) {

@@ -19,7 +19,7 @@ final class Tasks {
   /** The key whose values are seen. */
   static final TaskLocal.OfLong KEY = TaskLocal.of("soak", JAVA_LONG);
 
-  /** What is seen where there is an entry whose value cannot be read; no thread's own. */
+  /** What is seen of an entry whose value cannot be read; no thread sets it. */
   private static final long UNREADABLE = -1;
 
   private static final MemoryLayout RECORD =
@@ -34,7 +34,7 @@ final class Tasks {
     this(object, object.program("process_id").run());
   }
 
-  /** Looks at a process of which it is given what {@code process_id} says there. */
+  /** Looks at a process, whose id is what the program {@code process_id} returned in it. */
   Tasks(BpfObject object, int process) {
     object.global("process").set(JAVA_INT, 0, process);
     this.threadId = object.program("thread_id");

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** Threads that write, or read, as fast as they can, until this is closed. */
 final class Writers implements AutoCloseable {
 
-  /** So many values there are before they begin again; a power of 2, for speed. */
+  /** After so many values they begin again; a power of 2, for speed. */
   private static final long COUNTS = 1 << 30;
 
   private final List<Writer> writers = new ArrayList<>();
@@ -21,7 +21,7 @@ final class Writers implements AutoCloseable {
   @FunctionalInterface
   interface Work {
     /**
-     * Does it.
+     * Does the work once.
      *
      * @param round counts from 1
      */
@@ -94,7 +94,7 @@ final class Writers implements AutoCloseable {
     return writers.stream().mapToLong(writer -> writer.round).sum();
   }
 
-  /** {@return how often the one has written that has written least} */
+  /** {@return how often the slowest thread has written} */
   long leastRounds() {
     return writers.stream().mapToLong(writer -> writer.round).min().orElse(0);
   }
