@@ -33,7 +33,7 @@ public class AnyThread {
   private static final VarHandle INT_ELEMENT = MethodHandles.arrayElementVarHandle(int[].class);
   private static final VarHandle LONG_ELEMENT = MethodHandles.arrayElementVarHandle(long[].class);
 
-  /** What is set: from a field, so that it is no constant. */
+  /** The value that is set, in a field so that it is no constant. */
   private int intValue = 7;
 
   private long longValue = 7;

@@ -34,7 +34,7 @@ import picocli.CommandLine.Spec;
     })
 final class Bench implements Callable<Integer> {
 
-  /** What the measuring itself allocates at most, shared out among the operations. */
+  /** The most that measuring itself allocates, in bytes per operation. */
   private static final double PROFILER_BYTES = 0.01;
 
   private final Jmh jmh = new Jmh(Path.of(System.getProperty("java.io.tmpdir"), "jmh"));
@@ -90,7 +90,7 @@ final class Bench implements Callable<Integer> {
    * @param args the options
    */
   public static void main(String[] args) {
-    // scripts/bench names files for the results; the caller's own come later, and count.
+    // scripts/bench names files for the results; the caller's options come later and override them.
     System.exit(
         Arguments.commandLine(new Bench()).setOverwrittenOptionsAllowed(true).execute(args));
   }
@@ -151,7 +151,7 @@ final class Bench implements Callable<Integer> {
     return failures.isEmpty() ? 0 : 1;
   }
 
-  /** The most that any of the groups before this one has allocated, of those that should not. */
+  /** {@return a row with the most that a benchmark so far has allocated; none should allocate} */
   private List<Row> garbage() {
     return jmh.allocated().entrySet().stream()
         .max(Map.Entry.comparingByValue())
@@ -174,7 +174,7 @@ final class Bench implements Callable<Integer> {
         .toList();
   }
 
-  /** How far it is: which group is next, and how long all that are left will take. */
+  /** {@return how far the run is: which group is next, and how long all that are left will take} */
   private String left(List<Group> chosen, int next) {
     int seconds = chosen.stream().skip(next).mapToInt(each -> each.seconds(quick)).sum();
     return "[%d/%d] %s; %s left"

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Help.Ansi;
 
-/** The rows on a terminal of 100 columns, with a little colour where that is a terminal. */
+/** The rows in 100 columns, with a little colour on a terminal. */
 final class BenchTable {
 
   private static final int WORK = 31;

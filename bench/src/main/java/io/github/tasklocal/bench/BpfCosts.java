@@ -33,7 +33,7 @@ final class BpfCosts {
   private static final String GROUP = "bpf";
   private static final double GOAL = 1.3;
 
-  /** As many as a process can have, and thus in a JVM of their own. */
+  /** As many as a process can have, so they get a JVM of their own. */
   private static final int KEYS = 64;
 
   private static final int BPF_STATS_RUN_TIME = 0;
@@ -91,13 +91,13 @@ final class BpfCosts {
    *
    * @param args how many rounds
    */
-  @SuppressWarnings("try") // the map has only to be open
+  @SuppressWarnings("try") // the map only has to be open
   public static void main(String[] args) throws IOException {
     int rounds = Integer.parseInt(args[0]);
     for (int i = 0; i < KEYS; i++) {
       TaskLocal.of("bench.%02d".formatted(i), JAVA_INT).set(i);
     }
-    // The kernel measures as long as this is open, so however this process ends.
+    // The kernel measures while this descriptor is open, so it stops however this process ends.
     int statistics = enableStatistics();
     for (Wire wire : Wire.values()) {
       try (BpfObject object =

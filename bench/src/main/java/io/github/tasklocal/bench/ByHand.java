@@ -148,7 +148,7 @@ final class ByHand {
     private final MemorySegment value;
 
     /**
-     * Makes one that can serve one thread after the other.
+     * Makes an entry that can serve one thread after the other.
      *
      * @param keyPage the same for all threads of a process
      */
@@ -168,7 +168,7 @@ final class ByHand {
       close(pidfd);
     }
 
-    /** Takes a thread out. */
+    /** Deletes a thread's entry. */
     void remove(int map, int tid) {
       int pidfd = pidfdOpen(tid);
       key.set(JAVA_INT, 0, pidfd);

@@ -39,13 +39,13 @@ public class FalseSharing {
 
   private int intValue = 7;
 
-  /** Takes a slot. */
+  /** Takes a slot, and notes its page. */
   @Setup
   public void take() {
     PAGES.add(SEGMENT.segment().address() / ByHand.PAGE);
   }
 
-  /** Makes sure that it is measured what is said to be. */
+  /** Makes sure that the benchmark measures what its name says. */
   @TearDown
   public void check() {
     if (PAGES.size() != (PACKED ? 1 : 2)) {

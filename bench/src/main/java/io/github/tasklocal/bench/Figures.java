@@ -3,7 +3,7 @@ package io.github.tasklocal.bench;
 
 import java.util.Locale;
 
-/** Figures in the words of the table and the plot. */
+/** Figures as text, for the table and the plot. */
 public final class Figures {
 
   /** Ratios below this are shown as fractions. */
@@ -11,7 +11,7 @@ public final class Figures {
 
   private Figures() {}
 
-  /** {@return about three digits} */
+  /** {@return the value in about three digits} */
   public static String number(double value) {
     String format = value >= 100 ? "%,.0f" : value >= 10 ? "%.1f" : "%.2f";
     return String.format(Locale.ROOT, format, value);

@@ -19,7 +19,7 @@ import java.util.function.LongSupplier;
  * A new thread's first use of a key, beside the same calls by hand. The two alternate in one JVM,
  * one thread at a time; each thread measures what it does, and not its own start.
  *
- * <p>By hand, too, each thread has a page that it is the first to touch, and asks for its own id.
+ * <p>By hand, too, each thread is the first to touch its page, and asks for its own id.
  */
 final class FirstUse {
 
@@ -80,7 +80,7 @@ final class FirstUse {
    *
    * @param args {@code map}, or {@code none} to measure without one
    */
-  @SuppressWarnings("try") // the map has only to be open
+  @SuppressWarnings("try") // the map only has to be open
   public static void main(String[] args) throws InterruptedException {
     if (args[0].equals("none")) {
       double[] samples = new double[THREADS];
@@ -109,7 +109,7 @@ final class FirstUse {
     }
   }
 
-  /** Measures in a thread of its own, unless it is for warming up. */
+  /** Works in a new thread, and keeps the time unless it is for warming up. */
   private static void sample(double[] samples, int index, LongSupplier work)
       throws InterruptedException {
     Thread thread =

@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param name as {@code --filter} takes it
  * @param title its heading in the table
- * @param quickSeconds how long it takes, roughly
+ * @param quickSeconds roughly how long the quick run takes
  * @param fullSeconds the same of the full run
  * @param body measures
  */

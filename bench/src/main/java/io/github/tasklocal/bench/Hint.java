@@ -38,7 +38,7 @@ public class Hint {
   private int pidfd;
   private int hint = 7;
 
-  /** Opens the map and makes the thread's entries in both, in the thread that measures. */
+  /** Opens the map and makes the thread's entry in both maps, in the thread that measures. */
   @SuppressWarnings("MustBeClosedChecker") // closed by the teardown
   @Setup
   public void open() {
@@ -54,7 +54,7 @@ public class Hint {
     update();
   }
 
-  /** Gives all of it back. */
+  /** Releases all of it. */
   @TearDown
   public void close() {
     map.close();

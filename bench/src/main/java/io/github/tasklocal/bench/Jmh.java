@@ -61,7 +61,7 @@ final class Jmh {
     }
   }
 
-  /** {@return the lines of a class, one for each method that is {@link Compared}} */
+  /** {@return the group of a class, with a line for each method that is {@link Compared}} */
   Group group(String name, String title, Class<?> benchmarks) {
     int count = methods(compared(benchmarks)).size();
     return new Group(
@@ -83,8 +83,7 @@ final class Jmh {
     Map<String, List<Double>> scores = new HashMap<>();
     Map<String, String> units = new HashMap<>();
     Map<String, Double> bytes = new HashMap<>();
-    // JMH would run all forks of one benchmark before the next. By rounds, what disturbs the
-    // machine for a while disturbs both sides of a ratio.
+    // JMH would run all forks of one benchmark before the next. In rounds, what disturbs the machine for a while disturbs both sides of a ratio.
     for (int round = 0; round < schedule.rounds(); round++) {
       Path log = logs.resolve(group + "-" + (round + 1) + ".txt");
       Files.createDirectories(logs);
@@ -162,7 +161,7 @@ final class Jmh {
     return Measure.of(all.stream().mapToDouble(Double::doubleValue).toArray());
   }
 
-  /** By name, since reflection keeps no order. */
+  /** {@return the methods by name, since reflection keeps no order} */
   private static List<Method> compared(Class<?> benchmarks) {
     return Arrays.stream(benchmarks.getMethods())
         .filter(method -> method.isAnnotationPresent(Compared.class))

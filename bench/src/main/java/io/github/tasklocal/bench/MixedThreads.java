@@ -19,8 +19,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 
 /**
- * The same as {@link AnyThread} and {@link OwnThread}, where threads of both kinds have used keys.
- * In those the compiler has seen one kind alone and leaves out what is for the other.
+ * As {@link AnyThread} and {@link OwnThread}, but threads of both kinds have used keys. In those two the compiler has seen one kind only, and leaves out the code for the other.
  */
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)

@@ -65,7 +65,7 @@ public class OpenMap {
                 try {
                   end.await();
                 } catch (InterruptedException e) {
-                  // Nobody does.
+                  // Nobody interrupts it.
                 }
               });
       thread.setDaemon(true);
@@ -83,7 +83,7 @@ public class OpenMap {
     entry = new ByHand.Entry(arena, arena.allocate(ByHand.PAGE, ByHand.PAGE).address());
   }
 
-  /** Takes all entries out again, which is not measured. */
+  /** Deletes all entries again, which is not measured. */
   @TearDown(Level.Invocation)
   public void remove() {
     if (map != null) {

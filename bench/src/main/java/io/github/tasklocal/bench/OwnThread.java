@@ -56,7 +56,7 @@ public class OwnThread {
     int intField;
     long longField;
 
-    /** Of memory of its own, what a thread would keep that does by hand what the library does. */
+    /** The address of memory of its own: what a thread would keep to do the library's work by hand. */
     final long address = Arena.global().allocate(ByHand.PAGE, ByHand.PAGE).address() + Long.BYTES;
 
     ThreadWithFields(Runnable work) {
@@ -67,7 +67,7 @@ public class OwnThread {
   /** Where JMH runs these benchmarks. */
   public static final class Threads extends ThreadPoolExecutor {
 
-    /** As JMH calls it. */
+    /** With the parameters that JMH passes. */
     public Threads(int threads, String ignoredPrefix) {
       super(
           threads,

@@ -17,15 +17,13 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * How much memory the kernel holds for each thread that shares a small value. Counted are the
- * frames behind the threads' values, as {@code /proc/self/pagemap} has them; that all threads are
- * registered, and their pages so pinned, is what the map's state says.
+ * How much memory the kernel holds for each thread that shares a small value. It counts the frames behind the threads' values in {@code /proc/self/pagemap}; the map's state tells whether all threads are registered, and thus their pages pinned.
  */
 final class PinnedPages {
 
   private static final int THREADS = 2000;
 
-  /** Of an entry of the pagemap: the page has a frame, and its number. */
+  /** Masks of a pagemap entry: whether the page has a frame, and the frame's number. */
   private static final long PRESENT = 1L << 63;
 
   private static final long FRAME = (1L << 55) - 1;
@@ -79,7 +77,7 @@ final class PinnedPages {
                   try {
                     end.await();
                   } catch (InterruptedException e) {
-                    // Nobody does.
+                    // Nobody interrupts it.
                   }
                 });
         thread.setDaemon(true);

@@ -26,17 +26,17 @@ import org.jfree.chart.ui.Layer;
 import org.jfree.data.category.CategoryDataset;
 import org.jfree.data.category.DefaultCategoryDataset;
 
-/** The ratios as bars: how much of its baseline's cost each line of the table has. */
+/** The ratios as bars: the cost of each line of the table, relative to its baseline's. */
 final class Plot {
 
   private static final int WIDTH = 920;
   private static final int ROW_HEIGHT = 27;
   private static final int AROUND = 130;
 
-  /** Where bars end, whatever the ratio; the label tells it. */
+  /** Longer bars end here; the label tells the ratio. */
   private static final double LONGEST = 2;
 
-  /** For the labels behind the bars. */
+  /** Leaves room for the labels after the bars. */
   private static final double ROOM = 1.1;
 
   // Told apart by the colour-blind, too.

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param group what it belongs to, as {@code --filter} names it
  * @param name what was done
  * @param unit of both measures: {@code ns}, {@code ms}, {@code B}
- * @param ours by the library
+ * @param ours the library's cost
  * @param baselineName what was done without it, in the same run
  * @param baseline null where nothing is compared
  * @param goal the ratio of ours to the baseline at most, or the value where there is no baseline;

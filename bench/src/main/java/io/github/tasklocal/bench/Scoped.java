@@ -28,7 +28,7 @@ public class Scoped {
   private int intValue = 7;
   private int count;
 
-  /** What is called: next to nothing, so that the scope is seen. */
+  /** What is called: next to nothing, so that the scope's cost shows. */
   @SuppressWarnings("UnnecessaryLambda") // as callers keep one
   private final Runnable task = () -> count++;
 

@@ -23,8 +23,7 @@ import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 
 /**
- * From the start of a JVM to the first value that BPF sees. Whole processes: a program by the
- * library and one by hand take turns, each with and without an AOT cache. A BPF program looks at
+ * From the start of a JVM to the first value that BPF sees. Whole processes are timed: a program with the library and one by hand take turns, each with and without an AOT cache. A BPF program looks at
  * each system call of a thread that has an entry, and notes when it first sees the value; the clock
  * is the one of {@link System#nanoTime}.
  */
@@ -84,7 +83,7 @@ final class StartUp {
       ways.add(new Way(StartUpByHand.class, cache(StartUpByHand.class)));
     }
     for (int round = -1; round < rounds; round++) {
-      Collections.reverse(ways); // none always follows the same
+      Collections.reverse(ways); // so that no way always follows the same one
       for (Way way : ways) {
         double millis = start(way.main(), way.options().toArray(String[]::new)) / 1e6;
         if (round >= 0) {
@@ -130,15 +129,15 @@ final class StartUp {
         .orElseThrow();
   }
 
-  /** {@return the options that use a cache, which is made here by a run for training} */
+  /** {@return the options that use a cache, which a training run makes here} */
   private String[] cache(Class<?> main) throws IOException, InterruptedException {
     Path cache = folder.resolve(main.getSimpleName() + ".aot");
     long ignored = start(main, "-XX:AOTCacheOutput=" + cache);
-    // Not to start at all is better than to start without the cache, unseen.
+    // A start that fails is better than one that silently goes without the cache.
     return new String[] {"-XX:AOTCache=" + cache, "-XX:AOTMode=on"};
   }
 
-  /** {@return nanoseconds from the start to the first sight, or to the end if it shows nothing} */
+  /** {@return nanoseconds from the start until BPF sees the value, or to the end if none is shown} */
   private long start(Class<?> main, String... options) throws IOException, InterruptedException {
     Path output = folder.resolve("output");
     List<String> command = new ArrayList<>();

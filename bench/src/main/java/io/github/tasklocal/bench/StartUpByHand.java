@@ -14,8 +14,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Does what {@link StartUpLibrary} does by calls of libbpf and libc that are written out: for one
- * thread, one key and one wire, with errors that say no more than which call failed.
+ * Does what {@link StartUpLibrary} does, but calls libbpf and libc itself: for one thread, one key and one wire, with errors that only say which call failed.
  */
 final class StartUpByHand {
 

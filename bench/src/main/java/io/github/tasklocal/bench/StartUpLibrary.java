@@ -6,7 +6,7 @@ import io.github.tasklocal.TaskLocalMap;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 
-/** Shows a value to BPF by the library, as early as a program can. */
+/** Shows a value to BPF through the library, as early as a program can. */
 final class StartUpLibrary {
 
   private static final TaskLocal.OfInt PRIORITY = TaskLocal.of("priority", ValueLayout.JAVA_INT);
@@ -14,7 +14,7 @@ final class StartUpLibrary {
   private StartUpLibrary() {}
 
   /**
-   * Shows it.
+   * Shows the value.
    *
    * @param args the map's pin
    */

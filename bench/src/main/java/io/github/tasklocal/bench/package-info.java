@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * What the library costs, beside what one would do without it. {@code scripts/bench} runs it.
+ * What the library costs, compared with what one would do without it. {@code scripts/bench} runs it.
  *
  * <p>A benchmark of JMH has its baseline in the same class and names it ({@link
  * io.github.tasklocal.bench.Compared}). What JMH cannot measure, since it happens once in a thread

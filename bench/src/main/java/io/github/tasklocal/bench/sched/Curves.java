@@ -33,7 +33,7 @@ final class Curves {
   private static final int HEIGHT = 760;
   private static final int TICKS_PER_HALF = 8;
 
-  /** The luckiest tenth is left out: it would take half of the plot. */
+  /** The fastest tenth is left out: it would take half of the plot. */
   private static final double MOST_ABOVE = 0.9;
 
   /** A logarithmic scale has no zero. */

@@ -15,7 +15,7 @@ import org.HdrHistogram.Histogram;
  * @param syscalls to tell the kernel, per second
  * @param stores to tell the kernel, per second
  * @param preemptions by scx_tasklocal, per second, as the next two
- * @param rescues of those whom it let wait for long
+ * @param rescues of threads that it had let wait for long
  * @param hints that it found
  */
 record Run(

@@ -20,9 +20,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
- * The command. All runs are in one virtual machine of Java's, so that all execute the same compiled
- * code; each has a new pool of threads, so that none begins with what an earlier scheduler thought
- * of them.
+ * The command. All runs are in one JVM, so that all execute the same compiled code; each has a new pool, so that no thread begins with the state that an earlier scheduler gave it.
  */
 @Command(
     name = "bench-sched",

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
 /** The scheduler that all threads of the machine are under, until this is closed. */
 final class Scheduler implements AutoCloseable {
 
-  /** Members of the scheduler's stats, after what was dispatched from each of four classes. */
+  /** Indexes into the scheduler's stats, after the number of tasks dispatched from each of four classes. */
   private static final int PREEMPTIONS = 4;
 
   private static final int RESCUES = 5;
@@ -39,7 +39,7 @@ final class Scheduler implements AutoCloseable {
     return new Scheduler(null, null);
   }
 
-  /** {@return ours, at work} */
+  /** {@return ours, loaded} */
   static Scheduler load() {
     kernels().close();
     BpfObject object = Bundled.open("scx_tasklocal");
@@ -60,7 +60,7 @@ final class Scheduler implements AutoCloseable {
     }
   }
 
-  /** {@return what it counts, so far; for the kernel's own that is nothing} */
+  /** {@return what it has counted so far; the kernel's own counts nothing} */
   Stats stats() {
     if (object == null) {
       return Stats.NONE;

@@ -6,9 +6,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.HdrHistogram.Histogram;
 
 /**
- * A hint that changes inside a request: normal work, then a section under a lock that all others
- * want, too, and urgent from when it asks for the lock until it has given it back. If the scheduler
- * takes the processor from who holds it, all wait.
+ * A hint that changes inside a request: normal work, then a section under a lock that all others want too. The thread is urgent from when it asks for the lock until it has released it. If the scheduler takes the processor from the lock's holder, all wait.
  */
 final class Section {
 
@@ -33,7 +31,7 @@ final class Section {
    * One run.
    *
    * @param waited from asking for the lock to having it, in nanoseconds
-   * @param held from having it to giving it back
+   * @param held from having it to releasing it
    * @param sections per second
    * @param switches per section
    * @param syscalls to tell the kernel, per section

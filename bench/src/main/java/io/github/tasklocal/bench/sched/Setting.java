@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.bench.sched;
 
-/** A scheduler, and how it is told. Everything else is the same in all of them. */
+/** A scheduler, and how threads tell it what is urgent. All else is the same in all settings. */
 enum Setting {
   DEFAULT("default", Telling.NOTHING, false),
   NICE("default + nice", Telling.NICE, false),

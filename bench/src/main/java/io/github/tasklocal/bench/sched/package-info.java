@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * What hints do for a server under the scheduler {@code scx_tasklocal}, beside the kernel's default
- * scheduler. {@code scripts/bench-sched} runs it.
+ * What hints do for a server under the scheduler {@code scx_tasklocal}, compared with the kernel's default scheduler. {@code scripts/bench-sched} runs it.
  */
 @NullMarked
 package io.github.tasklocal.bench.sched;
