@@ -15,7 +15,7 @@ import org.openjdk.jcstress.infra.results.JJ_Result;
 import org.openjdk.jcstress.infra.results.J_Result;
 import org.openjdk.jcstress.infra.results.ZZJ_Result;
 
-/** Two threads use the value of a third, which has ended, through what it bound. */
+/** Two threads use the value of a third, which has ended, through what that thread bound. */
 public final class BoundValue {
 
   private BoundValue() {}

@@ -22,8 +22,7 @@ import org.openjdk.jcstress.infra.results.L_Result;
 /**
  * A thread makes two keys, one after the other, while a reader walks the page of keys as a BPF
  * program does: it loads what makes an entry visible, and then the entry. It walks again and again
- * until it has seen both keys, so that it is there when they appear. That the bytes lie where
- * docs/wires.md says is what the unit tests of {@code layout} check.
+ * until it has seen both keys, so that it is at work when they appear. The unit tests of {@code layout} check that the bytes lie where docs/wires.md says.
  */
 public final class KeyPublication {
 
@@ -35,7 +34,7 @@ public final class KeyPublication {
   /** Takes 16 bytes of the page. */
   private static final MemoryLayout FIRST_LAYOUT = MemoryLayout.sequenceLayout(12, JAVA_BYTE);
 
-  /** The keys as wire A has them, and wires B and C. */
+  /** The keys as a reader sees them on wire A, and on wires B and C. */
   private static final List<SeenKey> FORM_A =
       List.of(
           new SeenKey(FIRST, DataPage.START, 0, 16),
@@ -58,7 +57,7 @@ public final class KeyPublication {
     WRONG_NUMBER
   }
 
-  /** On the heap, so that jcstress sees what a state costs; the protocol is the same there. */
+  /** {@return an empty page on the heap, where jcstress sees what a state costs; nothing else differs} */
   static MemorySegment emptyPage() {
     return MemorySegment.ofArray(new long[DataPage.SIZE / Long.BYTES]);
   }

@@ -34,10 +34,10 @@ public final class LargeValue {
 
   private static final VarHandle INT = JAVA_INT.varHandle();
 
-  /** Of the struct of the thread that wrote last. */
+  /** The address of the struct of the thread that wrote last. */
   private static volatile long address = SPAN.segment().address();
 
-  /** Of the writer alone. */
+  /** The last number written; only the writer uses it. */
   private static int number;
 
   private LargeValue() {}
@@ -91,7 +91,7 @@ public final class LargeValue {
     public void writer() {
       showMine();
       SPAN.update(LargeValue::writeAll);
-      Thread.onSpinWait(); // or the reader would hardly ever find nobody at work
+      Thread.onSpinWait(); // or the reader would hardly ever find the struct at rest
     }
 
     /** As {@code bpf_tld_read_checked} in the C header does. */

@@ -36,7 +36,7 @@ public final class ThreadLife {
     return before != 0 ? "a legacy" : after != number ? "overwritten" : "its own";
   }
 
-  /** So that now one thread is first and now the other. */
+  /** Waits for a time that varies, so that now one thread is first and now the other. */
   private static void pause(int tid) {
     for (int i = tid % 8 * 100; i > 0; i--) {
       Thread.onSpinWait();
