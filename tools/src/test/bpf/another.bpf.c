@@ -57,7 +57,7 @@ struct {
 	__type(value, VALUE);
 } MAP SEC(".maps");
 
-/* With a parameter that has them, BTF has the pages in full, as the map's uptrs need them. */
+/* A parameter of this type puts the pages in full into the BTF, as the map's uptrs need them. */
 struct pages {
 	struct another_data data[0];
 	struct another_keys keys[0];

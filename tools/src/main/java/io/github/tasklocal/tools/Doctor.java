@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
     })
 final class Doctor implements Callable<Integer> {
 
-  /** Of the names of the needs. */
+  /** The width of the needs' names. */
   private static final int NAME_WIDTH = 11;
 
   private static final int INDENT = NAME_WIDTH + 5;

@@ -77,7 +77,7 @@ final class Dump implements Callable<Integer> {
   @Option(names = "--json", description = "Print JSON.")
   private boolean json;
 
-  /** What was found odd, once each. */
+  /** The oddities that were found, each once. */
   private final Set<String> notes = new TreeSet<>();
 
   Dump() {}
@@ -126,10 +126,10 @@ final class Dump implements Callable<Integer> {
     return 0;
   }
 
-  /** How long a process that is named may take to enter its threads into a map that is new. */
+  /** How long a named process may take to register its threads with a new map. */
   private static final int SECONDS = 10;
 
-  /** Loads the program, gives processes time to register if the map is new, and looks once. */
+  /** Loads the program, gives processes time to register if the map is new, and looks. */
   static List<ThreadValues> look(MapOptions map, int pid, CommandSpec command) throws Exception {
     try (BpfObject object =
         map.load("dump", opened -> opened.global("wanted").set(JAVA_INT, 0, pid))) {
@@ -137,7 +137,7 @@ final class Dump implements Callable<Integer> {
         Thread.sleep(MapOptions.REGISTRATION_MILLIS);
       }
       List<ThreadValues> threads = ThreadValues.look(object, map.wire());
-      // A process that is named is there, and comes if it watches: on a busy machine, later.
+      // A named process exists, and registers if it watches the pin: on a busy machine, later.
       for (int i = 1; i < SECONDS && pid != 0 && map.created() && threads.isEmpty(); i++) {
         Thread.sleep(MapOptions.REGISTRATION_MILLIS);
         threads = ThreadValues.look(object, map.wire());
@@ -166,7 +166,7 @@ final class Dump implements Callable<Integer> {
         : who + cure + "; from here, threads of this pid namespace alone can be seen";
   }
 
-  /** A key that nobody has is most often a slip of the fingers. */
+  /** A key that no thread has is most often a typing error. */
   private void requireKey(KeyOption key, List<ThreadValues> threads) throws Failure {
     if (!threads.isEmpty() && threads.stream().allMatch(each -> each.key(key.name()) == null)) {
       String there =

@@ -4,7 +4,7 @@ package io.github.tasklocal.tools;
 import java.util.Locale;
 
 /**
- * What was found of a need.
+ * What was found out about a need.
  *
  * @param need its name
  * @param answer whether it is met
@@ -17,7 +17,7 @@ record Finding(String need, Answer answer, String found, String cure) {
   enum Answer {
     YES,
     NO,
-    /** It may be, but this process may not find out. */
+    /** It may be, but this process is not allowed to find out. */
     NOT_ALLOWED_TO_KNOW;
 
     @Override
@@ -30,7 +30,7 @@ record Finding(String need, Answer answer, String found, String cure) {
     return new Finding(need, Answer.YES, found, "");
   }
 
-  /** What is met, and could be better. */
+  /** A need that is met, with advice on what could be better. */
   static Finding yes(String need, String found, String advice) {
     return new Finding(need, Answer.YES, found, advice);
   }

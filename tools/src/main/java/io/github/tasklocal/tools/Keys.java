@@ -57,7 +57,7 @@ final class Keys implements Callable<Integer> {
   /**
    * Threads that share a page of keys.
    *
-   * @param first one that sees the most of them
+   * @param first the thread that sees the most keys
    * @param threads how many have values
    */
   private record Group(ThreadValues first, int threads) {}
@@ -91,7 +91,7 @@ final class Keys implements Callable<Integer> {
     return 0;
   }
 
-  /** Most often one for a process. */
+  /** {@return the groups, most often one for a process} */
   private static List<Group> groups(List<ThreadValues> threads) {
     return threads.stream()
         .collect(

@@ -24,11 +24,11 @@ import picocli.CommandLine.Spec;
 
 /**
  * The map that a command reads: options of all commands that read one. If none is pinned, it is
- * made and stays pinned, so that several commands share it and the next finds the values there.
+ * made and stays pinned, so that several commands share it and the next command finds the values there.
  */
 final class MapOptions {
 
-  /** How long processes may take to enter their threads into a map that is new. */
+  /** How long processes may take to register their threads with a new map. */
   static final long REGISTRATION_MILLIS = 1000;
 
   /** The wire of a map that is made here: a process without privilege can tell it. */
@@ -59,12 +59,12 @@ final class MapOptions {
     return pin;
   }
 
-  /** Reads the map that is pinned here instead. */
+  /** Reads the map that is pinned at this path instead. */
   void pin(Path other) {
     pin = other;
   }
 
-  /** Reads the map that is pinned here instead, and makes none. */
+  /** Reads the map that is pinned at this path instead, and makes none. */
   void existingPin(Path other) {
     pin = other;
     hasToExist = true;
@@ -77,7 +77,7 @@ final class MapOptions {
 
   /**
    * {@return whether {@link #load} has made the map} Processes that watch the pin then need a
-   * moment to enter their threads: {@link #REGISTRATION_MILLIS}.
+   * moment to register their threads: {@link #REGISTRATION_MILLIS}.
    */
   boolean created() {
     return created;
@@ -142,7 +142,7 @@ final class MapOptions {
         pin.resolveSibling(
             "%s_%d_%d"
                 .formatted(pin.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
-    // Who may not load the program leaves no directory behind that would be his.
+    // A user who may not load the program leaves no directory of their own behind.
     boolean homeless = PinAccess.isDefault(pin) && !Files.exists(HOME);
     BpfObject object = loaded(name, homeless ? null : own, beforeLoad);
     boolean done = false;
@@ -182,7 +182,7 @@ final class MapOptions {
     try {
       if (at != null) {
         BpfMap map = object.map(wire.mapName());
-        map.pinPath(pin); // says what is wrong with the place that the user knows
+        map.pinPath(pin); // so that an error names the path that the user knows
         map.pinPath(at);
       }
       beforeLoad.accept(object);
@@ -214,16 +214,16 @@ final class MapOptions {
       Files.createDirectory(HOME);
       Files.setPosixFilePermissions(HOME, PosixFilePermissions.fromString("rwxr-xr-x"));
     } catch (IOException e) {
-      // There by now, no bpffs, or not ours: what follows says what is wrong and what mends it.
+      // It exists by now, this is no bpffs, or it is not ours: what follows says what mends it.
     }
   }
 
-  /** Unless something is pinned there. */
+  /** Removes the directory, unless something is pinned there. */
   private static void removeDirectory() {
     try {
       Files.delete(HOME);
     } catch (IOException e) {
-      // It is in use, or not ours.
+      // The directory is in use, or not ours.
     }
   }
 

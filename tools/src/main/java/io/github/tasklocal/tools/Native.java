@@ -20,7 +20,7 @@ final class Native {
 
   private Native() {}
 
-  /** Linked at the first use, so that it can be asked before whether that is allowed. */
+  /** Linked at the first use, so that {@link #isEnabled} can be asked before. */
   private static final class Functions {
 
     static final Linker LINKER = Linker.nativeLinker();
@@ -33,7 +33,7 @@ final class Native {
     }
   }
 
-  /** {@return whether the runtime allows any of this; the jar's manifest says so} */
+  /** {@return whether the JVM allows native access, as the jar's manifest asks} */
   static boolean isEnabled() {
     return Native.class.getModule().isNativeAccessEnabled();
   }

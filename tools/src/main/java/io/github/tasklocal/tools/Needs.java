@@ -36,7 +36,7 @@ final class Needs {
 
   private final Path pin;
 
-  /** Null if it cannot be read. */
+  /** The names in the kernel's BTF; null if it cannot be read. */
   private final Kernel.@Nullable Names types;
 
   Needs(Path pin) {
@@ -183,7 +183,7 @@ final class Needs {
       return Finding.notAllowed(
           "tracing", "it is told by the kernel's types, which cannot be read", "");
     }
-    // What the macros of tracepoints make, the second with CONFIG_BPF_EVENTS alone.
+    // What the tracepoint macros generate, the second only with CONFIG_BPF_EVENTS.
     return types.contains("btf_trace_sched_switch") && types.contains("__bpf_trace_sched_switch")
         ? Finding.yes("tracing", "BPF programs can be attached to the scheduler's tracepoints")
         : Finding.no(
@@ -246,7 +246,7 @@ final class Needs {
     }
   }
 
-  /** The one that counts: it is done, not guessed. */
+  /** The finding that counts: a value is really shared. */
   private Finding sharing(Finding bpffs) {
     try {
       if (shareWithProgram() == 0) {

@@ -18,16 +18,16 @@ import picocli.CommandLine.Model.CommandSpec;
  */
 final class Output {
 
-  /** The width that is taken where nothing says it. */
+  /** The width where none is known. */
   static final int DEFAULT_WIDTH = 80;
 
   /** Between two columns of a table. */
   private static final String GAP = "  ";
 
-  /** Less is no place to wrap in. */
+  /** The least width in which a text is wrapped. */
   private static final int LEAST_TO_WRAP = 24;
 
-  /** A column that is cut keeps so much. */
+  /** The least width that a column is cut to. */
   private static final int LEAST_TO_CUT = 6;
 
   /**
@@ -58,7 +58,7 @@ final class Output {
    * Makes an output; {@link #of} makes the right one.
    *
    * @param out where everything goes
-   * @param terminal whether somebody looks at it
+   * @param terminal whether it is a terminal
    * @param colour whether it may have colours
    * @param unicode whether it may have characters beyond ASCII
    * @param columns the terminal's width now; 0 if not known
@@ -96,13 +96,13 @@ final class Output {
     return unicode;
   }
 
-  /** {@return the terminal's width in characters, now; 80 where it does not say or is none} */
+  /** {@return the terminal's width in characters, now; 80 if it does not tell or there is no terminal} */
   int width() {
     int said = terminal ? columns.getAsInt() : 0;
     return said > 0 ? said : DEFAULT_WIDTH;
   }
 
-  /** {@return a text in a style, where there are colours; the text's width is then to be known} */
+  /** {@return a text in some styles, if there are colours} The text's width cannot be told from the result. */
   String styled(String text, Style... styles) {
     return colour && !text.isEmpty() ? Style.on(styles) + text + Style.reset.on() : text;
   }
@@ -113,10 +113,10 @@ final class Output {
   }
 
   /**
-   * Prints a text after what stands before it, and goes on below its beginning.
+   * Prints a text after a head; its further lines begin below its beginning.
    *
    * @param head what comes first; may be styled
-   * @param indent how many columns of it are seen
+   * @param indent how many columns the head takes
    * @param text of characters that can be printed
    */
   void item(String head, int indent, String text) {
@@ -129,7 +129,7 @@ final class Output {
     out.println(line);
   }
 
-  /** Prints what is in lines already, and no line's end after it. */
+  /** Prints a text that is in lines already, and adds no line end. */
   void print(String text) {
     out.print(text);
     out.flush();
@@ -137,7 +137,7 @@ final class Output {
 
   /** Flushes, and fails if something cannot be written. */
   static void requireWritten(PrintWriter out) throws Failure {
-    // A writer to System.out does not know what that could not write.
+    // A writer to System.out does not learn of the latter's errors.
     if (out.checkError() || System.out.checkError()) {
       throw new Failure("the output cannot be written: nobody reads it, or no room is left");
     }
@@ -159,7 +159,7 @@ final class Output {
     out.flush();
   }
 
-  /** {@return what {@link #table} prints, with the ends of lines} */
+  /** {@return what {@link #table} prints, with its line ends} */
   String tableText(List<Column> columns, List<List<String>> rows) {
     int[] widths = new int[columns.size()];
     for (int i = 0; i < widths.length; i++) {
@@ -182,7 +182,7 @@ final class Output {
     return text.toString();
   }
 
-  /** Takes from the widest of the columns that can be cut until all fit. */
+  /** Narrows the widest of the columns that can be cut, until all fit. */
   private void fit(List<Column> columns, int[] widths, int count) {
     int total = GAP.length() * (count - 1);
     for (int i = 0; i < count; i++) {
@@ -222,7 +222,7 @@ final class Output {
     text.append(styled(line.toString().stripTrailing(), styles)).append(System.lineSeparator());
   }
 
-  /** Goes on at the same column, or below if too little is left of the line there. */
+  /** Wraps a cell at its own column, or below the line if too little room is left there. */
   private void wrap(StringBuilder line, int column, String cell) {
     int width = width();
     int indent = column;
@@ -274,8 +274,7 @@ final class Output {
 
   /**
    * {@return a text with everything that could harm a terminal or deceive its reader written as in
-   * a Java source} Names and comms come from processes that need not be friendly. Marks that take
-   * no room of their own are written so, too.
+   * a Java source} Names and comms come from processes that need not be friendly. So are marks that take no room of their own.
    */
   static String printable(String text) {
     StringBuilder printable = new StringBuilder();
@@ -283,7 +282,7 @@ final class Output {
     return printable.toString();
   }
 
-  /** {@return a text that is {@link #printable}, in quotes, of which it has none unescaped} */
+  /** {@return a text that is {@link #printable}, in quotes, with the quotes in it escaped} */
   static String quoted(String text) {
     return '"' + printable(text).replace("\"", "\\\"") + '"';
   }

@@ -46,7 +46,7 @@ final class PinAccess {
   /**
    * Gives a pin the mode and the group that were asked for, if any were.
    *
-   * @throws IOException if they cannot be set, or would be set where a symbolic link leads to
+   * @throws IOException if they cannot be set, or the pin is a symbolic link
    */
   void apply(Path pin) throws IOException {
     if (Files.isSymbolicLink(pin)) {
@@ -62,9 +62,7 @@ final class PinAccess {
   }
 
   /**
-   * Checks that nobody else decides what a pin is. In the directory of the default pin its owner
-   * could exchange the map at any time, and where every user may make that directory the first one
-   * owns it.
+   * Checks that nobody else decides what a pin is. The owner of the default pin's directory could exchange the map at any time; and where every user may make that directory, whoever makes it first owns it.
    *
    * @throws Failure if the pin is a symbolic link, or it is the default pin and its directory
    *     belongs neither to root nor to this user
@@ -92,7 +90,7 @@ final class PinAccess {
       attributes =
           Files.readAttributes(directory, "unix:uid,owner,isDirectory", LinkOption.NOFOLLOW_LINKS);
     } catch (IOException e) {
-      return; // There is none, or it is out of reach, and so are the pins in it.
+      return; // The directory does not exist, or it is out of reach, and so are the pins in it.
     }
     String cure = "rm -r " + directory + " # as root";
     if (!Boolean.TRUE.equals(attributes.get("isDirectory"))) {

@@ -10,10 +10,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** The process that a command watches; all, unless told. */
+/** The process that a command watches; all processes if none is named. */
 final class ProcessOption {
 
-  /** For the help of commands that are called at what threads do. */
+  /** For the help of commands whose programs run when threads do something. */
   static final String NAMESPACES =
       "Processes and threads of containers are seen too, all with the ids of the first pid"
           + " namespace.";

@@ -48,7 +48,7 @@ final class Sched implements Callable<Integer> {
 
   private static final int LINES_PER_HEADER = 20;
 
-  /** The kernel's enum scx_exit_kind: what it says where the one who loaded it has ended it. */
+  /** Of the kernel's enum scx_exit_kind: whoever loaded the scheduler has ended it. */
   private static final int UNREGISTERED = 64;
 
   @Spec private @Nullable CommandSpec spec;
@@ -76,10 +76,10 @@ final class Sched implements Callable<Integer> {
               + " to standard error.")
   private boolean json;
 
-  /** Somebody wants it to end. */
+  /** The scheduler is asked to end. */
   private final CountDownLatch stop = new CountDownLatch(1);
 
-  /** It has ended. */
+  /** The scheduler has ended. */
   private final CountDownLatch stopped = new CountDownLatch(1);
 
   private Sched() {}
@@ -90,7 +90,7 @@ final class Sched implements Callable<Integer> {
       throw bad("--interval takes a number of seconds from 1 on, not " + interval);
     }
     requireSchedExt();
-    // A signal ends the virtual machine, which waits for this thread as long as it is orderly.
+    // A signal ends the JVM, which gives this thread 5 seconds to end in order.
     Runtime.getRuntime()
         .addShutdownHook(
             new Thread(
@@ -141,7 +141,7 @@ final class Sched implements Callable<Integer> {
     return 0;
   }
 
-  /** Prints a line each interval, until it shall end or the kernel has unloaded it. */
+  /** Prints a line each interval, until the scheduler is asked to end or the kernel has unloaded it. */
   private void show(MemorySegment stats, MemorySegment exited) throws InterruptedException {
     SchedStats before = SchedStats.read(stats);
     long then = System.nanoTime();

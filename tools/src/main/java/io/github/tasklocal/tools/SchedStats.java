@@ -14,7 +14,7 @@ import java.util.Locale;
  * @param dispatched how often a task was given a processor, by its class, normal first
  * @param preemptions how often a task was to leave its processor for one of a higher class
  * @param rescues how often a task was given a processor after higher ones had been served for long
- * @param hints how often a hint was read
+ * @param hints how often a thread was found to have a hint
  */
 @SuppressWarnings("ArrayRecordComponent") // compared by nobody
 record SchedStats(long[] dispatched, long preemptions, long rescues, long hints) {

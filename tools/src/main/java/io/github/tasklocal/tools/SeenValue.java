@@ -13,8 +13,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A value of a key, or why there is none: {@code struct value} of {@code key_value.bpf.h}.
  *
- * @param text in words for people: its name if it has one; strings in quotes, so that no value
- *     looks like none; in brackets if it is no value
+ * @param text in words for people: its name if it has one; strings in quotes, so that none looks like the lack of a value; in brackets if it is no value
  * @param json a number, a boolean or a string; null if it is no value
  * @param isValue whether it is one
  */
@@ -38,7 +37,7 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
 
   private static final int MOST = 64;
 
-  /** Sizes that are none. */
+  /** Sizes that mean the lack of a value. */
   private static final int NO_KEY = 0;
 
   private static final int NO_ENTRY = -1;
@@ -54,13 +53,13 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
   /** The value of a thread whose process has not made the key. */
   static final SeenValue NO_KEY_VALUE = none("(no key)");
 
-  /** What ended before anybody saw its value. */
+  /** The value of what ended before its value was seen. */
   static final SeenValue UNSAMPLED = none("(not sampled)");
 
   /** The value before the first that was seen. */
   private static final SeenValue UNSEEN_VALUE = none("(not seen)");
 
-  /** The value that a key's place outside of the thread's pages has: none. */
+  /** The value of a key whose offset lies outside of the thread's pages. */
   private static final SeenValue OUTSIDE_VALUE = none("(outside)");
 
   private static SeenValue none(String text) {
@@ -78,7 +77,7 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
   }
 
   /**
-   * Reads one.
+   * Reads a value.
    *
    * @param value {@code struct value}
    * @param key says its type
@@ -110,7 +109,7 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
     MemorySegment bytes = value.asSlice(8, Math.clamp(size, 0, MOST));
     Object json = type.json(bytes);
     String text = type.text(json);
-    // A string that ends within what was seen has zeros behind it.
+    // A string that ends within what was seen has zeros after it.
     if (size > MOST && (type != ValueType.STRING || bytes.get(JAVA_BYTE, MOST - 1) != 0)) {
       return new SeenValue("%s..(%d bytes)".formatted(text, size), json, true);
     }

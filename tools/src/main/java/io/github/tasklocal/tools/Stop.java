@@ -5,8 +5,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Lets a command that goes on until a signal end in its own way: the virtual machine, which a
- * signal ends, waits until this is closed, for 5 seconds at most.
+ * Lets a command that runs until a signal end in its own way: on a signal the JVM waits until this is closed, for 5 seconds at most.
  */
 final class Stop implements AutoCloseable {
 
@@ -27,7 +26,7 @@ final class Stop implements AutoCloseable {
     }
   }
 
-  /** Waits, and {@return whether the command shall end} */
+  /** Waits, and {@return whether the command is to end} */
   boolean await(long millis) {
     try {
       return asked.await(millis, TimeUnit.MILLISECONDS);
@@ -43,7 +42,7 @@ final class Stop implements AutoCloseable {
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException e) {
-      // It runs, and may now go on.
+      // The JVM is ending: the hook runs, and no longer waits.
     }
   }
 }

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ThreadValues {
 
-  /** How much is looked at of a value of which nothing tells the size. */
+  /** How many bytes are read of a value whose size is not known. */
   private static final int UNKNOWN_SIZE = 64;
 
   private static final int COMM_BYTES = 16;
@@ -94,7 +94,7 @@ final class ThreadValues {
   }
 
   /**
-   * {@return whether there are keys for each; not so if the thread that had them has just ended}
+   * {@return whether the keys of all threads were read} They were not if the thread that had them has just ended.
    */
   private static boolean read(MemorySegment records, Wire wire, List<ThreadValues> threads) {
     Map<Integer, List<SeenKey>> directories = new HashMap<>();

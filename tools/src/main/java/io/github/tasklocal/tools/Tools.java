@@ -49,7 +49,7 @@ final class Tools {
     CommandLine command = new CommandLine(new Tools());
     command.setExecutionExceptionHandler(
         (failure, failed, parsed) -> {
-          // They say what is wrong and what mends it; a stack trace would bury that.
+          // These exceptions say what is wrong and what mends it; a stack trace would bury that.
           if (!(failure instanceof TaskLocalException) && !(failure instanceof Failure)) {
             throw failure;
           }
@@ -60,7 +60,7 @@ final class Tools {
     return command;
   }
 
-  /** Says what is wrong with the options; all that they can be would bury that. */
+  /** Says what is wrong with the options, without a list of them all, which would bury that. */
   private static int refuse(ParameterException bad, String[] args) {
     CommandLine command = bad.getCommandLine();
     PrintWriter err = command.getErr();

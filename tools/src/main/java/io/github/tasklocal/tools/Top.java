@@ -142,7 +142,7 @@ final class Top implements Callable<Integer> {
       for (String program : List.of("ran", "interrupted", "wakeup", "wakeup_new", "switched")) {
         object.program(program).attach();
       }
-      // Processes enter their threads, and those that run are met.
+      // Meanwhile processes register their threads, and the programs meet those that run.
       if (!stop.await(map.created() ? MapOptions.REGISTRATION_MILLIS + 100 : 100)) {
         run(new TopCounts.Reader(object, key, named), stop);
       }
@@ -153,7 +153,7 @@ final class Top implements Callable<Integer> {
   private void run(TopCounts.Reader reader, Stop stop) throws Failure, IOException {
     Output output = Output.of(Tools.require(spec));
     TopTable table = new TopTable(output, key);
-    // Its colours are AWT's, which takes long to load.
+    // Its colours need AWT, which takes long to load.
     TopChart chart = svg == null ? null : new TopChart(key, svg);
     int processors = Runtime.getRuntime().availableProcessors();
     long intervals = length.intervals();
@@ -161,7 +161,7 @@ final class Top implements Callable<Integer> {
     if (format.csv) {
       output.line(CSV_HEADER);
     }
-    reader.read(); // the first takes longer
+    reader.read(); // the first read takes longer
     TopCounts before = reader.read();
     long next = System.nanoTime();
     try (TopScreen screen = live ? new TopScreen(output) : null) {
@@ -173,7 +173,7 @@ final class Top implements Callable<Integer> {
         if (chart != null) {
           chart.add(seen);
         }
-        if (!end || screen == null) { // a picture of a part of an interval tells less
+        if (!end || screen == null) { // a picture of part of an interval would tell less
           show(seen, output, table, screen);
         }
         if (end) {
@@ -188,7 +188,7 @@ final class Top implements Callable<Integer> {
     }
   }
 
-  /** {@return whether it shall end} */
+  /** {@return whether the command is to end} */
   private static boolean wait(long until, Stop stop, @Nullable TopScreen screen)
       throws IOException {
     while (true) {
@@ -245,7 +245,7 @@ final class Top implements Callable<Integer> {
         row.samples());
   }
 
-  /** As RFC 4180 has it. */
+  /** {@return a text as a CSV field, quoted as in RFC 4180} */
   private static String quoted(String text) {
     return text.matches("(?s).*[\",\\r\\n].*") ? '"' + text.replace("\"", "\"\"") + '"' : text;
   }

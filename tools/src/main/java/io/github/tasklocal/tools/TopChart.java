@@ -20,13 +20,13 @@ import org.jfree.chart.ui.RectangleEdge;
 import org.jfree.data.xy.DefaultTableXYDataset;
 import org.jfree.data.xy.XYSeries;
 
-/** Processor time by value over the intervals, as areas one on the other. */
+/** Processor time by value over the intervals, as stacked areas. */
 final class TopChart {
 
   private static final int WIDTH = 920;
   private static final int HEIGHT = 420;
 
-  /** More intervals than these are put together, two by two: a chart shows no more. */
+  /** More intervals than these are merged in pairs: a chart cannot show more. */
   private static final int MOST_INTERVALS = 200;
 
   private static final String OTHERS = "(others)";
@@ -39,7 +39,7 @@ final class TopChart {
     new Color(0x56b4e9), new Color(0xd55e00), new Color(0xf0e442), new Color(0x4b5563),
   };
 
-  /** Nanoseconds by value, of a time. */
+  /** The processor time of each value during a span, all in nanoseconds. */
   private record Span(long nanos, Map<String, Long> times) {
     Span plus(Span other) {
       Map<String, Long> both = new HashMap<>(times);
@@ -52,7 +52,7 @@ final class TopChart {
   private final Path file;
   private final List<Span> spans = new ArrayList<>();
 
-  /** How many intervals a span is made of, but the last. */
+  /** How many intervals each span but the last is made of. */
   private int intervals = 1;
 
   private int lastIntervals;
@@ -62,7 +62,7 @@ final class TopChart {
     this.file = file;
   }
 
-  /** Fails now rather than at the end. */
+  /** Fails now rather than at the end, if the chart cannot be written. */
   static void requireWritable(Path file) throws Failure {
     Path folder = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
@@ -150,7 +150,7 @@ final class TopChart {
     return new XYSeries(String.format(Locale.ROOT, "%s  %s", value, share), false, false);
   }
 
-  /** Each span is level: at its begin and at its end. */
+  /** Each span is level: its areas are the same at its beginning and at its end. */
   private void fill(List<XYSeries> areas, List<String> values) {
     double begin = 0;
     for (Span span : spans) {

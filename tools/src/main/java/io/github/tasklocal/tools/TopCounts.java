@@ -45,16 +45,16 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
     TICK
   }
 
-  /** Nanoseconds within which what the program and what /proc say is of one moment. */
+  /** Within so many nanoseconds, the program's times and those of /proc count as of one moment. */
   private static final long AT_ONCE = 3_000_000;
 
-  /** Of what {@code /proc} counts, on every architecture that has uptrs (sysconf's CLK_TCK). */
+  /** The unit of {@code /proc}'s times, on every architecture that has uptrs (sysconf's CLK_TCK). */
   private static final long NANOS_PER_TICK = 10_000_000;
 
   /**
    * What threads did while they had a value.
    *
-   * @param value which
+   * @param value the value
    * @param nanos how long they ran
    * @param waitNanos how long they waited for a processor
    * @param runs how often one was given a processor
@@ -102,7 +102,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
     private Row plus(Row other, int sign) {
       return new Row(
           value,
-          // A sample gives its value time ahead of the scheduler's books: below 0 by a little.
+          // A sample credits a value before the scheduler's books do: this can be a little below 0.
           Math.max(0, nanos + sign * other.nanos),
           waitNanos + sign * other.waitNanos,
           runs + sign * other.runs,
@@ -209,7 +209,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
         MemorySegment total = totals.asSlice(i * Row.BYTES, Row.BYTES);
         SeenValue value = values.get(i);
         if (value == null && !Row.read(SeenValue.OTHERS, total).isEmpty()) {
-          // Not before there is something to count: it may just be being made.
+          // Not before something was counted: until then, the row may still be in the making.
           value = value(i, seen.asSlice(i * SeenValue.BYTES, SeenValue.BYTES));
           values.put(i, value);
         }
@@ -242,7 +242,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
       return processes;
     }
 
-    /** {@return the time of all threads of a process that there were; 0 if it has ended} */
+    /** {@return the time of all threads of a process, ended ones too; 0 if the process has ended} */
     private static long procTime(int pid) {
       try {
         String stat = Files.readString(Path.of("/proc", String.valueOf(pid), "stat"));

@@ -14,13 +14,13 @@ import java.util.Map;
 /**
  * What happened between two counts.
  *
- * @param end when the second was
- * @param nanos how long that took
+ * @param end the time of the second count
+ * @param nanos the time between the two
  * @param processors how many this machine has
  * @param rows of values that threads had meanwhile, those with the most time first
- * @param counted how long the processes ran that lived all the time, by the program
+ * @param counted how long the processes ran that lived through all of it, by the program
  * @param proc the same, by {@code /proc}
- * @param processes how many that were
+ * @param processes how many processes that were
  * @param cost of the programs that count
  * @param noRoom how often a value found no row, since the start
  */
@@ -35,7 +35,7 @@ record TopInterval(
     Cost cost,
     long noRoom) {
 
-  /** What is one for the reader. */
+  /** What a reader takes for one value. */
   private record Shown(boolean isValue, String text) {}
 
   static TopInterval between(TopCounts before, TopCounts after, int processors, long noRoom) {
@@ -46,7 +46,7 @@ record TopInterval(
         row = row.minus(before.rows().get(i));
       }
       if (!row.isEmpty()) {
-        // Values can look the same: an int of one process and a long of another, or by their names.
+        // Values can look the same: an int of one process and a long of another, or two with one name.
         rows.merge(new Shown(row.value().isValue(), row.value().text()), row, Row::plus);
       }
     }

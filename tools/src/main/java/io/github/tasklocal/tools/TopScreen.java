@@ -15,8 +15,7 @@ import org.jline.terminal.spi.SystemStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A terminal that is drawn anew again and again, on its other screen, so that what was there comes
- * back at the end, with the last picture below. Keys reach us at once and are not echoed.
+ * A terminal that is redrawn again and again, on its alternate screen, so that what it showed before comes back at the end, with the last picture below. Keys reach us at once and are not echoed.
  */
 final class TopScreen implements AutoCloseable {
 
@@ -36,7 +35,7 @@ final class TopScreen implements AutoCloseable {
 
   private final Output output;
 
-  /** Null if there are no keys to read, since standard input is something else. */
+  /** Null if there are no keys to read, since standard input is no terminal. */
   private final @Nullable Terminal terminal;
 
   private @Nullable Picture picture;
@@ -46,7 +45,7 @@ final class TopScreen implements AutoCloseable {
     this.output = output;
     this.terminal = terminal();
     if (terminal != null) {
-      // Not JLine's raw mode, in which Ctrl-C and Ctrl-Z would be keys, too.
+      // Not JLine's raw mode, in which Ctrl-C and Ctrl-Z would be keys too.
       Attributes attributes = terminal.getAttributes();
       attributes.setLocalFlags(EnumSet.of(LocalFlag.ICANON, LocalFlag.ECHO), false);
       attributes.setControlChar(ControlChar.VMIN, 1);
@@ -56,8 +55,7 @@ final class TopScreen implements AutoCloseable {
   }
 
   /**
-   * {@return the terminal, by the one of JLine's providers that is in the jar} The builder would
-   * look for others, and take a dumb terminal, which has no size, where TERM says so.
+   * {@return the terminal, by the one of JLine's providers that is in the jar} JLine's builder would look for other providers, and where TERM says so take a dumb terminal, which has no size.
    */
   private static @Nullable Terminal terminal() throws IOException {
     FfmTerminalProvider provider = new FfmTerminalProvider();
@@ -93,7 +91,7 @@ final class TopScreen implements AutoCloseable {
     return Size.of(output.width(), height());
   }
 
-  /** {@return the terminal's height in lines, now; 24 where it does not say} */
+  /** {@return the terminal's height in lines, now; 24 if it does not tell} */
   private int height() {
     if (terminal == null) {
       return DEFAULT_HEIGHT;
@@ -102,7 +100,7 @@ final class TopScreen implements AutoCloseable {
       int said = terminal.getSize().getRows();
       return said > 0 ? said : DEFAULT_HEIGHT;
     } catch (IllegalStateException e) {
-      return size.getRows(); // a signal ends the virtual machine, and JLine has closed it already
+      return size.getRows(); // a signal ends the JVM, and JLine has closed the terminal already
     }
   }
 

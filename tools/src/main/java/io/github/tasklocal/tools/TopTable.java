@@ -18,7 +18,7 @@ final class TopTable {
   private static final String EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589";
   private static final char FULL = '\u2588';
 
-  /** Those on the left stay longest where the terminal is narrow, but for the first. */
+  /** Where the terminal is narrow, the last ones are left out first; SHARE always stays. */
   private enum Figure {
     SHARE("SHARE", 6, row -> ""),
     TIME("TIME", 7, row -> time(row.nanos())),
@@ -178,7 +178,7 @@ final class TopTable {
     return pad(eighths % 8 == 0 ? bar : bar + EIGHTHS.charAt(eighths % 8), width);
   }
 
-  /** {@return what else is to be known: whether the sums are right, and what this costs} */
+  /** {@return what else a reader should know: whether the sums are right, and what this costs} */
   List<String> notes(TopInterval interval) {
     List<String> notes = new ArrayList<>();
     if (interval.noKey()) {
@@ -245,7 +245,7 @@ final class TopTable {
     return nanos == 0 ? "0" : nanos + " ns";
   }
 
-  /** {@return a count in at most 5 characters, unless it is a thousand billions} */
+  /** {@return a count below ten billion in 5 characters at most, or 6 where rounding adds one} */
   static String count(long count) {
     if (count < 10_000) {
       return String.valueOf(count);

@@ -14,7 +14,7 @@ import java.util.Map;
  * @param pid the process
  * @param tid the thread
  * @param cpu the processor that saw it
- * @param where at what occasion
+ * @param where on what occasion
  * @param comm the thread's name in the kernel, which may have anything in it
  * @param before what was seen last
  * @param after what is there now

@@ -14,7 +14,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
-/** Writes changes in one of the forms that there are. */
+/** Writes changes in one of the formats. */
 abstract sealed class TraceWriter {
 
   final PrintWriter out;
@@ -26,7 +26,7 @@ abstract sealed class TraceWriter {
   /** Writes a change, or keeps it. */
   abstract void write(TraceChange change);
 
-  /** Makes seen what was written. */
+  /** Flushes what was written, and fails if it cannot be written. */
   void flush() throws Failure {
     Output.requireWritten(out);
   }
@@ -34,7 +34,7 @@ abstract sealed class TraceWriter {
   /** Writes what there is to write when the trace ends, at a time by CLOCK_MONOTONIC. */
   void end(long time) {}
 
-  /** A line for each. */
+  /** A line for each change. */
   static final class Text extends TraceWriter {
     Text(PrintWriter out) {
       super(out);
@@ -56,14 +56,14 @@ abstract sealed class TraceWriter {
           change.after().text());
     }
 
-    /** As it is if it is one word, else in quotes, so that no line can be read in two ways. */
+    /** {@return a name as it is if it is one word, else in quotes, so that lines are unambiguous} */
     private static String word(String comm) {
       boolean word = !comm.isEmpty() && comm.chars().noneMatch(c -> c == ' ' || c == '"');
       return word ? Output.printable(comm) : Output.quoted(comm);
     }
   }
 
-  /** An object for each. */
+  /** A JSON object for each change. */
   static final class Json extends TraceWriter {
     Json(PrintWriter out) {
       super(out);
@@ -89,8 +89,7 @@ abstract sealed class TraceWriter {
   }
 
   /**
-   * The Trace Event Format, with a complete event ({@code X}) for each value of a thread, from
-   * where it was seen first to where another was, and metadata ({@code M}) for names.
+   * The Trace Event Format, with a complete event ({@code X}) for each value of a thread, from when it was first seen to when another was, and metadata ({@code M}) for names.
    */
   static final class Chrome extends TraceWriter {
 
@@ -175,7 +174,7 @@ abstract sealed class TraceWriter {
         return Output.printable(
             Files.readString(Path.of("/proc", String.valueOf(pid), "comm")).strip());
       } catch (IOException e) {
-        return Output.printable(otherwise); // it has ended
+        return Output.printable(otherwise); // the process has ended
       }
     }
 

@@ -74,7 +74,7 @@ enum ValueType {
     return size;
   }
 
-  /** {@return a value for a terminal, on one line; as bytes if it has not as many as the type} */
+  /** {@return a value for a terminal, on one line; as bytes if it has fewer than the type} */
   String text(MemorySegment value) {
     if (this == BYTES || value.byteSize() < size) {
       long shown = Math.min(value.byteSize(), SHOWN);
@@ -99,7 +99,7 @@ enum ValueType {
     return value.byteSize() < size ? BYTES.read.apply(value) : read.apply(value);
   }
 
-  /** JSON has no infinity, and nothing that is not a number. */
+  /** JSON has neither infinities nor NaN. */
   private static Object number(double value) {
     return Double.isFinite(value) ? (Object) value : Double.toString(value);
   }

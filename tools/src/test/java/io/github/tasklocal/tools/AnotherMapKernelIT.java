@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Commands at the map of a program that was compiled with another header. */
+/** Commands that read the map of a program that was compiled with another header. */
 @KernelTest
 class AnotherMapKernelIT {
 

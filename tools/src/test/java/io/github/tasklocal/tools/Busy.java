@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 
-/** Threads that work, or just are there, until this is closed. */
+/** Threads that work, or just exist, until this is closed. */
 final class Busy implements AutoCloseable {
 
   /** What a thread does. */
@@ -50,7 +50,7 @@ final class Busy implements AutoCloseable {
         });
   }
 
-  /** Starts a thread that does this; to close waits for its end. */
+  /** Starts a thread that does this; {@link #close} waits for its end. */
   void once(Work work) {
     Thread thread =
         Thread.ofPlatform()
@@ -70,7 +70,7 @@ final class Busy implements AutoCloseable {
     return closed.getCount() == 0;
   }
 
-  /** Uses a processor for so long, by the thread's own time of it, and {@return how long it was} */
+  /** Uses a processor for at least this processor time of the thread, and {@return how long it was} */
   static long work(long nanos) {
     long start = cpuTime();
     long used = 0;
@@ -85,7 +85,7 @@ final class Busy implements AutoCloseable {
     return java.lang.management.ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
   }
 
-  /** Lets the processor go for a moment, as a thread does that waits for work. */
+  /** Gives the processor up for a moment, as a thread does that waits for work. */
   static void rest(long millis) {
     LockSupport.parkNanos(Math.max(1, millis * 1_000_000));
   }
@@ -100,7 +100,7 @@ final class Busy implements AutoCloseable {
     }
   }
 
-  /** Without looking again and again: whose time is counted may be the one that closes this. */
+  /** Without polling, since the test may count the time of the thread that closes this. */
   private static void join(Thread thread, Patience patience) {
     try {
       while (!thread.join(Duration.ofSeconds(1))) {

@@ -9,15 +9,15 @@ import java.io.StringWriter;
 import picocli.CommandLine;
 
 /**
- * What a command did that ran in this virtual machine.
+ * The result of a command that ran in this JVM.
  *
  * @param exit its exit status
  * @param out what it printed
- * @param err what it complained of
+ * @param err what it printed as errors
  */
 record Command(int exit, String out, String err) {
 
-  /** Runs a command, with its output caught. */
+  /** Runs a command, and captures its output. */
   static Command run(Object... arguments) {
     String[] texts = new String[arguments.length];
     for (int i = 0; i < texts.length; i++) {

@@ -17,7 +17,7 @@ class DefaultPinKernelIT {
 
   private static final String CAPABILITIES = "+bpf,+perfmon,+sys_admin";
 
-  /** Nobody, with what loading takes and no more. */
+  /** Runs a command as nobody, with the capabilities that loading takes and no more. */
   private static final String LOADER =
       "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=%s --ambient-caps=%s "
           .formatted("-all," + CAPABILITIES, CAPABILITIES);

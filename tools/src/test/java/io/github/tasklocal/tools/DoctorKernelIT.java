@@ -134,7 +134,7 @@ class DoctorKernelIT {
 
   @Test
   void aMachineWithoutABpffsIsToldHowToMountOne() throws Exception {
-    // In a mount namespace of its own, where one may be mounted over another.
+    // In a mount namespace of its own; all are unmounted, as several may lie one over the other.
     String script =
         "unshare -m sh -c 'while umount -l /sys/fs/bpf 2>/dev/null; do :; done; DOCTOR --json'";
     JsonObject document = json(shell(script), 1);

@@ -219,8 +219,7 @@ class DumpKernelIT {
         TaskLocalMap _ = TaskLocalMap.open(map.pin());
         Busy writer = new Busy()) {
       FIRST.set(0);
-      // Now and then it rests, so that there are looks at it that agree; mostly it does not, or on
-      // a busy machine it would never write while somebody looks.
+      // Now and then it rests, so that some looks at it agree; mostly it does not, or on a busy machine it would never write during a look.
       long[] next = {1};
       writer.start(
           () -> {
@@ -395,7 +394,7 @@ class DumpKernelIT {
     }
   }
 
-  /** What a process says of its reserve is of no interest to BPF programs. */
+  /** BPF programs ignore how many bytes a process says it has reserved. */
   @ParameterizedTest
   @EnumSource(
       value = Wire.class,

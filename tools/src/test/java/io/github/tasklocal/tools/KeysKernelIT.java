@@ -123,7 +123,7 @@ class KeysKernelIT {
     }
   }
 
-  /** So many bytes that runs of the program meet the end of the kernel's buffer, and are undone. */
+  /** So many bytes that some runs of the program overflow the kernel's buffer, and are undone. */
   @Test
   void noPageOfKeysIsLostWhereTheBufferIsFull() throws Exception {
     int count = 100;
@@ -148,7 +148,7 @@ class KeysKernelIT {
     }
   }
 
-  /** Enters the calling thread, with a page of keys of its own that has one. */
+  /** Registers the calling thread with a page of keys of its own, which has one key. */
   private static void enterKey(PinnedMap map, String name) {
     RawEntry entry = new RawEntry(Wire.C);
     entry.key(0, name, 8);

@@ -55,7 +55,7 @@ class MapOptionsKernelIT {
     Await.until("a process that registers within a second", this::isSeen);
   }
 
-  /** {@return whether there was something to see, in the second that processes have} */
+  /** {@return whether the process registered, and was seen, in the second that processes have} */
   private boolean isSeen() {
     try (PinDirectory directory = new PinDirectory();
         ValuesProcess child = new ValuesProcess(directory.path("map"), 2)) {

@@ -17,8 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The calling thread's entry in a map, made without the library: for pages in which anything may
- * stand. A thread has one or an entry of the library's, not both. Offsets are those of
+ * The calling thread's entry in a map, made without the library: for pages with any content. A thread has either such an entry or one of the library's. Offsets are those of
  * docs/wires.md, as another library would write them, so that they check those of {@code layout}.
  */
 @SuppressWarnings("restricted")
@@ -36,7 +35,7 @@ final class RawEntry {
   private final Wire wire;
   private final MemorySegment pages = ARENA.allocate(3 * PAGE, PAGE);
 
-  /** Makes pages full of zeros for the calling thread; {@link #enter} shows them. */
+  /** Makes zeroed pages for the calling thread; {@link #enter} shows them. */
   RawEntry(Wire wire) {
     this.wire = wire;
   }
@@ -54,7 +53,7 @@ final class RawEntry {
   }
 
   /**
-   * Writes a key behind the others.
+   * Writes a key after the others.
    *
    * @param index how many there are
    * @param sizeOrOffset its offset on wire A, its size on the others
@@ -68,17 +67,17 @@ final class RawEntry {
     }
   }
 
-  /** Says how many keys the page has, on wires B and C. */
+  /** Sets how many keys the page has, on wires B and C. */
   void count(int keys) {
     keys().set(JAVA_SHORT, 0, (short) keys);
   }
 
-  /** Says how many bytes the process reserved for values, on wires B and C. */
+  /** Sets how many bytes the process reserved for values, on wires B and C. */
   void reserved(int bytes) {
     keys().set(JAVA_SHORT, 2, (short) bytes);
   }
 
-  /** Enters the calling thread into a map, or changes its entry. */
+  /** Registers the calling thread with a map, or changes its entry. */
   void enter(int map, boolean withData, boolean withKeys, int count, int start) {
     MemorySegment value = ARENA.allocate(wire.valueSize(), 8);
     long data = withData ? data().address() : 0;

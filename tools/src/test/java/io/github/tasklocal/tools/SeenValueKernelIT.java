@@ -37,7 +37,7 @@ class SeenValueKernelIT {
     }
   }
 
-  /** Starts a thread that has pages, made by this, and spins. */
+  /** Starts a thread that spins, with pages that are filled by {@code pages}. */
   private RawEntry spin(Wire wire, int start, Consumer<RawEntry> pages) throws Exception {
     busy = new Busy();
     pinned = new PinnedMap(wire);
@@ -141,7 +141,7 @@ class SeenValueKernelIT {
             entry.data().set(JAVA_LONG, 8, next.incrementAndGet());
             Busy.rest(5);
           });
-      // Each time with another value behind it.
+      // Each time with another value after it.
       for (int i = 0; i < 3; i++) {
         long before = next.get();
         Await.until("the later key's values", next::get, now -> now > before + 10);

@@ -12,7 +12,7 @@ import java.util.List;
 /** The jar, in a folder of a test's own where every user can read it. */
 final class ToolsJar {
 
-  /** Before a command: runs it as a user who may do nothing. */
+  /** Stands before a command, to run it as a user without privileges. */
   static final String NOBODY =
       "setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all ";
 
@@ -28,7 +28,7 @@ final class ToolsJar {
     }
   }
 
-  /** {@return the java command with this one's options, but what the jar has to bring itself} */
+  /** {@return the java command with this JVM's options, except those that the jar has to bring itself} */
   static List<String> java() {
     List<String> command = new ArrayList<>(List.of(Jvm.java()));
     command.addAll(Jvm.options(List.of()));

@@ -16,7 +16,7 @@ final class TopChild {
 
   private static final long MILLI = 1_000_000;
 
-  /** By CLOCK_MONOTONIC: a longer step from one look at it to the next is another thread's. */
+  /** A longer step between two readings of CLOCK_MONOTONIC is another thread's time. */
   private static final long OWN = 50_000;
 
   /** How many milliseconds of a processor the thread that always wants one has had. */
@@ -25,7 +25,7 @@ final class TopChild {
   private TopChild() {}
 
   /**
-   * Is the process: {@code spin} has the value 1 for half a second of a processor's time, and
+   * Runs the process: {@code spin} has the value 1 for half a second of a processor's time, and
    * prints how many nanoseconds that was. {@code mixed} has a thread with the value 1 that always
    * wants a processor, and one with the value 2 that wants it for 1 ms of 10, and prints how many
    * nanoseconds the second had of the first's.
@@ -79,8 +79,7 @@ final class TopChild {
   }
 
   /**
-   * Uses a processor for so long, without a call to the kernel, which would bring its books up to
-   * date.
+   * Uses a processor for so long, without system calls, which would bring the kernel's books up to date.
    */
   private static void spin(long nanos) {
     long used = 0;

@@ -58,12 +58,12 @@ class TopKernelIT {
   private static final TaskLocal.OfSegment TEXT =
       TaskLocal.of("top.text", MemoryLayout.sequenceLayout(20, ValueLayout.JAVA_BYTE));
 
-  /** Of a share of 0.75, from the 3000 samples of 3 seconds of a processor's time. */
+  /** Four standard deviations of a share of 0.75, from the 3000 samples of 3 seconds of a processor's time. */
   private static final double FOUR_SIGMA = 4 * Math.sqrt(2 * 0.75 * 0.25 / 3000);
 
   private static final long MILLIS_500 = 500_000_000;
 
-  /** The value of what comes last. */
+  /** The value that is set last. */
   private static final int MARK = 4712;
 
   private static final String PID = String.valueOf(ProcessHandle.current().pid());
@@ -107,7 +107,7 @@ class TopKernelIT {
     return rows;
   }
 
-  /** A row's time as a part of that of some rows together. */
+  /** {@return a row's time as a part of the time of some rows together} */
   private static double part(Map<String, Map<String, Long>> rows, String value, String... of) {
     double all = 0;
     for (String each : of) {
@@ -139,7 +139,7 @@ class TopKernelIT {
         rows -> rows.keySet().containsAll(List.of(texts)));
   }
 
-  /** {@return the sums of all that this process has done so far} */
+  /** {@return what top has counted of this process so far, summed} */
   private static Map<String, Map<String, Long>> sums(TopProcess top) throws Exception {
     INT.set(MARK);
     top.awaitJson("what came last", interval -> rows(interval).containsKey("" + MARK));
@@ -232,7 +232,7 @@ class TopKernelIT {
               long before = counts()[0];
               long start = Busy.cpuTime();
               for (int j = 0; j < 2000; j++) {
-                // At each switch of its own will the value is 0.
+                // At each voluntary switch the value is 0.
                 INT.with(7).run(() -> used.addAndGet(7, Busy.work(750_000)));
                 INT.with(8).run(() -> used.addAndGet(8, Busy.work(250_000)));
                 Busy.rest(1);
@@ -289,7 +289,7 @@ class TopKernelIT {
     }
   }
 
-  /** {@return the kernel's: switches of both kinds, runs, nanoseconds in the queue} */
+  /** {@return the kernel's counts of this thread: switches of both kinds, runs, nanoseconds in the queue} */
   private static long[] counts() {
     try {
       Path task = Path.of("/proc/thread-self");
@@ -330,7 +330,7 @@ class TopKernelIT {
     assertThat(both.getString("value")).isEqualTo("acme");
   }
 
-  /** A text, over what was there before. */
+  /** Writes a text over the one that was there before. */
   private static void text(String text, String before) {
     MemorySegment value = TEXT.segment();
     value.asSlice(0, before.length()).copyFrom(MemorySegment.ofArray(before.getBytes(UTF_8)));
@@ -434,7 +434,7 @@ class TopKernelIT {
       Map<String, Map<String, Long>> sums = top.sums();
       double counted = (double) sums.get("2").get("time_ns") / sums.get("1").get("time_ns");
       assertThat(ratio).isBetween(0.0, 0.2);
-      // Some 300 samples; by the scheduler's books of the last tick it would be two or three times.
+      // Some 300 samples; by the scheduler's books of the last tick it would be two or three times as much.
       assertThat(counted).isCloseTo(ratio, within(0.4 * ratio));
     }
   }
@@ -470,7 +470,7 @@ class TopKernelIT {
     assertThat(result.err()).isEmpty();
     assertThat(result.exit()).isZero();
     try {
-      // Or the parser would ask the network for it.
+      // Or the parser would fetch the DTD from the network.
       String withoutDoctype = Files.readString(svg).replaceFirst("(?s)<!DOCTYPE.*?>", "");
       Document document =
           DocumentBuilderFactory.newDefaultNSInstance()
@@ -510,7 +510,7 @@ class TopKernelIT {
       for (int c = reader.read(); c >= 0; c = reader.read()) {
         seen.append((char) c);
         int picture = seen.lastIndexOf(HOME);
-        // One that is not the first, and has the value.
+        // A picture that is not the first, and has the value.
         if (wanted
             && seen.indexOf(HOME) < picture
             && seen.indexOf("4711", picture) > 0
@@ -528,7 +528,7 @@ class TopKernelIT {
       String picture = seen.substring(last + HOME.length(), seen.indexOf(END, last));
       assertThat(picture).contains("processors");
       String left = seen.substring(seen.indexOf(LEAVE) + LEAVE.length());
-      // It stays to be read.
+      // The last picture stays to be read.
       assertThat(left.lines()).containsSequence(picture.replace(END_OF_LINE, "").split("\r*\n"));
     } finally {
       terminal.destroyForcibly();

@@ -20,14 +20,14 @@ import java.util.stream.Stream;
 /** A command in a process of its own, until it is told to end by a signal, or this is closed. */
 final class TopProcess implements AutoCloseable {
 
-  /** What was started in the background of a shell ignores Ctrl-C, and so do its own. */
+  /** A process that a shell started in the background ignores Ctrl-C, and so do its children. */
   private static final List<String> INTERRUPTIBLE = List.of("env", "--default-signal=INT");
 
   private final Process process;
   private final BufferedReader out;
   private final List<String> lines = new ArrayList<>();
 
-  /** Starts one. */
+  /** Starts the command. */
   TopProcess(Object... arguments) throws IOException {
     List<String> command = new ArrayList<>(INTERRUPTIBLE);
     command.addAll(
@@ -56,7 +56,7 @@ final class TopProcess implements AutoCloseable {
   /**
    * Waits for a line.
    *
-   * @param what it is in words, or what there is then
+   * @param what what is waited for, in words
    */
   void awaitLine(String what, Predicate<String> right) throws IOException {
     try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {

@@ -236,7 +236,7 @@ class TraceKernelIT {
     }
   }
 
-  /** One that writes to a file, in which there are so many events by now. */
+  /** {@return trace that writes to a file, which has at least so many events by now} */
   private TopProcess chrome(Path file, int events) throws IOException {
     Files.deleteIfExists(file);
     TopProcess chrome = process("--format", "chrome", "--output", file);

@@ -72,7 +72,7 @@ final class ValuesChild {
     }
   }
 
-  /** What the thread of a number has. */
+  /** Sets the values of the thread with this number. */
   private static void set(int number) {
     BOOLEAN.set(number % 2 == 1);
     BYTE.set((byte) -number);
