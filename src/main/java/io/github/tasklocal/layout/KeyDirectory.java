@@ -22,7 +22,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
 
 /**
- * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. Two metadata pages hold the same keys, one in wire A's form and one in that of wires B and C.
+ * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. Two
+ * metadata pages hold the same keys, one in wire A's form and one in that of wires B and C.
  */
 public final class KeyDirectory {
 

@@ -26,9 +26,14 @@ import java.lang.foreign.MemorySegment;
  * <p>On wire A the count is 64 from the start: an empty entry matches no key, so that a key made
  * later is found without touching the map. {@code page 1} is not used.
  *
- * <p>A thread with a page of its own has {@code start} 0 on wire A, whose offsets count from the beginning of the thread's part, and 8 on wire C. Where threads share a page, {@code start} tells which part is the thread's. Wire B has the start offset in the page itself, so there each thread needs a whole page.
+ * <p>A thread with a page of its own has {@code start} 0 on wire A, whose offsets count from the
+ * beginning of the thread's part, and 8 on wire C. Where threads share a page, {@code start} tells
+ * which part is the thread's. Wire B has the start offset in the page itself, so there each thread
+ * needs a whole page.
  *
- * <p>The stamp lies in the padding of the wires' structs, which BPF programs do not look at. Unlike the pointers, the kernel gives it back to user space, so whoever registered a thread can tell whether the entry is still the one it made. Wire B has no room for a stamp.
+ * <p>The stamp lies in the padding of the wires' structs, which BPF programs do not look at. Unlike
+ * the pointers, the kernel gives it back to user space, so whoever registered a thread can tell
+ * whether the entry is still the one it made. Wire B has no room for a stamp.
  */
 public final class MapValue {
 
@@ -42,7 +47,8 @@ public final class MapValue {
    *
    * @param value the target, of at least {@link Wire#valueSize} bytes, aligned to 8
    * @param wire the map's wire
-   * @param page address of the thread's page, or of its part of a page; on wire B always of a whole page
+   * @param page address of the thread's page, or of its part of a page; on wire B always of a whole
+   *     page
    * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
    * @param stamp tells who registers the thread
    */
@@ -68,7 +74,8 @@ public final class MapValue {
   }
 
   /**
-   * {@return whether an entry can be the one that was written with this stamp} On wire B, which has no stamps, every entry can.
+   * {@return whether an entry can be the one that was written with this stamp} On wire B, which has
+   * no stamps, every entry can.
    *
    * @param value the entry as the kernel shows it
    * @param wire the map's wire

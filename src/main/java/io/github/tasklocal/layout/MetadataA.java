@@ -28,7 +28,8 @@ import java.util.List;
  *      +---------------------------------------------------------+ 4096
  * </pre>
  *
- * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry exists as soon as its first key byte is not 0; that byte is written last.
+ * <p>{@code off} is an s16, counted from the beginning of the thread's page, so never 0. An entry
+ * exists as soon as its first key byte is not 0; that byte is written last.
  */
 final class MetadataA {
 
@@ -41,7 +42,8 @@ final class MetadataA {
           JAVA_SHORT.withName("off"));
   static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
 
-  // Plain offsets and the JDK's own VarHandles: a VarHandle along a layout's path takes milliseconds to make, each time a program starts.
+  // Plain offsets and the JDK's own VarHandles: a VarHandle along a layout's path takes
+  // milliseconds to make, each time a program starts.
   private static final long OFF = ENTRY.byteOffset(groupElement("off"));
   private static final VarHandle BYTE = JAVA_BYTE.varHandle();
 

@@ -29,7 +29,8 @@ import java.util.List;
  *      +--------------------------------------------------------+ 4036
  * </pre>
  *
- * <p>A value lies after the values of all earlier keys, each rounded up to 8 bytes. An entry exists as soon as {@code cnt}, which is written last, counts it.
+ * <p>A value lies after the values of all earlier keys, each rounded up to 8 bytes. An entry exists
+ * as soon as {@code cnt}, which is written last, counts it.
  */
 final class MetadataB {
 

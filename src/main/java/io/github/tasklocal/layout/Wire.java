@@ -2,9 +2,11 @@
 package io.github.tasklocal.layout;
 
 /**
- * A memory format in which user space and BPF programs share task local data. A BPF program is compiled against one wire; this library serves all three from the same page of a thread.
+ * A memory format in which user space and BPF programs share task local data. A BPF program is
+ * compiled against one wire; this library serves all three from the same page of a thread.
  *
- * <p>{@code docs/wires.md} has the bytes and offsets. The size of a map's values and the name of their BTF type tell its wire.
+ * <p>{@code docs/wires.md} has the bytes and offsets. The size of a map's values and the name of
+ * their BTF type tell its wire.
  */
 public enum Wire {
   /**
@@ -53,7 +55,10 @@ public enum Wire {
     return valueSize;
   }
 
-  /** {@return how many keys a BPF program on this wire can see} They are the first that the process made. */
+  /**
+   * {@return how many keys a BPF program on this wire can see} They are the first that the process
+   * made.
+   */
   public int maxKeys() {
     return maxKeys;
   }

@@ -83,7 +83,8 @@ final class Jmh {
     Map<String, List<Double>> scores = new HashMap<>();
     Map<String, String> units = new HashMap<>();
     Map<String, Double> bytes = new HashMap<>();
-    // JMH would run all forks of one benchmark before the next. In rounds, what disturbs the machine for a while disturbs both sides of a ratio.
+    // JMH would run all forks of one benchmark before the next. In rounds, what disturbs the
+    // machine for a while disturbs both sides of a ratio.
     for (int round = 0; round < schedule.rounds(); round++) {
       Path log = logs.resolve(group + "-" + (round + 1) + ".txt");
       Files.createDirectories(logs);

@@ -19,7 +19,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 
 /**
- * As {@link AnyThread} and {@link OwnThread}, but threads of both kinds have used keys. In those two the compiler has seen one kind only, and leaves out the code for the other.
+ * As {@link AnyThread} and {@link OwnThread}, but threads of both kinds have used keys. In those
+ * two the compiler has seen one kind only, and leaves out the code for the other.
  */
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)

@@ -56,7 +56,9 @@ public class OwnThread {
     int intField;
     long longField;
 
-    /** The address of memory of its own: what a thread would keep to do the library's work by hand. */
+    /**
+     * The address of memory of its own: what a thread would keep to do the library's work by hand.
+     */
     final long address = Arena.global().allocate(ByHand.PAGE, ByHand.PAGE).address() + Long.BYTES;
 
     ThreadWithFields(Runnable work) {

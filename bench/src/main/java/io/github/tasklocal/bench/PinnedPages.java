@@ -17,7 +17,9 @@ import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 
 /**
- * How much memory the kernel holds for each thread that shares a small value. It counts the frames behind the threads' values in {@code /proc/self/pagemap}; the map's state tells whether all threads are registered, and thus their pages pinned.
+ * How much memory the kernel holds for each thread that shares a small value. It counts the frames
+ * behind the threads' values in {@code /proc/self/pagemap}; the map's state tells whether all
+ * threads are registered, and thus their pages pinned.
  */
 final class PinnedPages {
 

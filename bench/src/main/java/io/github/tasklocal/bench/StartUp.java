@@ -23,9 +23,10 @@ import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 
 /**
- * From the start of a JVM to the first value that BPF sees. Whole processes are timed: a program with the library and one by hand take turns, each with and without an AOT cache. A BPF program looks at
- * each system call of a thread that has an entry, and notes when it first sees the value; the clock
- * is the one of {@link System#nanoTime}.
+ * From the start of a JVM to the first value that BPF sees. Whole processes are timed: a program
+ * with the library and one by hand take turns, each with and without an AOT cache. A BPF program
+ * looks at each system call of a thread that has an entry, and notes when it first sees the value;
+ * the clock is the one of {@link System#nanoTime}.
  */
 final class StartUp {
 
@@ -137,7 +138,9 @@ final class StartUp {
     return new String[] {"-XX:AOTCache=" + cache, "-XX:AOTMode=on"};
   }
 
-  /** {@return nanoseconds from the start until BPF sees the value, or to the end if none is shown} */
+  /**
+   * {@return nanoseconds from the start until BPF sees the value, or to the end if none is shown}
+   */
   private long start(Class<?> main, String... options) throws IOException, InterruptedException {
     Path output = folder.resolve("output");
     List<String> command = new ArrayList<>();

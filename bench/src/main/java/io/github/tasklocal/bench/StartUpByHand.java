@@ -14,7 +14,8 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Does what {@link StartUpLibrary} does, but calls libbpf and libc itself: for one thread, one key and one wire, with errors that only say which call failed.
+ * Does what {@link StartUpLibrary} does, but calls libbpf and libc itself: for one thread, one key
+ * and one wire, with errors that only say which call failed.
  */
 final class StartUpByHand {
 

@@ -22,7 +22,9 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 
 /**
- * A struct of two longs, both set. Where it is held, the baseline is two stores to an address that the compiler knows as a constant; where it is looked up in each call, two stores to an array behind a {@link ThreadLocal}.
+ * A struct of two longs, both set. Where it is held, the baseline is two stores to an address that
+ * the compiler knows as a constant; where it is looked up in each call, two stores to an array
+ * behind a {@link ThreadLocal}.
  */
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)

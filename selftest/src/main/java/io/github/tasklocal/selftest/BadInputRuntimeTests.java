@@ -41,7 +41,8 @@ final class BadInputRuntimeTests {
   }
 
   /**
-   * On an older kernel the wires' programs are refused. On a newer one, a JVM that takes the kernel for an older one loads a map that no kernel makes, and is refused.
+   * On an older kernel the wires' programs are refused. On a newer one, a JVM that takes the kernel
+   * for an older one loads a map that no kernel makes, and is refused.
    */
   private static void oldKernel(Fixture fixture) throws Exception {
     KernelVersion running = KernelVersion.RUNNING;

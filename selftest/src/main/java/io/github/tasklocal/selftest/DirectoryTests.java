@@ -119,7 +119,10 @@ final class DirectoryTests {
     Check.that(end <= DataPage.SIZE, "the last key ends at " + end);
   }
 
-  /** Reads all keys in BPF. Registers the calling thread, a new one, by hand with a directory that is not the process's. */
+  /**
+   * Reads all keys in BPF. Registers the calling thread, a new one, by hand with a directory that
+   * is not the process's.
+   */
   private static void readEach(
       Wire wire,
       BpfObject object,
@@ -162,7 +165,7 @@ final class DirectoryTests {
       // 63 * 56 + 560 = 4088
       TaskLocal.OfSegment key =
           TaskLocal.of(name(i), MemoryLayout.sequenceLayout(i < last ? 56 : 560, JAVA_BYTE));
-      key.segment().fill((byte) (i + 1)); // the first use registers the thread; later keys are seen too
+      key.segment().fill((byte) (i + 1)); // the first use registers the thread; others come later
       keys.add(key);
     }
     MemorySegment end = keys.getLast().segment();

@@ -119,7 +119,8 @@ final class Matrix {
           .map(JsonObject.class::cast)
           .forEach(test -> entries.add(entry(test, lacking)));
       boolean failed = entries.stream().anyMatch(entry -> entry.outcome() == Outcome.FAILED);
-      // With failures, status 0 is fine too: to the selftest, a skip that counts as one here is none.
+      // With failures, status 0 is fine too: to the selftest, a skip that counts as one here is
+      // none.
       if (!status.equals("0") && !(failed && status.equals("1"))) {
         problem = "it ended with status " + status + " after the selftest";
       }

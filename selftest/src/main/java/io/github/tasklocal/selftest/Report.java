@@ -18,7 +18,8 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Reports the tests in TAP (the Test Anything Protocol, version 14), and keeps the results for JSON.
+ * Reports the tests in TAP (the Test Anything Protocol, version 14), and keeps the results for
+ * JSON.
  */
 final class Report {
 

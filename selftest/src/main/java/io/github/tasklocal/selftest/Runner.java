@@ -12,7 +12,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** Runs each test in a thread of its own, so that its values start at zero and it can be abandoned. */
+/**
+ * Runs each test in a thread of its own, so that its values start at zero and it can be abandoned.
+ */
 final class Runner {
 
   /** Longer than the limit of a child process, whose own failure tells more. */

@@ -32,7 +32,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The project's scheduler, on kernels with sched_ext. The tests measure how the processors are shared, in wide bounds: an emulated machine is slow, but not unfair.
+ * The project's scheduler, on kernels with sched_ext. The tests measure how the processors are
+ * shared, in wide bounds: an emulated machine is slow, but not unfair.
  */
 final class SchedulerTests {
 
@@ -273,7 +274,10 @@ final class SchedulerTests {
     Check.that(scheduler.hints() > 0, "no hint was counted");
   }
 
-  /** Requires that a hint of the calling thread has an effect. The thread does not sleep, so only a look at a running thread can find the hint. */
+  /**
+   * Requires that a hint of the calling thread has an effect. The thread does not sleep, so only a
+   * look at a running thread can find the hint.
+   */
   private static void requireHeard() throws Exception {
     List<Double> plain = new ArrayList<>();
     double high =
@@ -439,7 +443,8 @@ final class SchedulerTests {
     }
 
     /**
-     * Lets all run until they have had {@link #WINDOW} of each processor, and finds the processor time of each thread.
+     * Lets all run until they have had {@link #WINDOW} of each processor, and finds the processor
+     * time of each thread.
      *
      * @return the processor time of all processes together
      */

@@ -9,7 +9,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
-/** Two system calls that nothing else in a JVM makes, so a BPF program on one sees the tests alone. */
+/**
+ * Two system calls that nothing else in a JVM makes, so a BPF program on one sees the tests alone.
+ */
 enum Syscalls {
   /** The parent's id. */
   GETPPID("getppid", FunctionDescriptor.of(JAVA_INT), 110, 173) {
@@ -50,7 +52,10 @@ enum Syscalls {
 
   abstract void call();
 
-  /** Writes the number of the system call into a global, which tells a program what to wait for before its object is loaded. */
+  /**
+   * Writes the number of the system call into a global, which tells a program what to wait for
+   * before its object is loaded.
+   */
   void write(MemorySegment number) {
     number.set(ValueLayout.JAVA_LONG, 0, number());
   }

@@ -82,7 +82,8 @@ final class WorkflowTests {
   }
 
   /**
-   * Since Linux 7.3 a program can be preempted, and does not run for threads that come to its processor meanwhile: so the call is repeated until it has had its effect.
+   * Since Linux 7.3 a program can be preempted, and does not run for threads that come to its
+   * processor meanwhile: so the call is repeated until it has had its effect.
    */
   private static void callUntil(Syscalls syscall, BooleanSupplier effect, String what) {
     for (int calls = 0; !effect.getAsBoolean(); calls++) {

@@ -35,7 +35,9 @@ import java.util.stream.IntStream;
 /**
  * Threads that make keys while BPF programs walk the pages of keys, as in soak_keys.
  *
- * <p>A process makes a key only once, so there are two kinds of rounds: many directories by themselves, enough that the code that writes them gets fully compiled; and JVMs that fill their one directory through the API.
+ * <p>A process makes a key only once, so there are two kinds of rounds: many directories by
+ * themselves, enough that the code that writes them gets fully compiled; and JVMs that fill their
+ * one directory through the API.
  */
 final class KeyMakers {
 

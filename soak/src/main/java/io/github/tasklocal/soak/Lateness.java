@@ -6,9 +6,12 @@ import java.lang.management.ThreadMXBean;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A clock that shows how late this machine runs what is due: a thread sleeps for 10 ms, works for 1 ms of processor time, and records how much longer than that it took at worst.
+ * A clock that shows how late this machine runs what is due: a thread sleeps for 10 ms, works for 1
+ * ms of processor time, and records how much longer than that it took at worst.
  *
- * <p>It is the baseline of time limits. What is timed takes several steps of several threads, each of which waits for its turn as the clock does: the keeper that finds a pin, the threads that write, the process that looks for their values. So a limit allows for ten such turns.
+ * <p>It is the baseline of time limits. What is timed takes several steps of several threads, each
+ * of which waits for its turn as the clock does: the keeper that finds a pin, the threads that
+ * write, the process that looks for their values. So a limit allows for ten such turns.
  */
 final class Lateness implements AutoCloseable {
 
@@ -49,7 +52,9 @@ final class Lateness implements AutoCloseable {
     return Math.max(0, Math.ceil(Math.max(worst, System.nanoTime() - due) / 1e6));
   }
 
-  /** {@return a time limit with the allowance for a clock that was this late, all in milliseconds} */
+  /**
+   * {@return a time limit with the allowance for a clock that was this late, all in milliseconds}
+   */
   static double limit(double limit, double late) {
     return limit + TURNS * late;
   }

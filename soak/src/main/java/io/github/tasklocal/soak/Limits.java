@@ -27,7 +27,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 
 /**
- * A process runs out of something for a while: its threads go on, the error is reported once, and soon after the shortage ends BPF sees their values.
+ * A process runs out of something for a while: its threads go on, the error is reported once, and
+ * soon after the shortage ends BPF sees their values.
  */
 final class Limits {
 
@@ -53,7 +54,9 @@ final class Limits {
     return new SoakRow(
         "limits",
         "Out of descriptors, out of memory, entries refused",
-        // A limit on what Java code allocates outside of the heap. A limit on all memory of the process would hit the JVM's own allocations too, and the JVM ends when one of these fails.
+        // A limit on what Java code allocates outside of the heap. A limit on all memory of the
+        // process would hit the JVM's own allocations too, and the JVM ends when one of these
+        // fails.
         List.of(
             "-XX:+UnlockDiagnosticVMOptions",
             "-XX:NativeMemoryTracking=summary",

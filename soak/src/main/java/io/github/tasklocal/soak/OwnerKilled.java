@@ -24,7 +24,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * A process that owns a map is killed and started again, while this one writes and watches the pin. The new map may be of another wire, and the old pin may still be there or not.
+ * A process that owns a map is killed and started again, while this one writes and watches the pin.
+ * The new map may be of another wire, and the old pin may still be there or not.
  */
 final class OwnerKilled {
 

@@ -22,7 +22,8 @@ import org.openjdk.jcstress.infra.results.L_Result;
 /**
  * A thread makes two keys, one after the other, while a reader walks the page of keys as a BPF
  * program does: it loads what makes an entry visible, and then the entry. It walks again and again
- * until it has seen both keys, so that it is at work when they appear. The unit tests of {@code layout} check that the bytes lie where docs/wires.md says.
+ * until it has seen both keys, so that it is at work when they appear. The unit tests of {@code
+ * layout} check that the bytes lie where docs/wires.md says.
  */
 public final class KeyPublication {
 
@@ -57,7 +58,10 @@ public final class KeyPublication {
     WRONG_NUMBER
   }
 
-  /** {@return an empty page on the heap, where jcstress sees what a state costs; nothing else differs} */
+  /**
+   * {@return an empty page on the heap, where jcstress sees what a state costs; nothing else
+   * differs}
+   */
   static MemorySegment emptyPage() {
     return MemorySegment.ofArray(new long[DataPage.SIZE / Long.BYTES]);
   }

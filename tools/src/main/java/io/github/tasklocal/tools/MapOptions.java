@@ -24,7 +24,8 @@ import picocli.CommandLine.Spec;
 
 /**
  * The map that a command reads: options of all commands that read one. If none is pinned, it is
- * made and stays pinned, so that several commands share it and the next command finds the values there.
+ * made and stays pinned, so that several commands share it and the next command finds the values
+ * there.
  */
 final class MapOptions {
 

@@ -96,13 +96,19 @@ final class Output {
     return unicode;
   }
 
-  /** {@return the terminal's width in characters, now; 80 if it does not tell or there is no terminal} */
+  /**
+   * {@return the terminal's width in characters, now; 80 if it does not tell or there is no
+   * terminal}
+   */
   int width() {
     int said = terminal ? columns.getAsInt() : 0;
     return said > 0 ? said : DEFAULT_WIDTH;
   }
 
-  /** {@return a text in some styles, if there are colours} The text's width cannot be told from the result. */
+  /**
+   * {@return a text in some styles, if there are colours} The text's width cannot be told from the
+   * result.
+   */
   String styled(String text, Style... styles) {
     return colour && !text.isEmpty() ? Style.on(styles) + text + Style.reset.on() : text;
   }
@@ -274,7 +280,8 @@ final class Output {
 
   /**
    * {@return a text with everything that could harm a terminal or deceive its reader written as in
-   * a Java source} Names and comms come from processes that need not be friendly. So are marks that take no room of their own.
+   * a Java source} Names and comms come from processes that need not be friendly. So are marks that
+   * take no room of their own.
    */
   static String printable(String text) {
     StringBuilder printable = new StringBuilder();

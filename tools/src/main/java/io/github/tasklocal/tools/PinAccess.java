@@ -62,7 +62,9 @@ final class PinAccess {
   }
 
   /**
-   * Checks that nobody else decides what a pin is. The owner of the default pin's directory could exchange the map at any time; and where every user may make that directory, whoever makes it first owns it.
+   * Checks that nobody else decides what a pin is. The owner of the default pin's directory could
+   * exchange the map at any time; and where every user may make that directory, whoever makes it
+   * first owns it.
    *
    * @throws Failure if the pin is a symbolic link, or it is the default pin and its directory
    *     belongs neither to root nor to this user

@@ -141,7 +141,9 @@ final class Sched implements Callable<Integer> {
     return 0;
   }
 
-  /** Prints a line each interval, until the scheduler is asked to end or the kernel has unloaded it. */
+  /**
+   * Prints a line each interval, until the scheduler is asked to end or the kernel has unloaded it.
+   */
   private void show(MemorySegment stats, MemorySegment exited) throws InterruptedException {
     SchedStats before = SchedStats.read(stats);
     long then = System.nanoTime();

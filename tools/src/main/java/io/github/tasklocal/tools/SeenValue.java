@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * A value of a key, or why there is none: {@code struct value} of {@code key_value.bpf.h}.
  *
- * @param text in words for people: its name if it has one; strings in quotes, so that none looks like the lack of a value; in brackets if it is no value
+ * @param text in words for people: its name if it has one; strings in quotes, so that none looks
+ *     like the lack of a value; in brackets if it is no value
  * @param json a number, a boolean or a string; null if it is no value
  * @param isValue whether it is one
  */

@@ -5,7 +5,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Lets a command that runs until a signal end in its own way: on a signal the JVM waits until this is closed, for 5 seconds at most.
+ * Lets a command that runs until a signal end in its own way: on a signal the JVM waits until this
+ * is closed, for 5 seconds at most.
  */
 final class Stop implements AutoCloseable {
 

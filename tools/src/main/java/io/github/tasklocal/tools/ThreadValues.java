@@ -94,7 +94,8 @@ final class ThreadValues {
   }
 
   /**
-   * {@return whether the keys of all threads were read} They were not if the thread that had them has just ended.
+   * {@return whether the keys of all threads were read} They were not if the thread that had them
+   * has just ended.
    */
   private static boolean read(MemorySegment records, Wire wire, List<ThreadValues> threads) {
     Map<Integer, List<SeenKey>> directories = new HashMap<>();

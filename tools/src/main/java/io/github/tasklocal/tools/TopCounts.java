@@ -48,7 +48,9 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
   /** Within so many nanoseconds, the program's times and those of /proc count as of one moment. */
   private static final long AT_ONCE = 3_000_000;
 
-  /** The unit of {@code /proc}'s times, on every architecture that has uptrs (sysconf's CLK_TCK). */
+  /**
+   * The unit of {@code /proc}'s times, on every architecture that has uptrs (sysconf's CLK_TCK).
+   */
   private static final long NANOS_PER_TICK = 10_000_000;
 
   /**
@@ -242,7 +244,9 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
       return processes;
     }
 
-    /** {@return the time of all threads of a process, ended ones too; 0 if the process has ended} */
+    /**
+     * {@return the time of all threads of a process, ended ones too; 0 if the process has ended}
+     */
     private static long procTime(int pid) {
       try {
         String stat = Files.readString(Path.of("/proc", String.valueOf(pid), "stat"));

@@ -46,7 +46,8 @@ record TopInterval(
         row = row.minus(before.rows().get(i));
       }
       if (!row.isEmpty()) {
-        // Values can look the same: an int of one process and a long of another, or two with one name.
+        // Values can look the same: an int of one process and a long of another, or two with one
+        // name.
         rows.merge(new Shown(row.value().isValue(), row.value().text()), row, Row::plus);
       }
     }

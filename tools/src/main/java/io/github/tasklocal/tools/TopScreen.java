@@ -15,7 +15,9 @@ import org.jline.terminal.spi.SystemStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A terminal that is redrawn again and again, on its alternate screen, so that what it showed before comes back at the end, with the last picture below. Keys reach us at once and are not echoed.
+ * A terminal that is redrawn again and again, on its alternate screen, so that what it showed
+ * before comes back at the end, with the last picture below. Keys reach us at once and are not
+ * echoed.
  */
 final class TopScreen implements AutoCloseable {
 
@@ -55,7 +57,8 @@ final class TopScreen implements AutoCloseable {
   }
 
   /**
-   * {@return the terminal, by the one of JLine's providers that is in the jar} JLine's builder would look for other providers, and where TERM says so take a dumb terminal, which has no size.
+   * {@return the terminal, by the one of JLine's providers that is in the jar} JLine's builder
+   * would look for other providers, and where TERM says so take a dumb terminal, which has no size.
    */
   private static @Nullable Terminal terminal() throws IOException {
     FfmTerminalProvider provider = new FfmTerminalProvider();

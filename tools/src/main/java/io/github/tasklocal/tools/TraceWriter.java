@@ -56,7 +56,9 @@ abstract sealed class TraceWriter {
           change.after().text());
     }
 
-    /** {@return a name as it is if it is one word, else in quotes, so that lines are unambiguous} */
+    /**
+     * {@return a name as it is if it is one word, else in quotes, so that lines are unambiguous}
+     */
     private static String word(String comm) {
       boolean word = !comm.isEmpty() && comm.chars().noneMatch(c -> c == ' ' || c == '"');
       return word ? Output.printable(comm) : Output.quoted(comm);
@@ -89,7 +91,8 @@ abstract sealed class TraceWriter {
   }
 
   /**
-   * The Trace Event Format, with a complete event ({@code X}) for each value of a thread, from when it was first seen to when another was, and metadata ({@code M}) for names.
+   * The Trace Event Format, with a complete event ({@code X}) for each value of a thread, from when
+   * it was first seen to when another was, and metadata ({@code M}) for names.
    */
   static final class Chrome extends TraceWriter {
 

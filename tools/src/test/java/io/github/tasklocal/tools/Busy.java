@@ -70,7 +70,9 @@ final class Busy implements AutoCloseable {
     return closed.getCount() == 0;
   }
 
-  /** Uses a processor for at least this processor time of the thread, and {@return how long it was} */
+  /**
+   * Uses a processor for at least this processor time of the thread, and {@return how long it was}
+   */
   static long work(long nanos) {
     long start = cpuTime();
     long used = 0;

@@ -219,7 +219,8 @@ class DumpKernelIT {
         TaskLocalMap _ = TaskLocalMap.open(map.pin());
         Busy writer = new Busy()) {
       FIRST.set(0);
-      // Now and then it rests, so that some looks at it agree; mostly it does not, or on a busy machine it would never write during a look.
+      // Now and then it rests, so that some looks at it agree; mostly it does not, or on a busy
+      // machine it would never write during a look.
       long[] next = {1};
       writer.start(
           () -> {

@@ -17,8 +17,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * The calling thread's entry in a map, made without the library: for pages with any content. A thread has either such an entry or one of the library's. Offsets are those of
- * docs/wires.md, as another library would write them, so that they check those of {@code layout}.
+ * The calling thread's entry in a map, made without the library: for pages with any content. A
+ * thread has either such an entry or one of the library's. Offsets are those of docs/wires.md, as
+ * another library would write them, so that they check those of {@code layout}.
  */
 @SuppressWarnings("restricted")
 final class RawEntry {

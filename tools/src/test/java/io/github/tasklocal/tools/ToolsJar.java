@@ -28,7 +28,10 @@ final class ToolsJar {
     }
   }
 
-  /** {@return the java command with this JVM's options, except those that the jar has to bring itself} */
+  /**
+   * {@return the java command with this JVM's options, except those that the jar has to bring
+   * itself}
+   */
   static List<String> java() {
     List<String> command = new ArrayList<>(List.of(Jvm.java()));
     command.addAll(Jvm.options(List.of()));

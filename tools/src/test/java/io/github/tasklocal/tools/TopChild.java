@@ -79,7 +79,8 @@ final class TopChild {
   }
 
   /**
-   * Uses a processor for so long, without system calls, which would bring the kernel's books up to date.
+   * Uses a processor for so long, without system calls, which would bring the kernel's books up to
+   * date.
    */
   private static void spin(long nanos) {
     long used = 0;

@@ -58,7 +58,10 @@ class TopKernelIT {
   private static final TaskLocal.OfSegment TEXT =
       TaskLocal.of("top.text", MemoryLayout.sequenceLayout(20, ValueLayout.JAVA_BYTE));
 
-  /** Four standard deviations of a share of 0.75, from the 3000 samples of 3 seconds of a processor's time. */
+  /**
+   * Four standard deviations of a share of 0.75, from the 3000 samples of 3 seconds of a
+   * processor's time.
+   */
   private static final double FOUR_SIGMA = 4 * Math.sqrt(2 * 0.75 * 0.25 / 3000);
 
   private static final long MILLIS_500 = 500_000_000;
@@ -289,7 +292,10 @@ class TopKernelIT {
     }
   }
 
-  /** {@return the kernel's counts of this thread: switches of both kinds, runs, nanoseconds in the queue} */
+  /**
+   * {@return the kernel's counts of this thread: switches of both kinds, runs, nanoseconds in the
+   * queue}
+   */
   private static long[] counts() {
     try {
       Path task = Path.of("/proc/thread-self");
@@ -434,7 +440,8 @@ class TopKernelIT {
       Map<String, Map<String, Long>> sums = top.sums();
       double counted = (double) sums.get("2").get("time_ns") / sums.get("1").get("time_ns");
       assertThat(ratio).isBetween(0.0, 0.2);
-      // Some 300 samples; by the scheduler's books of the last tick it would be two or three times as much.
+      // Some 300 samples; by the scheduler's books of the last tick it would be two or three times
+      // as much.
       assertThat(counted).isCloseTo(ratio, within(0.4 * ratio));
     }
   }

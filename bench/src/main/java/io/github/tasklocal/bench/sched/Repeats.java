@@ -12,7 +12,9 @@ import org.HdrHistogram.Histogram;
 import org.openjdk.jmh.util.ListStatistics;
 
 /**
- * What was measured, by setting, several times each. The settings take turns, so that what changes on the machine meanwhile affects all of them: a setting's repeat is compared with the same repeat of another.
+ * What was measured, by setting, several times each. The settings take turns, so that what changes
+ * on the machine meanwhile affects all of them: a setting's repeat is compared with the same repeat
+ * of another.
  */
 final class Repeats<R> {
 

@@ -20,7 +20,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
- * The command. All runs are in one JVM, so that all execute the same compiled code; each has a new pool, so that no thread begins with the state that an earlier scheduler gave it.
+ * The command. All runs are in one JVM, so that all execute the same compiled code; each has a new
+ * pool, so that no thread begins with the state that an earlier scheduler gave it.
  */
 @Command(
     name = "bench-sched",

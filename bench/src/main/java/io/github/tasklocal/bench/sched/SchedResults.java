@@ -13,7 +13,9 @@ import java.util.List;
 import java.util.Map;
 import org.HdrHistogram.Histogram;
 
-/** The figures as JSON: times in milliseconds, all else per second, unless the name says otherwise. */
+/**
+ * The figures as JSON: times in milliseconds, all else per second, unless the name says otherwise.
+ */
 final class SchedResults {
 
   private static final int TICKS_PER_HALF = 5;

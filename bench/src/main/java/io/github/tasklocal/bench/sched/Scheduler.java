@@ -14,7 +14,10 @@ import org.jspecify.annotations.Nullable;
 /** The scheduler that all threads of the machine are under, until this is closed. */
 final class Scheduler implements AutoCloseable {
 
-  /** Indexes into the scheduler's stats, after the number of tasks dispatched from each of four classes. */
+  /**
+   * Indexes into the scheduler's stats, after the number of tasks dispatched from each of four
+   * classes.
+   */
   private static final int PREEMPTIONS = 4;
 
   private static final int RESCUES = 5;

@@ -6,7 +6,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.HdrHistogram.Histogram;
 
 /**
- * A hint that changes inside a request: normal work, then a section under a lock that all others want too. The thread is urgent from when it asks for the lock until it has released it. If the scheduler takes the processor from the lock's holder, all wait.
+ * A hint that changes inside a request: normal work, then a section under a lock that all others
+ * want too. The thread is urgent from when it asks for the lock until it has released it. If the
+ * scheduler takes the processor from the lock's holder, all wait.
  */
 final class Section {
 

@@ -10,9 +10,10 @@ import org.HdrHistogram.Histogram;
  * The server: a pool whose threads never sleep. Each takes the next interactive request if one is
  * due, else a piece of the backlog, which never ends.
  *
- * <p>Requests are due at times that were fixed before the run, and the next free thread takes them: no thread has to make them, which could come too late. Their latency counts from the time
- * they were due, so that none is left out when the server is behind. Those that are due before the
- * end are all served.
+ * <p>Requests are due at times that were fixed before the run, and the next free thread takes them:
+ * no thread has to make them, which could come too late. Their latency counts from the time they
+ * were due, so that none is left out when the server is behind. Those that are due before the end
+ * are all served.
  */
 final class Server {
 
