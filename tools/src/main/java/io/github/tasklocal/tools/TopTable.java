@@ -245,14 +245,14 @@ final class TopTable {
     return nanos == 0 ? "0" : nanos + " ns";
   }
 
-  /** {@return a count below ten billion in 5 characters at most, or 6 where rounding adds one} */
+  /** {@return a count below ten billion, in 5 characters at most} */
   static String count(long count) {
     if (count < 10_000) {
       return String.valueOf(count);
-    } else if (count < 10_000_000) {
-      return String.format(Locale.ROOT, count < 100_000 ? "%.1fk" : "%.0fk", count / 1e3);
+    } else if (count < 9_999_500) {
+      return String.format(Locale.ROOT, count < 99_950 ? "%.1fk" : "%.0fk", count / 1e3);
     }
-    return String.format(Locale.ROOT, count < 100_000_000 ? "%.1fM" : "%.0fM", count / 1e6);
+    return String.format(Locale.ROOT, count < 99_950_000 ? "%.1fM" : "%.0fM", count / 1e6);
   }
 
   private static String pad(String text, int width) {
