@@ -31,11 +31,11 @@ final class BadInputKeyTests {
 
   static List<TestCase> tests() {
     return Suite.of(
-        withoutWire("A key of null is refused", BadInputKeyTests::keyOfNull),
+        withoutWire("A key without a name or layout is refused", BadInputKeyTests::keyOfNull),
         withoutWire("An empty key is refused", BadInputKeyTests::emptyKey),
         withoutWire("A key of 62 bytes is refused", BadInputKeyTests::keyOf62Bytes),
         withoutWire(
-            "A key of 61 characters and more bytes is refused",
+            "A key of 61 characters but more bytes is refused",
             BadInputKeyTests::keyOfWideCharacters),
         withoutWire("A key with a NUL is refused", BadInputKeyTests::keyWithNul),
         withoutWire(
@@ -46,7 +46,7 @@ final class BadInputKeyTests {
         withoutWire(
             "A layout in the other byte order is refused", BadInputKeyTests::otherByteOrder),
         withoutWireInOwnJvm(
-            "A key is refused in another size or type", BadInputKeyTests::otherLayout),
+            "A key asked for with another size or type is refused", BadInputKeyTests::otherLayout),
         withoutWireInOwnJvm("The 65th key is refused", BadInputKeyTests::key65),
         withoutWireInOwnJvm(
             "A value for which the page has no room is refused", BadInputKeyTests::pageFull));
@@ -205,8 +205,8 @@ final class BadInputKeyTests {
         "\"conflict\"",
         "[4:b1] of 4 bytes",
         "int of 4 bytes");
-    Check.equal(5, number.get(), "the value after its key was asked for otherwise");
-    Check.equal(number, TaskLocal.of("conflict", JAVA_INT), "the key, asked for as before");
+    Check.equal(5, number.get(), "the value after its key was asked for with another layout");
+    Check.equal(number, TaskLocal.of("conflict", JAVA_INT), "the key, asked for with its own layout again");
     Check.equal(
         ThreadPages.DIRECTORY.keys().getLast().offset() + 8,
         keyOffsetOf("next"),

@@ -33,15 +33,15 @@ final class BadInputMapTests {
 
   static List<TestCase> tests() {
     return Suite.of(
-        onKernel("A path where nothing is is refused", BadInputMapTests::absentPath),
+        onKernel("A path that does not exist is refused", BadInputMapTests::absentPath),
         onKernel("A path that is a directory is refused", BadInputMapTests::directory),
-        onKernel("A path that is on no bpffs is refused", BadInputMapTests::plainFile),
+        onKernel("A path that is not on a bpffs is refused", BadInputMapTests::plainFile),
         onKernel("A path that is a pinned program or link is refused", BadInputMapTests::otherPins),
         onKernel("A map of another type is refused", BadInputMapTests::otherType),
         onKernel("Task storage of another value size is refused", BadInputMapTests::otherSize),
-        onKernel("Task storage that only looks right is refused", BadInputMapTests::lookalikes),
+        onKernel("Task storage of the right size but another type is refused", BadInputMapTests::lookalikes),
         withoutWire(
-            "A map of another wire than named is refused",
+            "A map of another wire than the one named is refused",
             BadInputMapTests::otherWire,
             Need.ROOT,
             Need.UPTR,
@@ -50,13 +50,13 @@ final class BadInputMapTests {
             "A map of the right shape without user pointers is refused",
             BadInputMapTests::withoutPointers),
         withoutWire(
-            "A pin that may not be read is refused, by its mode",
+            "A pin whose mode denies access is refused",
             BadInputMapTests::unreadablePin,
             Need.ROOT,
             Need.BTF,
             Need.SETPRIV),
         withoutWire(
-            "A lookalike is refused to a user who may not see its type",
+            "Task storage is refused to a user who may not see whether its type is right",
             BadInputMapTests::unseenLookalikes,
             Need.ROOT,
             Need.BTF,
@@ -222,10 +222,10 @@ final class BadInputMapTests {
     object.map("a_hash").pin(pin);
     Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-r-----"));
     String answer = BadInputChild.asNobody(fixture, "open", pin.toString());
-    Check.contains("NotPermittedException: open map " + pin, answer, "what nobody is told");
-    Check.contains("may not read and write the file (rw-r-----, owner root", answer, "it");
+    Check.contains("NotPermittedException: open map " + pin, answer, "the output of the user nobody's process");
+    Check.contains("may not read and write the file (rw-r-----, owner root", answer, "the output");
     Check.contains("chmod", answer, "the cure");
-    Check.that(!answer.contains("support"), "\"not allowed\" is no lack of support: " + answer);
+    Check.that(!answer.contains("support"), "a lack of permission is called a lack of support: " + answer);
   }
 
   private static void unseenLookalikes(Fixture fixture) throws Exception {
@@ -235,9 +235,9 @@ final class BadInputMapTests {
       object.map(name).pin(pin);
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
       String answer = BadInputChild.asNobody(fixture, "open", pin.toString());
-      Check.contains("NotPermittedException: open map " + pin, answer, "what nobody is told");
-      Check.contains("32 bytes", answer, "it");
-      Check.contains("CAP_SYS_ADMIN", answer, "it");
+      Check.contains("NotPermittedException: open map " + pin, answer, "the output of the user nobody's process");
+      Check.contains("32 bytes", answer, "the output");
+      Check.contains("CAP_SYS_ADMIN", answer, "the output");
       Check.contains("Wire.A", answer, "the cure");
     }
     Check.equal(0, object.program("entries").run(), "entries of this thread");
@@ -268,7 +268,7 @@ final class BadInputMapTests {
           () -> TaskLocalMap.of(fd),
           "open map fd " + fd + ":",
           "it is a file (" + file + "), not a map");
-      Check.that(open.isOpen() && open.size() == 0, "the file is not as it was");
+      Check.that(open.isOpen() && open.size() == 0, "the file was closed or changed");
     }
   }
 

@@ -32,24 +32,24 @@ final class BadInputObjectTests {
         onKernel("An object file that is cut in half is refused", BadInputObjectTests::cut),
         onKernel("An object file of random bytes is refused", BadInputObjectTests::random),
         onKernel(
-            "An object file of random bytes behind its header is refused",
+            "An object file with random bytes after its header is refused",
             BadInputObjectTests::randomBody),
         onKernel(
             "An object file for another processor is refused", BadInputObjectTests::otherProcessor),
         onKernel(
             "A program that the verifier refuses comes with its log",
             BadInputObjectTests::verifier),
-        onKernel("A program without the licence is refused", BadInputObjectTests::withoutLicence),
+        onKernel("A program without the licence that it needs is refused", BadInputObjectTests::withoutLicence),
         onKernel(
             "An object without the BTF that it needs is refused", BadInputObjectTests::withoutBtf),
         withoutWire(
-            "Unknown maps, programs and globals are answered with the known ones",
+            "Unknown maps, programs and globals are refused with a list of the known ones",
             BadInputObjectTests::unknownNames,
             Need.ROOT,
             Need.UPTR,
             Need.BTF),
         onKernel(
-            "A program that cannot be run or attached says why", BadInputObjectTests::cannotRun),
+            "A program that cannot be run or attached is refused with the reason", BadInputObjectTests::cannotRun),
         onKernel("Nothing runs or attaches after close", BadInputObjectTests::afterClose));
   }
 

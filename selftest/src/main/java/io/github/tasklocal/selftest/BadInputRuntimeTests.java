@@ -34,10 +34,10 @@ final class BadInputRuntimeTests {
 
   private static void notPermitted(Fixture fixture) throws Exception {
     String answer = BadInputChild.asNobody(fixture, "load", file(fixture, "bad_maps").toString());
-    Check.contains("NotPermittedException: load object", answer, "what nobody is told");
-    Check.contains("not allowed to this process (EPERM)", answer, "it");
+    Check.contains("NotPermittedException: load object", answer, "the output of the user nobody's process");
+    Check.contains("not allowed to this process (EPERM)", answer, "the output");
     Check.contains("CAP_BPF", answer, "the cure");
-    Check.that(!answer.contains("support"), "\"not allowed\" is no lack of support: " + answer);
+    Check.that(!answer.contains("support"), "a lack of permission is called a lack of support: " + answer);
   }
 
   /**
@@ -57,8 +57,8 @@ final class BadInputRuntimeTests {
       command = command("load", file(fixture, "answer.a"));
     }
     String answer = Jvm.output(command);
-    Check.contains("NotSupportedException: load object", answer, "what it is told");
-    Check.contains("user memory", answer, "it");
+    Check.contains("NotSupportedException: load object", answer, "the output");
+    Check.contains("user memory", answer, "the output");
     Check.contains("needs kernel 6.13 or newer; this is " + version, answer, "the cure");
   }
 
@@ -82,8 +82,8 @@ final class BadInputRuntimeTests {
         List.of(command("open", pin), command("load", file(fixture, "bad_maps")))) {
       command.addAll(0, List.of("env", "LD_LIBRARY_PATH=" + libraries));
       String answer = Jvm.output(command);
-      Check.contains("NotSupportedException: open ", answer, "what it is told");
-      Check.contains("libbpf.so.1", answer, "it");
+      Check.contains("NotSupportedException: open ", answer, "the output");
+      Check.contains("libbpf.so.1", answer, "the output");
       Check.contains("install libbpf 1.1 or newer", answer, "the cure");
       Check.contains("apt-get install libbpf1", answer, "the cure");
     }

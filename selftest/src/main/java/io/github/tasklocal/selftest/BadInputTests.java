@@ -38,14 +38,14 @@ final class BadInputTests {
    * @return the exception
    */
   static <T extends TaskLocalException> T refused(Class<T> type, Check.Code code, String... words) {
-    T e = Check.refused(type, String.join(", ", words), code);
+    T e = Check.refused(type, "what should be refused for " + String.join(", ", words), code);
     String message = String.valueOf(e.getMessage());
     for (String word : words) {
       Check.contains(word, message, "the message");
     }
     Check.that(
         !e.cure().isBlank() && message.endsWith(e.cure()),
-        "the message does not end with what mends it: " + message);
+        "the message does not end with its cure: " + message);
     return e;
   }
 

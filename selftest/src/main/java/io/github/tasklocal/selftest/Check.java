@@ -48,8 +48,9 @@ public final class Check {
       if (e.getClass() == type) {
         return type.cast(e);
       }
-      throw new AssertionError(what + " should get " + type.getSimpleName() + ", got " + e, e);
+      throw new AssertionError(what + ": expected " + type.getSimpleName() + ", got " + e, e);
     }
-    throw new AssertionError(what + " should be refused with " + type.getSimpleName());
+    throw new AssertionError(
+        what + ": expected " + type.getSimpleName() + ", but nothing was thrown");
   }
 }

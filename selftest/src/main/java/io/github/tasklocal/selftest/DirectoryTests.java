@@ -42,13 +42,13 @@ final class DirectoryTests {
   static List<TestCase> tests() {
     return Suite.of(
         TestCase.onEachWire(
-            "61 threads that race to make keys, 100 times, get keys apart that BPF finds",
+            "61 threads race to make keys, 100 times: no two keys overlap, and BPF finds all",
             DirectoryTests::race),
         TestCase.onEachWireInOwnJvm(
             "64 keys fill the page to its last byte, and the 65th is refused",
             DirectoryTests::fill),
         TestCase.withoutWireInOwnJvm(
-            "A byte more than the page holds is refused, and what is left can be used",
+            "A key larger by a byte than the room left is refused, and the room can be used",
             DirectoryTests::byteTooMuch));
   }
 
@@ -113,7 +113,7 @@ final class DirectoryTests {
     List<Key> byOffset = keys.stream().sorted(Comparator.comparingInt(Key::offset)).toList();
     int end = DataPage.START;
     for (Key key : byOffset) {
-      Check.that(key.offset() >= end, key + " lies in the key before it, which ends at " + end);
+      Check.that(key.offset() >= end, key + " overlaps the key before it, which ends at " + end);
       end = key.offset() + key.size();
     }
     Check.that(end <= DataPage.SIZE, "the last key ends at " + end);

@@ -42,7 +42,7 @@ public final class Fixture implements AutoCloseable {
   /** {@return the wire that the test is run for} */
   public Wire wire() {
     if (wire == null) {
-      throw new IllegalStateException("a test without a wire asks for it");
+      throw new IllegalStateException("a test without a wire asks for its wire");
     }
     return wire;
   }
@@ -120,7 +120,7 @@ public final class Fixture implements AutoCloseable {
   /** {@return the object's map, open for all threads of this process} */
   public TaskLocalMap share(BpfObject object) {
     TaskLocalMap map = closing(TaskLocalMap.of(dataMap(object).fd()));
-    Check.equal(wire(), map.wire(), "the wire that the library tells from the map");
+    Check.equal(wire(), map.wire(), "the wire that the library finds from the map");
     return map;
   }
 

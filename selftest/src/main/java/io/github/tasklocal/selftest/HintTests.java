@@ -20,7 +20,7 @@ final class HintTests {
   static List<TestCase> tests() {
     return TestCase.onWires(
         List.of(Wire.B, Wire.C),
-        "A task_hint_priority, sched_ext's key, is seen when its thread is put on a processor",
+        "task_hint_priority, sched_ext's key, is read when its thread is put on a processor",
         false,
         Need.KERNEL,
         HintTests::taskHint);

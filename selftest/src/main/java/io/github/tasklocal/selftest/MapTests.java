@@ -115,11 +115,11 @@ final class MapTests {
             TaskLocalMap map = null;
             if (leader) {
               map = opening.get();
-              Check.equal(fixture.wire(), map.wire(), "the wire that the library tells");
+              Check.equal(fixture.wire(), map.wire(), "the wire that the library reports");
               Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
               Check.that(
                   map.threads() > threads,
-                  map.threads() + " threads are registered of " + (threads + 1));
+                  "only " + map.threads() + " of " + (threads + 1) + " threads are registered");
             }
             barrier.await();
             key.set(key.get() + 1);
@@ -159,7 +159,7 @@ final class MapTests {
       BpfObject object = fixture.load("look_up", wire);
       objects.add(object);
       TaskLocalMap map = fixture.closing(TaskLocalMap.of(object.map(wire.mapName()).fd()));
-      Check.equal(wire, map.wire(), "the wire that the library tells");
+      Check.equal(wire, map.wire(), "the wire that the library reports");
     }
     Parallel.run(
         4,
@@ -334,7 +334,7 @@ final class MapTests {
     BpfObject first = fixture.load("look_up");
     awaitLookUp(first, 8, () -> fixture.dataMap(first).pin(pin));
     awaitState(map, TaskLocalMap.Attached.class);
-    Check.equal(fixture.wire(), map.wire(), "the wire that the library tells");
+    Check.equal(fixture.wire(), map.wire(), "the wire that the library reports");
 
     BpfObject second = fixture.load("look_up");
     awaitLookUp(

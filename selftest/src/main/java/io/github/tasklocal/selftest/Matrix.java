@@ -161,7 +161,7 @@ final class Matrix {
       boolean failed = entries.stream().anyMatch(each -> each.outcome() == Outcome.FAILED);
       String problem = "it ended with status " + status + ": see " + log;
       entries.add(
-          entry("scripts/test-sched comes to its end", status.equals(failed ? "1" : "0"), problem));
+          entry("scripts/test-sched runs to its end", status.equals(failed ? "1" : "0"), problem));
     }
     return entries;
   }

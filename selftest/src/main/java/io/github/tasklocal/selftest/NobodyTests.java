@@ -66,7 +66,7 @@ final class NobodyTests {
             fixture.wire().name(),
             Long.toString(question)));
     String output = Jvm.output(command);
-    Check.contains("answer " + -question, output, "the process of nobody");
+    Check.contains("answer " + -question, output, "the output of the user nobody's process");
     Check.equalBits(
         question, object.global("asked").get(JAVA_LONG, 0), "the value that root's program read");
   }
@@ -107,7 +107,7 @@ final class NobodyTests {
    */
   public static void main(String[] args) throws Exception {
     String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
-    Check.that(Arrays.stream(ids).allMatch(ID::equals), "still user " + Arrays.toString(ids));
+    Check.that(Arrays.stream(ids).allMatch(ID::equals), "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
     Path open = Path.of(args[0]);
     Path shut = Path.of(args[1]);
     Wire wire = Wire.valueOf(args[2]);
@@ -122,7 +122,7 @@ final class NobodyTests {
       refused =
           Check.refused(
               NotPermittedException.class,
-              "a map of wire A whose BTF nobody may read",
+              "a map of wire A, whose BTF the user nobody may not read",
               () -> TaskLocalMap.open(open).close());
       Check.contains("Wire.A", refused.cure(), "the cure");
     }

@@ -63,15 +63,15 @@ final class SchedulerTests {
   static List<TestCase> tests() {
     return Suite.of(
         test("A scheduler takes the machine and gives it back", SchedulerTests::takesAndGivesBack),
-        test("A scheduler's end is the end of its process", SchedulerTests::endsWithItsProcess),
+        test("A scheduler ends with its process", SchedulerTests::endsWithItsProcess),
         test("Higher classes come first, lower ones do not starve", SchedulerTests::classes),
         test("A thread that wakes preempts a lower class", SchedulerTests::preempts),
-        test("A hint that changes while its thread runs is heard", SchedulerTests::changes),
+        test("A hint that changes while its thread runs takes effect", SchedulerTests::changes),
         test("No processor idles while a thread waits", SchedulerTests::busy),
         test("The earliest deadline is first in its class", SchedulerTests::deadlines),
-        test("Garbage for hints does no harm", SchedulerTests::garbage),
-        test("Who says nothing gets a fair share", SchedulerTests::strangers),
-        test("Who says nothing is weighed by nice", SchedulerTests::nice));
+        test("Garbage in the hints does no harm", SchedulerTests::garbage),
+        test("Processes without hints get a fair share", SchedulerTests::strangers),
+        test("Threads without hints share the processors by their nice values", SchedulerTests::nice));
   }
 
   private static List<TestCase> test(String name, TestCase.Body body) {
@@ -123,10 +123,10 @@ final class SchedulerTests {
       if (!closed) {
         closed = true;
         MemorySegment exited = object.global("exited");
-        Check.equal(0, exited.get(JAVA_INT, 0), "why it ended before its time: " + why(exited));
+        Check.equal(0, exited.get(JAVA_INT, 0), "the exit kind of the scheduler before it was detached: " + why(exited));
         link.close();
-        Check.equal("disabled", SchedExt.state(), "the state of sched_ext after");
-        Check.equal(UNREGISTERED, exited.get(JAVA_INT, 0), "why it ended: " + why(exited));
+        Check.equal("disabled", SchedExt.state(), "the state of sched_ext after the scheduler");
+        Check.equal(UNREGISTERED, exited.get(JAVA_INT, 0), "the exit kind of the scheduler: " + why(exited));
       }
     }
 
@@ -144,7 +144,7 @@ final class SchedulerTests {
   }
 
   private static void takesAndGivesBack(Fixture fixture) throws Exception {
-    Check.equal("disabled", SchedExt.state(), "the state of sched_ext before");
+    Check.equal("disabled", SchedExt.state(), "the state of sched_ext before the scheduler");
     Scheduler scheduler = Scheduler.start(fixture);
     BpfObject second = fixture.loadWithoutWire("scx_tasklocal");
     KernelException refused =
@@ -206,7 +206,8 @@ final class SchedulerTests {
       long highest = cpuTime(classes.getLast());
       Check.that(
           highest > all * 6 / 10,
-          "the highest class had " + highest / MILLI + " of " + all / MILLI + " ms");
+          "the highest class had %d of %d ms, expected more than 60%%"
+              .formatted(highest / MILLI, all / MILLI));
       crowd.requireAllServed();
     }
     Check.that(scheduler.rescues() > 0, "no lower class was rescued");
@@ -247,7 +248,7 @@ final class SchedulerTests {
       long preemptions = scheduler.preemptions() - before;
       requireFaster(plain, high);
       Check.that(
-          preemptions >= rounds - 1, preemptions + " preemptions in " + rounds + " awakenings");
+          preemptions >= rounds - 1, preemptions + " preemptions in " + rounds + " wake-ups");
     } finally {
       Keys.PRIORITY.set(0);
     }
@@ -256,7 +257,8 @@ final class SchedulerTests {
   private static void requireFaster(double plain, double high) {
     Check.that(
         high < 2 && high * 2 < plain,
-        "20 ms of work took %.1f times as long without a hint, %.1f with one"
+        ("20 ms of processor time took %.1f times that long without a hint, %.1f with one;"
+                + " expected less than 2 with one, and less than half")
             .formatted(plain, high));
   }
 
@@ -301,7 +303,7 @@ final class SchedulerTests {
       crowd.run();
       // On an emulated machine, waking up is much of the work.
       double share = crowd.used / (double) (crowd.used + crowd.idle);
-      Check.that(share > 0.6, "the processors were busy for %.2f of the time".formatted(share));
+      Check.that(share > 0.6, "the processors spent %.2f of their time on the threads, expected more than 0.6".formatted(share));
     }
   }
 
@@ -315,7 +317,7 @@ final class SchedulerTests {
           crowd.add(CPUS, () -> Keys.DEADLINE.set(System.nanoTime() + 20 * MILLI));
       crowd.run();
       String shares =
-          "with an early deadline %d ms, with a late one %d, without %d"
+          "processor time with an early deadline: %d ms, with a late one: %d ms, without: %d ms"
               .formatted(cpuTime(early) / MILLI, cpuTime(late) / MILLI, cpuTime(none) / MILLI);
       Check.that(cpuTime(early) > 2 * cpuTime(late) && cpuTime(early) > 4 * cpuTime(none), shares);
       crowd.requireAllServed();
@@ -356,7 +358,7 @@ final class SchedulerTests {
       long theirs = crowd.run();
       double share = theirs / (double) (theirs + cpuTime(ours));
       Check.that(
-          share > 0.35 && share < 0.65, "other processes had %.2f, for 0.5".formatted(share));
+          share > 0.35 && share < 0.65, "the processes without hints had a share of %.2f, expected 0.35 to 0.65".formatted(share));
       crowd.requireAllServed();
     }
   }
@@ -369,7 +371,7 @@ final class SchedulerTests {
       long theirs = crowd.run();
       double ratio = cpuTime(ours) / (double) theirs;
       Check.that(
-          ratio > 2 && ratio < 50, "nice 10 had a %.1fth of nice 0, for a 9th".formatted(ratio));
+          ratio > 2 && ratio < 50, "nice 0 had %.1f times the processor time of nice 10, expected about 9 (2 to 50)".formatted(ratio));
     }
   }
 
@@ -472,8 +474,8 @@ final class SchedulerTests {
         }
         idle += idleTime();
         Check.that(
-            loops.stream().allMatch(ProcessHandle::isAlive), "a process has ended by itself");
-        Check.that(used >= CPUS * WINDOW, "all together had no more than " + used / MILLI + " ms");
+            loops.stream().allMatch(ProcessHandle::isAlive), "a process ended before it was stopped");
+        Check.that(used >= CPUS * WINDOW, "all together had only " + used / MILLI + " of " + CPUS * WINDOW / MILLI + " ms");
         return theirs + processTime();
       } finally {
         Keys.PRIORITY.set(0);
@@ -502,11 +504,11 @@ final class SchedulerTests {
 
     void requireAllServed() {
       for (Spinner spinner : spinners) {
-        Check.that(spinner.cpuTime > 0, "a thread had no processor at all");
+        Check.that(spinner.cpuTime > 0, "a thread got no processor time");
         long wait = spinner.longestWait / MILLI;
         // The whole machine may have been stopped, which delays the highest class too.
         long limit = (LONGEST_WAIT + 10 * latest) / MILLI;
-        Check.that(wait < limit, "a thread waited for %d ms, of %d".formatted(wait, limit));
+        Check.that(wait < limit, "a thread waited for %d ms; the limit is %d ms".formatted(wait, limit));
       }
     }
 

@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "BPF needs root, kernel 6.13 or newer and its BTF. What cannot run without them is skipped,"
-          + " and the end says why.",
+          + " and the last lines say why.",
       "Exit status: 0 if nothing failed, 1 if something did, 2 for a bad option."
     })
 final class Selftest implements Callable<Integer> {
@@ -53,7 +53,7 @@ final class Selftest implements Callable<Integer> {
       names = "--threads",
       paramLabel = "N",
       defaultValue = "32",
-      description = "How many threads a test of many threads uses (default: ${DEFAULT-VALUE}).")
+      description = "How many threads the tests of many threads use (default: ${DEFAULT-VALUE}).")
   private int threads;
 
   @Option(
@@ -65,7 +65,7 @@ final class Selftest implements Callable<Integer> {
   @Option(
       names = "--seed",
       paramLabel = "N",
-      description = "What random numbers begin with; a report names the one it used.")
+      description = "The seed of the random numbers (default: a random one); the report names it.")
   private @Nullable Long seed;
 
   @Option(
@@ -124,7 +124,11 @@ final class Selftest implements Callable<Integer> {
             .toList();
     if (chosen.isEmpty()) {
       throw Arguments.bad(
-          spec, "no test is called " + filter + ": see --list, and use * for any text");
+          spec,
+          "no test matches --filter "
+              + filter
+              + (wires.isEmpty() ? "" : " and --wire " + wires)
+              + ": see --list, and use * for any text");
     }
     return chosen;
   }

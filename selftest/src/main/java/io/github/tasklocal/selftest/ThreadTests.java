@@ -30,7 +30,7 @@ final class ThreadTests {
         TestCase.withoutWire(
             "Without a map, values are plain memory of their thread", ThreadTests::plainMemory),
         TestCase.withoutWire(
-            "A thread starts at zero, also where others have ended", ThreadTests::startsAtZero),
+            "The values of a new thread are zero, also after other threads have ended", ThreadTests::startsAtZero),
         TestCase.withoutWire(
             "A virtual thread is refused with an explanation", ThreadTests::virtualThread),
         TestCase.onEachWire(
@@ -41,7 +41,7 @@ final class ThreadTests {
             ThreadTests::boundValue),
         TestCase.onEachWire("A bound struct is the thread's own", ThreadTests::boundStruct),
         TestCase.onEachWire(
-            "A value set for another thread is there before that uses a key",
+            "A value set for another thread is there before that thread uses a key",
             ThreadTests::fromOutside));
   }
 

@@ -314,7 +314,7 @@ final class ValueTests {
     fixture.share(object);
     BpfProgram read = object.program("read_own");
     MemorySegment seen = object.global("seen");
-    Check.that(Keys.SPAN.segment().byteSize() == seen.byteSize(), "the struct is another in C");
+    Check.that(Keys.SPAN.segment().byteSize() == seen.byteSize(), "the size of the struct differs between Java and C");
 
     writeSpan(1);
     Check.equal(0, read.run(), "reading a whole span");
@@ -326,7 +326,7 @@ final class ValueTests {
           span.set(JAVA_LONG, 16, ~2L);
         });
     Check.equal(1L, seen.get(JAVA_LONG, 8), "the id that was read last, while it was written");
-    Check.equal(0, read.run(), "reading the span when it was written");
+    Check.equal(0, read.run(), "reading the span after it was written");
     Check.equal(2L, seen.get(JAVA_LONG, 8), "the new id");
     Check.equal(~2L, seen.get(JAVA_LONG, 16), "its inverse");
   }

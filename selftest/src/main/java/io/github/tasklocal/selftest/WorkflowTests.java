@@ -72,13 +72,13 @@ final class WorkflowTests {
     long finds = object.global("finds").get(JAVA_LONG, 0);
     Check.that(finds >= threads, "keys were found " + finds + " times for " + threads + " threads");
     long checks = object.global("checks").get(JAVA_LONG, 0);
-    Check.that(checks >= threads * ROUNDS, checks + " checks were made");
+    Check.that(checks >= threads * ROUNDS, checks + " checks were made, of at least " + threads * ROUNDS);
     Check.equal(
         0L, object.global("mismatches").get(JAVA_LONG, 0), "checks in which a value was wrong");
     Check.equal(
         0L,
         object.global("not_cached").get(JAVA_LONG, 0),
-        "checks that did not have the offsets of the first program");
+        "checks that did not find the first program's offsets cached");
   }
 
   /**

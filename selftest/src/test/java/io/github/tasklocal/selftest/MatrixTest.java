@@ -82,7 +82,7 @@ class MatrixTest {
         .contains("sched: y: see " + run)
         .endsWith("5 passed, 1 failed, 0 skipped\n");
     Files.writeString(run.resolve("sched.log"), "ok 1 - x\n");
-    assertThat(Matrix.of(List.of(run)).text()).contains("test-sched comes to its end: it ended");
+    assertThat(Matrix.of(List.of(run)).text()).contains("test-sched runs to its end: it ended");
   }
 
   private Path folder(String name) throws IOException {
