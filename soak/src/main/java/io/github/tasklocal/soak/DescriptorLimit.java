@@ -47,7 +47,7 @@ final class DescriptorLimit implements AutoCloseable {
     } catch (Throwable e) {
       throw new AssertionError(e);
     }
-    Check.equal(0, result, "the result of the call for the limit of descriptors");
+    Check.equal(0, result, "the result of getrlimit or setrlimit for RLIMIT_NOFILE");
   }
 
   @Override

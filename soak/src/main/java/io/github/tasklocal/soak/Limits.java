@@ -151,7 +151,7 @@ final class Limits {
         MemorySegment foreign = arena.allocate(map.wire().valueSize(), Long.BYTES);
         for (Worker worker : fresh) {
           Task task = worker.ask(() -> Task.of(Libc.currentTid(), Thread.currentThread()));
-          Check.that(TaskStorage.put(entries, task, foreign, false), "a foreign entry");
+          Check.that(TaskStorage.put(entries, task, foreign, false), "a thread ended before a foreign entry was set for it");
           tasksOfFresh.add(task);
         }
       }
@@ -181,11 +181,11 @@ final class Limits {
     private void start(int threads) throws Exception {
       for (int i = 0; i < threads; i++) {
         Worker worker = new Worker();
-        Check.that(worker.ask(() -> true), "a thread starts");
+        Check.that(worker.ask(() -> true), "a thread did not start");
         (i % 2 == 0 ? old : fresh).add(worker);
       }
       for (Worker worker : old) {
-        Check.that(worker.write(tasks), "a thread has a page");
+        Check.that(worker.write(tasks), "a thread got no page");
       }
       Check.equal((long) old.size(), Tasks.own(tasks.values()), "values seen before");
       Check.equal(0, map.unregistered().size(), "threads refused before");
@@ -229,12 +229,12 @@ final class Limits {
         Lateness.judge(
             run,
             SOON_MILLIS,
-            name + ": time until then",
+            name + ": time until seen",
             millis,
-            name + ": latest a clock ran",
+            name + ": clock's worst delay",
             clock.millis());
       }
-      run.equal(0, name + ": threads refused then", map.unregistered().size());
+      run.equal(0, name + ": threads still refused", map.unregistered().size());
     }
 
     private List<Worker> all() {

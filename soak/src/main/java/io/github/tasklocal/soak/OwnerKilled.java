@@ -100,7 +100,7 @@ final class OwnerKilled {
         LIMIT,
         "worst time from pin to values",
         (double) worst.millis,
-        "latest a clock ran then",
+        "worst delay of a clock then",
         worst.late);
     run.any(
         "median time from pin to values",
@@ -161,7 +161,7 @@ final class OwnerKilled {
         }
         said.append(line).append('\n');
       }
-      String how = keeper.killed() ? keeper.late() : "ended without values";
+      String how = keeper.killed() ? keeper.late() : "it ended before it saw the values of all writers";
       throw new IllegalStateException("the map's owner: " + how + "\n" + said);
     }
 

@@ -47,7 +47,7 @@ final class Soak implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Option(names = "--quick", description = "Take less than two minutes, by smaller numbers.")
+  @Option(names = "--quick", description = "Use smaller numbers; takes less than two minutes.")
   private boolean quick;
 
   @Option(names = "--list", description = "Print the names of the rows and run none.")
@@ -62,7 +62,7 @@ final class Soak implements Callable<Integer> {
   @Option(
       names = "--seed",
       paramLabel = "N",
-      description = "What random numbers begin with; the output names the one it used.")
+      description = "The seed of the random numbers (default: a random one); the output names it.")
   private @Nullable Long seed;
 
   @Option(
@@ -88,7 +88,7 @@ final class Soak implements Callable<Integer> {
         ROWS.stream().filter(row -> Arguments.glob(filter).matcher(row.name()).matches()).toList();
     if (rows.isEmpty()) {
       throw Arguments.bad(
-          spec, "no row is called " + filter + ": see --list, and use * for any text");
+          spec, "no row matches --filter " + filter + ": see --list, and use * for any text");
     }
     if (list) {
       rows.forEach(row -> System.out.printf("%-14s %s%n", row.name(), row.title()));

@@ -59,7 +59,7 @@ final class SoakTable {
       table.row(next(row), figure.name(), figure.seen(), figure.wanted(), verdict);
     }
     if (!result.problem().isEmpty() || result.figures().isEmpty()) {
-      table.row(next(row), "did not come to its end", "", "", "FAIL");
+      table.row(next(row), "did not finish", "", "", "FAIL");
       out.println("  " + result.problem());
     }
     if (row.hasNext()) {

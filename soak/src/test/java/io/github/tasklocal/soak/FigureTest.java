@@ -28,7 +28,7 @@ class FigureTest {
 
   @Test
   void isTheSameAfterItWasALine() {
-    Figure figure = new Figure("time until then", 0.1, "ms", Relation.AT_MOST, 1e3);
+    Figure figure = new Figure("time until seen", 0.1, "ms", Relation.AT_MOST, 1e3);
     assertThat(Figure.parse(figure.line())).isEqualTo(figure);
     Figure bare = new Figure("threads", 1e6, "", Relation.ANY, 0);
     assertThat(Figure.parse(bare.line())).isEqualTo(bare);
