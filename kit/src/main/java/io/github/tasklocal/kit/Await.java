@@ -87,14 +87,14 @@ public final class Await {
     T before = look.get();
     if (right.test(before)) {
       throw new AssertionError(
-          "there is nothing to wait for: %s, before its cause; seen: %s".formatted(what, before));
+          "waiting for %s, which was so before its cause; seen: %s".formatted(what, before));
     }
     try {
       cause.run();
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Exception e) {
-      throw new AssertionError("the cause of " + what + " failed", e);
+      throw new AssertionError("what should cause " + what + " failed", e);
     }
     return until(what, look, right);
   }

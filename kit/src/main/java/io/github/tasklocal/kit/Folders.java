@@ -27,7 +27,7 @@ public final class Folders {
   /** {@return a new folder, for its owner alone} */
   public static synchronized Path make(String kind) throws IOException {
     if (ended) {
-      throw new IllegalStateException("no folder is made any more: the process is ending");
+      throw new IllegalStateException("cannot make a temporary folder: the process is ending");
     }
     return Files.createTempDirectory(PREFIX + kind + "-" + ProcessHandle.current().pid() + "-");
   }
@@ -101,7 +101,7 @@ public final class Folders {
         Files.delete(mine);
       }
     } catch (IOException e) {
-      System.err.println("cannot take away what is left in the temporary folder: " + e);
+      System.err.println("cannot remove what earlier runs left in the temporary folder: " + e);
     }
   }
 }

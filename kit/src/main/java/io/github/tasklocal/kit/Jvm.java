@@ -216,7 +216,7 @@ public final class Jvm {
       }
       return new Result(exit, output);
     } catch (IOException e) {
-      throw new AssertionError("cannot read what was said by " + command, e);
+      throw new AssertionError("cannot read the output of " + command, e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new AssertionError("interrupted while waiting for the end of " + command, e);

@@ -13,7 +13,7 @@ import java.util.Map;
 public final class Machine {
 
   private static final String BUSY =
-      ": others are at work here; figures of a busy machine are wrong";
+      ": the machine is busy, which makes the figures wrong";
 
   private Machine() {}
 

@@ -25,9 +25,10 @@ public enum Need {
       if (!uid.equals("0")) {
         return "not root: this is user " + uid;
       }
-      return Kernel.lackingCapabilities().isEmpty()
+      List<String> lacking = Kernel.lackingCapabilities();
+      return lacking.isEmpty()
           ? ""
-          : "root without CAP_SYS_ADMIN, CAP_PERFMON and CAP_BPF, as in a container";
+          : "root without " + String.join(", ", lacking) + ", as in a container";
     }
   },
 
@@ -37,7 +38,7 @@ public enum Need {
     String lack() {
       String system = System.getProperty("os.name", "");
       if (!system.equals("Linux")) {
-        return "no Linux: this is " + system;
+        return "not Linux: this is " + system;
       }
       if (Kernel.isLinux(6, 13)) {
         return "";

@@ -34,7 +34,7 @@ class AwaitTest {
     assertThatThrownBy(
             () -> Await.change("none", seen::get, number -> number == 0, causes::incrementAndGet))
         .isInstanceOf(AssertionError.class)
-        .hasMessage("there is nothing to wait for: none, before its cause; seen: 0");
+        .hasMessage("waiting for none, which was so before its cause; seen: 0");
     assertThat(causes).hasValue(0);
   }
 

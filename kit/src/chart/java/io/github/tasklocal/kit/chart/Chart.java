@@ -131,7 +131,7 @@ public final class Chart {
         look(bars.getDomainAxis(), INK);
         look(bars.getRangeAxis(), FAINT);
       }
-      default -> throw new IllegalArgumentException("no chart here is a " + plot.getPlotType());
+      default -> throw new IllegalArgumentException("no style for a chart of type " + plot.getPlotType());
     }
   }
 
