@@ -23,7 +23,7 @@ import picocli.CommandLine.Spec;
     name = "bench",
     mixinStandardHelpOptions = true,
     description = {
-      "Measures what the library costs, beside what one would do without it.",
+      "Measures what the library costs, compared with what one would do without it.",
       "",
     },
     footer = {
@@ -58,7 +58,7 @@ final class Bench implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Option(names = "--quick", description = "Take less than five minutes: one fork, short rounds.")
+  @Option(names = "--quick", description = "Use one fork and short rounds; takes less than five minutes.")
   private boolean quick;
 
   @Option(names = "--list", description = "Print the names of the groups and run none.")
@@ -102,7 +102,7 @@ final class Bench implements Callable<Integer> {
         groups.stream().filter(group -> names.matcher(group.name()).matches()).toList();
     if (chosen.isEmpty()) {
       throw Arguments.bad(
-          spec, "no group is called " + filter + ": see --list, and use * for any text");
+          spec, "no group matches --filter " + filter + ": see --list, and use * for any text");
     }
     if (list) {
       chosen.forEach(group -> System.out.printf("%-12s %s%n", group.name(), group.title()));
@@ -166,9 +166,9 @@ final class Bench implements Callable<Integer> {
                   null,
                   null,
                   PROFILER_BYTES,
-                  "The most of all, which is "
+                  "The highest of all rows above: "
                       + most.getKey()
-                      + "; less than 0.01 is what JMH itself allocates.");
+                      + ". Less than 0.01 is what JMH itself allocates.");
             })
         .stream()
         .toList();

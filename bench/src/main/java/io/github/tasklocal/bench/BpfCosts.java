@@ -67,7 +67,7 @@ final class BpfCosts {
               "two bpf_task_storage_get",
               costs[Work.STORAGE.ordinal()],
               GOAL,
-              "%.1f ns of both are the loop.".formatted(costs[Work.EMPTY.ordinal()].value())));
+              "The loop takes %.1f ns of both.".formatted(costs[Work.EMPTY.ordinal()].value())));
       rows.add(
           new Row(
               GROUP,
@@ -138,7 +138,7 @@ final class BpfCosts {
     long after = nanoseconds(program);
     if (done <= 0 || after <= before) {
       throw new IllegalStateException(
-          "%s did its work %d times in %d ns".formatted(program, done, after - before));
+          "nothing to measure: %s returned %d, the number of times it did its work, and ran %d ns".formatted(program, done, after - before));
     }
     return (double) (after - before) / done;
   }
@@ -151,7 +151,7 @@ final class BpfCosts {
         return Long.parseLong(line.substring(line.indexOf(':') + 1).strip());
       }
     }
-    throw new IllegalStateException("the kernel does not say how long programs run");
+    throw new IllegalStateException("the kernel does not report how long programs run: no run_time_ns in " + info);
   }
 
   private static int enableStatistics() {

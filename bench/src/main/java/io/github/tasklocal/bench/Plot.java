@@ -48,7 +48,7 @@ final class Plot {
 
   static void write(Path file, Map<String, String> machine, List<Row> rows) throws IOException {
     List<Row> compared = rows.stream().filter(row -> row.ratio().isPresent()).toList();
-    new Chart("Cost beside the baseline's", plot(compared), null)
+    new Chart("Cost relative to the baseline", plot(compared), null)
         .subtitle(
             "Less is better. A black mark is the goal; blue: met, orange: missed, grey: no goal. Bars"
                 + " end at 2.\n%s, JDK %s, %s"
@@ -61,7 +61,7 @@ final class Plot {
     rows.forEach(
         row -> dataset.addValue(Math.min(row.ratio().orElseThrow(), LONGEST), "ratio", row.name()));
     if (dataset.getColumnCount() != rows.size()) {
-      throw new IllegalArgumentException("two rows have one name, which the plot goes by: " + rows);
+      throw new IllegalArgumentException("two rows have the same name, by which the plot tells rows apart: " + rows);
     }
     CategoryAxis work = new CategoryAxis();
     work.setMaximumCategoryLabelWidthRatio(0.5f);

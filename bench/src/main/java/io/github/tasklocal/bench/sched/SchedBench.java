@@ -50,7 +50,7 @@ final class SchedBench implements Callable<Integer> {
   @Option(names = "--quick", description = "Short runs, one repeat: too few for the percentiles.")
   private boolean quick;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads of the pool.")
+  @Option(names = "--threads", paramLabel = "N", description = "Number of threads in the pool.")
   private int threads = 16;
 
   @Option(
@@ -68,20 +68,20 @@ final class SchedBench implements Callable<Integer> {
   @Option(
       names = "--share",
       paramLabel = "PERCENT",
-      description = "Of the processors' time, what the requests take: 40 at most.")
+      description = "Share of the processors' time that the requests take: 40 at most.")
   private double percent = 30;
 
-  @Option(names = "--seconds", paramLabel = "N", description = "Of one run.")
+  @Option(names = "--seconds", paramLabel = "N", description = "Length of one run.")
   private @Nullable Double chosenSeconds;
 
-  @Option(names = "--repeats", paramLabel = "N", description = "Of each run.")
+  @Option(names = "--repeats", paramLabel = "N", description = "How often each setting is run.")
   private @Nullable Integer chosenRepeats;
 
   @Option(
       names = "--settings",
       paramLabel = "NAME",
       split = ",",
-      description = "Only these of: ${COMPLETION-CANDIDATES}.")
+      description = "Run only these settings, separated by commas: ${COMPLETION-CANDIDATES}.")
   private List<Setting> settings = List.of(Setting.values());
 
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the figures as JSON.")
@@ -159,7 +159,7 @@ final class SchedBench implements Callable<Integer> {
     if (percent <= 0 || percent > 40) {
       throw Arguments.bad(
           spec,
-          "--share is 40 at most: with more, requests queue for each other, whatever the"
+          "--share is " + percent + ": use more than 0 and at most 40. With more, requests queue for each other, whatever the"
               + " scheduler does");
     }
     if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {

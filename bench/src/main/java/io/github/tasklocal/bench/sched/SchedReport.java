@@ -75,7 +75,7 @@ final class SchedReport {
     }
 
     title(
-        "Throughput, switches; syscalls and stores by the number of changes told: all per second");
+        "Throughput, switches; syscalls and stores to tell each change of a hint: all per second");
     line(
         "setting",
         "",
@@ -106,7 +106,7 @@ final class SchedReport {
                 figure(run.preemptions()),
                 figure(run.rescues())));
 
-    title("Beside the default: how many times smaller; median of the repeats");
+    title("Compared with the default: how many times smaller; median of the repeats");
     line(
         "setting",
         "",
@@ -154,7 +154,7 @@ final class SchedReport {
 
   void sections(Repeats<Section.Outcome> sections, Map<Setting, Double> changeNanos) {
     title(
-        "A hint that changes inside a request: urgent while it wants or has a lock that all want");
+        "A hint that changes inside a request: urgent while it waits for or holds a lock that all use");
     out.println(
         pad("", NAME + 3)
             + "  wait for the lock, ms"

@@ -37,7 +37,7 @@ final class Scheduler implements AutoCloseable {
   static Scheduler kernels() {
     if (SchedExt.supported() && !SchedExt.state().equals("disabled")) {
       throw new IllegalStateException(
-          "another sched_ext scheduler is at work, which is not the kernel's default: stop it");
+          "another sched_ext scheduler is running, not the kernel's default: stop it");
     }
     return new Scheduler(null, null);
   }
@@ -96,7 +96,7 @@ final class Scheduler implements AutoCloseable {
   void check() {
     if (object != null && !SchedExt.state().equals("enabled")) {
       throw new IllegalStateException(
-          "the kernel has thrown the scheduler out: its state is %s, see dmesg"
+          "the kernel has unloaded the scheduler: sched_ext is %s, see dmesg"
               .formatted(SchedExt.state()));
     }
   }
