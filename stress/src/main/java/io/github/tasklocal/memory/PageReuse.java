@@ -24,7 +24,7 @@ public final class PageReuse {
 
   @JCStressTest
   @Outcome(id = "two pages", expect = ACCEPTABLE, desc = "Each thread has a page.")
-  @Outcome(id = "one page", expect = FORBIDDEN, desc = "Both threads have the same.")
+  @Outcome(id = "one page", expect = FORBIDDEN, desc = "Both threads have the same page.")
   @State
   public static class TwoTake {
     private MemorySegment one;

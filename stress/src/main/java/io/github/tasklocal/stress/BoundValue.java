@@ -40,8 +40,8 @@ public final class BoundValue {
   }
 
   @JCStressTest
-  @Outcome(id = "0, 0", expect = ACCEPTABLE, desc = "Too early for both.")
-  @Outcome(id = "0, 1", expect = ACCEPTABLE, desc = "The data is there, its flag is not yet.")
+  @Outcome(id = "0, 0", expect = ACCEPTABLE, desc = "Neither was written yet.")
+  @Outcome(id = "0, 1", expect = ACCEPTABLE, desc = "The data is there, but not its flag yet.")
   @Outcome(id = "1, 1", expect = ACCEPTABLE, desc = "The flag is there, and so is the data.")
   @Outcome(id = "1, 0", expect = FORBIDDEN, desc = "The flag came before its data.")
   @State
@@ -66,7 +66,7 @@ public final class BoundValue {
   @Outcome(
       id = {"0, 1, 2", "1, 0, 2"},
       expect = ACCEPTABLE,
-      desc = "One added to what the other had left.")
+      desc = "One added to the other's result.")
   @Outcome(expect = FORBIDDEN, desc = "One addition was lost.")
   @State
   public static class GetAndAdd {
@@ -92,8 +92,8 @@ public final class BoundValue {
   @Outcome(
       id = {"true, false, 1", "false, true, 2"},
       expect = ACCEPTABLE,
-      desc = "One was first, and the other was told.")
-  @Outcome(expect = FORBIDDEN, desc = "Both or none were first, or the value is the loser's.")
+      desc = "One succeeded, and the other failed.")
+  @Outcome(expect = FORBIDDEN, desc = "Both or neither succeeded, or the value is the loser's.")
   @State
   public static class CompareAndSet {
     private final TaskLocal.OfLong.Bound value = Bounds.next();

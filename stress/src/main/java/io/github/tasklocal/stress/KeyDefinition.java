@@ -86,9 +86,9 @@ public final class KeyDefinition {
   @Outcome(
       id = {"made, refused", "refused, made"},
       expect = ACCEPTABLE,
-      desc = "One made the key, the other heard of the conflict.")
+      desc = "One made the key, the other was refused.")
   @Outcome(id = "made, made", expect = FORBIDDEN, desc = "One name, two layouts.")
-  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "A conflict with nobody.")
+  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "Both were refused, and nobody made the key.")
   @State
   public static class OneNameTwoLayouts {
     private final KeyDirectory directory = new KeyDirectory(emptyPage(), emptyPage());
@@ -117,9 +117,9 @@ public final class KeyDefinition {
   @Outcome(
       id = {"made, refused", "refused, made"},
       expect = ACCEPTABLE,
-      desc = "One got the last bytes, the other heard of the full page.")
-  @Outcome(id = "made, made", expect = FORBIDDEN, desc = "A value lies behind the page's end.")
-  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "The last bytes went to nobody.")
+      desc = "One got the last bytes, the other was refused.")
+  @Outcome(id = "made, made", expect = FORBIDDEN, desc = "A value lies past the page's end.")
+  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "Both were refused, and nobody got the last bytes.")
   @State
   public static class LastRoom {
     private final KeyDirectory directory = new KeyDirectory(emptyPage(), emptyPage());

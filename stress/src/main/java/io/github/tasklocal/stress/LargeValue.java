@@ -83,7 +83,7 @@ public final class LargeValue {
   @Outcome(
       id = "half-written",
       expect = FORBIDDEN,
-      desc = "Words of two writes were taken for a whole.")
+      desc = "Words of two writes were taken for one value.")
   @State
   public static class Checked {
 
@@ -120,7 +120,7 @@ public final class LargeValue {
   @Outcome(
       id = "half-written",
       expect = ACCEPTABLE_INTERESTING,
-      desc = "Words of two writes: so the test would show it.")
+      desc = "Words of two writes: the test can show them.")
   @State
   public static class Unchecked {
 

@@ -33,7 +33,7 @@ public final class ThreadLife {
     VALUE.set(number);
     Thread.yield();
     long after = VALUE.get();
-    return before != 0 ? "a legacy" : after != number ? "overwritten" : "its own";
+    return before != 0 ? "left over" : after != number ? "overwritten" : "its own";
   }
 
   /** Waits for a time that varies, so that now one thread is first and now the other. */
@@ -57,7 +57,7 @@ public final class ThreadLife {
       id = "its own, its own",
       expect = ACCEPTABLE,
       desc = "Each thread began with 0, and kept what it set.")
-  @Outcome(expect = FORBIDDEN, desc = "A legacy of an ended thread, or one page for two threads.")
+  @Outcome(expect = FORBIDDEN, desc = "A value of an ended thread was left, or two threads shared a page.")
   @State
   public static class TwoThreads {
 
@@ -77,7 +77,7 @@ public final class ThreadLife {
       id = "1, 3, its own",
       expect = ACCEPTABLE,
       desc = "The value stayed, and took another, while it was bound.")
-  @Outcome(expect = FORBIDDEN, desc = "Emptied, or given to the next thread, while it was bound.")
+  @Outcome(expect = FORBIDDEN, desc = "The page was emptied or given to another thread while it was bound.")
   @State
   public static class BoundByItself {
     private TaskLocal.OfLong.Bound bound;
@@ -108,12 +108,12 @@ public final class ThreadLife {
   @Outcome(
       id = "3, its own",
       expect = ACCEPTABLE,
-      desc = "Bound before the thread's end, the page stayed.")
+      desc = "It was bound before the thread's end, and the page stayed.")
   @Outcome(
       id = "ended, its own",
       expect = ACCEPTABLE,
-      desc = "The thread had ended, and the finder was told.")
-  @Outcome(expect = FORBIDDEN, desc = "Emptied, or given to the next thread, while it was bound.")
+      desc = "The thread had ended, and the finder was refused.")
+  @Outcome(expect = FORBIDDEN, desc = "The page was emptied or given to another thread while it was bound.")
   @State
   public static class BoundByAnother {
     private volatile int tid;
