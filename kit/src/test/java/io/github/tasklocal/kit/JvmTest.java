@@ -38,7 +38,7 @@ class JvmTest {
   }
 
   @Test
-  void aCollectorThatAChildCannotDoWithoutReplacesThatOfItsParent() {
+  void aCollectorThatAChildNeedsReplacesThatOfItsParent() {
     assertThat(Jvm.options(List.of("-XX:+UseZGC", "-ea"), List.of("-XX:+UseSerialGC")))
         .containsExactly("-ea", "-XX:+UseSerialGC");
     assertThat(Jvm.shortLived(List.of("-ea")))
@@ -63,7 +63,7 @@ class JvmTest {
   }
 
   @Test
-  void aChildThatDoesNotEndIsKilledWithWhatItHasStartedAndItsStacksAreTold() throws Exception {
+  void aChildThatDoesNotEndIsKilledWithWhatItHasStartedAndItsStacksAreReported() throws Exception {
     Process parent = Jvm.start(Jvm.command(List.of(), PATH, Family.class, "parent"));
     try (BufferedReader said = parent.inputReader(StandardCharsets.UTF_8)) {
       ProcessHandle child = ProcessHandle.of(Long.parseLong(said.readLine())).orElseThrow();

@@ -59,7 +59,7 @@ class MatrixTest {
   }
 
   @Test
-  void failsAMachineThatDoesNotComeToItsEnd() throws IOException {
+  void failsAMachineThatDoesNotRunToItsEnd() throws IOException {
     Path before = folder("none");
     Files.writeString(before.resolve("run.properties"), "kernel=9.9\nstatus=125\n");
     assertThat(Matrix.of(List.of(before)).text())

@@ -21,13 +21,13 @@ class FigureTest {
     "MORE_THAN, 0, 0, false",
     "ANY, 7, 0, true",
   })
-  void passesIfItStandsToItsLimitAsItHasTo(
+  void passesIfItKeepsItsLimit(
       Relation relation, double value, double limit, boolean passed) {
     assertThat(new Figure("a", value, "", relation, limit).passed()).isEqualTo(passed);
   }
 
   @Test
-  void isTheSameAfterItWasALine() {
+  void isTheSameAfterItWasWrittenAndParsed() {
     Figure figure = new Figure("time until seen", 0.1, "ms", Relation.AT_MOST, 1e3);
     assertThat(Figure.parse(figure.line())).isEqualTo(figure);
     Figure bare = new Figure("threads", 1e6, "", Relation.ANY, 0);
@@ -35,7 +35,7 @@ class FigureTest {
   }
 
   @Test
-  void isReadWithItsUnitAndItsLimit() {
+  void isShownWithItsUnitAndItsLimit() {
     Figure figure = new Figure("growth", 1234.56, "%", Relation.AT_MOST, 5);
     assertThat(figure.seen()).isEqualTo("1,234.6 %");
     assertThat(figure.wanted()).isEqualTo("<= 5");

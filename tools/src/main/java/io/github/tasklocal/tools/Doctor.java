@@ -21,15 +21,15 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = {
-      "Says what this machine can do and what is missing for threads to share values with BPF"
-          + " programs, a need a line, and what mends it.",
+      "Checks whether threads can share values with BPF programs on this machine: a line for each"
+          + " need, and its cure if it is not met.",
       "",
     },
     footer = {
       "",
-      "Exit status: 0 if values can be shared, which the last line says; else 1. It says so for the"
-          + " user who runs it: who may load BPF programs shares a value with one, and who may not"
-          + " opens the pinned map. Nothing is left behind."
+      "Exit status: 0 if values can be shared, which the last line says; otherwise 1. The answer is"
+          + " for the user who runs it: for a user who may load BPF programs, a value is shared with"
+          + " one; for any other, the pinned map is opened. Nothing is left behind."
     })
 final class Doctor implements Callable<Integer> {
 

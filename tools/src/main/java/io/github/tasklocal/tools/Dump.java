@@ -41,11 +41,11 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "The values of a thread are those of one moment. One that its thread writes so often that no"
-          + " two looks agree has a ~ after it. A - stands for no such key, a ? for a value that"
-          + " would lie outside of the thread's pages, or whose key was made just now; JSON has"
-          + " null for it. Without a type, values are bytes in hexadecimal, as they stand in memory;"
-          + " on wire A, which knows no sizes, up to the next value and at most 64.",
+      "The values of a thread are those of one moment. A ~ follows a value that its thread writes so"
+          + " often that no two reads agree. A - stands for a key that the thread does not have, a ?"
+          + " (in JSON: null) for a value that would lie outside the thread's pages, or whose key was"
+          + " made just now. Without a type, values are bytes in hexadecimal, as they stand in"
+          + " memory; on wire A, which has no sizes, up to the next value and at most 64.",
       "",
       Dump.NAMESPACES,
       "",
@@ -56,13 +56,13 @@ final class Dump implements Callable<Integer> {
   /** For the help of commands that walk all threads. */
   static final String NAMESPACES =
       "Processes and threads of containers are seen too, all with the ids of the first pid"
-          + " namespace. Started in another pid namespace, this sees the threads of that one alone.";
+          + " namespace. Started in another pid namespace, this command sees only the threads there.";
 
   @Spec private @Nullable CommandSpec spec;
 
   @Mixin private MapOptions map = new MapOptions();
 
-  @Option(names = "--pid", paramLabel = "PID", description = "One process alone.")
+  @Option(names = "--pid", paramLabel = "PID", description = "Only this process.")
   private @Nullable Integer pid;
 
   @Option(
@@ -70,7 +70,7 @@ final class Dump implements Callable<Integer> {
       paramLabel = "NAME[:TYPE]",
       converter = KeyOption.Converter.class,
       description =
-          "A key to show, in a column; may be given again; all keys unless told. "
+          "A key to show, in a column; may be given several times (default: all keys). "
               + KeyOption.TYPES)
   private List<KeyOption> keys = List.of();
 
@@ -87,7 +87,7 @@ final class Dump implements Callable<Integer> {
     CommandSpec command = Tools.require(spec);
     if (pid != null && pid < 1) {
       throw new ParameterException(
-          command.commandLine(), "--pid takes a process's id, from 1 on, not " + pid);
+          command.commandLine(), "--pid takes a process id of at least 1, not " + pid);
     }
     Set<String> names = new HashSet<>();
     for (KeyOption key : keys) {
@@ -163,7 +163,7 @@ final class Dump implements Callable<Integer> {
             + " thread registers at its first use of a key";
     return ProcessOption.inFirstNamespace()
         ? who + cure
-        : who + cure + "; from here, threads of this pid namespace alone can be seen";
+        : who + cure + "; from here, only threads of this pid namespace can be seen";
   }
 
   /** A key that no thread has is most often a typing error. */
@@ -179,8 +179,8 @@ final class Dump implements Callable<Integer> {
       throw new Failure(
           "no thread has the key \""
               + Output.printable(key.name())
-              + "\": there "
-              + (there.isEmpty() ? "are no keys" : "are " + there)
+              + "\": there are "
+              + (there.isEmpty() ? "no keys" : "the keys " + there)
               + (key.type() == null && key.name().indexOf(':') > 0 ? "; " + KeyOption.TYPES : ""));
     }
   }
@@ -291,13 +291,15 @@ final class Dump implements Callable<Integer> {
   private ValueType typeOf(ThreadValues thread, SeenKey key, @Nullable ValueType type) {
     if (type != null && type.size() > 0 && key.size() > 0 && type.size() != key.size()) {
       notes.add(
-          "the key \"%s\" of process %d has values of %d byte%s, which are no %s: shown as bytes"
+          "the key \"%s\" of process %d has values of %d byte%s, but the type %s has %d: shown"
+                  + " as bytes"
               .formatted(
                   Output.printable(key.name()),
                   thread.process(),
                   key.size(),
                   key.size() == 1 ? "" : "s",
-                  type));
+                  type,
+                  type.size()));
       return ValueType.BYTES;
     }
     return type == null ? ValueType.BYTES : type;

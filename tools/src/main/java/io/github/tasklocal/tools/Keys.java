@@ -26,14 +26,14 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = {
-      "Prints the key directory of a process that has registered with the map, or of all that have:"
-          + " as BPF programs see it.",
+      "Prints the key directory of a process that has registered with the map, or of every such"
+          + " process, as BPF programs see it.",
       "",
     },
     footer = {
       "",
-      "The threads are those that have a page of values with these keys. An offset counts from where"
-          + " a thread's values start. The size is not known on wire A.",
+      "threads: how many threads have a page of values with these keys. offset: counted from where a"
+          + " thread's values start. size: not known on wire A.",
       "",
       Dump.NAMESPACES,
       "",
@@ -48,7 +48,7 @@ final class Keys implements Callable<Integer> {
   @Parameters(
       arity = "0..1",
       paramLabel = "PID|PIN",
-      description = "A process, or a map's pin, for all its processes; all of --pin unless told.")
+      description = "A process, or a map's pin, for all its processes (default: all processes of --pin).")
   private @Nullable String subject;
 
   @Option(names = "--json", description = "Print JSON.")

@@ -41,7 +41,7 @@ final class MapOptions {
       names = "--pin",
       paramLabel = "PATH",
       description =
-          "Where the map is pinned (${DEFAULT-VALUE}). If there is none, it is made, and stays.")
+          "Where the map is pinned (${DEFAULT-VALUE}). If no map is there, one is made, and stays.")
   private Path pin = TaskLocalMap.defaultPin();
 
   @Mixin private PinAccess access = new PinAccess();

@@ -84,7 +84,7 @@ final class Needs {
         : Finding.no(
             "BTF",
             "there is no " + Kernel.BTF,
-            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as the distributions' are");
+            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions build theirs");
   }
 
   private static Finding bpffs() {
@@ -93,7 +93,7 @@ final class Needs {
       if (!type.equals("bpf")) {
         return Finding.no(
             "bpffs",
-            BPFFS + " is no bpffs but a " + type,
+            BPFFS + " is not a bpffs but a " + type,
             "mount -t bpf bpf " + BPFFS + " # as root");
       }
       String mode = PinAccess.of(BPFFS);
@@ -110,7 +110,7 @@ final class Needs {
           : Finding.yes(
               "bpffs",
               BPFFS + " (" + mode + "); applications of other users reach no pin there",
-              "chmod 711 " + BPFFS + " # if they shall");
+              "chmod 711 " + BPFFS + " # if they should");
     } catch (IOException e) {
       return Finding.no(
           "bpffs", "there is no " + BPFFS, "mount -t bpf bpf " + BPFFS + " # as root");
@@ -119,7 +119,7 @@ final class Needs {
 
   private static Finding privileges() {
     String unprivileged =
-        "kernel.unprivileged_bpf_disabled is " + text(UNPRIVILEGED, "not to be read");
+        "kernel.unprivileged_bpf_disabled is " + text(UNPRIVILEGED, "not readable");
     List<String> lacking = Kernel.lackingCapabilities();
     return lacking.isEmpty()
         ? Finding.yes("privileges", String.join(", ", Kernel.capabilities()) + "; " + unprivileged)
@@ -157,7 +157,7 @@ final class Needs {
       return Finding.no("JDK", version + " is too old", "install a JDK of 22 or newer");
     }
     return Native.isEnabled()
-        ? Finding.yes("JDK", version + "; applications want " + NATIVE_ACCESS)
+        ? Finding.yes("JDK", version + "; start applications with " + NATIVE_ACCESS)
         : Finding.no("JDK", version + " without native access for this jar", NATIVE_ACCESS);
   }
 
@@ -181,7 +181,7 @@ final class Needs {
   private Finding tracing() {
     if (types == null) {
       return Finding.notAllowed(
-          "tracing", "it is told by the kernel's types, which cannot be read", "");
+          "tracing", "only the kernel's types tell, and they cannot be read", "");
     }
     // What the tracepoint macros generate, the second only with CONFIG_BPF_EVENTS.
     return types.contains("btf_trace_sched_switch") && types.contains("__bpf_trace_sched_switch")
@@ -196,7 +196,7 @@ final class Needs {
     if (!SchedExt.supported()) {
       return Finding.no(
           "sched_ext",
-          "this kernel's scheduler cannot be replaced; the command sched alone needs that",
+          "this kernel's scheduler cannot be replaced; only the command sched needs that",
           "boot Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT=y, such as scripts/vm --kernel"
               + " backports");
     }
@@ -219,7 +219,7 @@ final class Needs {
     for (Path each = folder; each != null; each = each.getParent()) {
       if (!Files.isExecutable(each)) {
         return Finding.notAllowed(
-            "map", pin + " is out of reach behind " + each, "chmod 711 " + each + " # as root");
+            "map", "this user may not enter " + each + ", and cannot reach " + pin, "chmod 711 " + each + " # as root");
       }
     }
     if (!Files.exists(pin)) {
@@ -233,7 +233,7 @@ final class Needs {
       if (!Files.isReadable(pin) || !Files.isWritable(pin)) {
         return Finding.no(
             "map",
-            pin + " is not for this user (" + mode + ")",
+            "this user may not read and write " + pin + " (" + mode + ")",
             JAR + "keys --mode 660 --group NAME # as root");
       }
       try (TaskLocalMap map = TaskLocalMap.open(pin)) {
@@ -242,7 +242,7 @@ final class Needs {
     } catch (TaskLocalException e) {
       return Finding.no("map", problem(e), cure(e));
     } catch (IOException e) {
-      return Finding.no("map", pin + " cannot be looked at: " + e, "run this again");
+      return Finding.no("map", pin + " cannot be examined: " + e, "run this again");
     }
   }
 
@@ -302,7 +302,7 @@ final class Needs {
     try (TaskLocalMap map = TaskLocalMap.open(pin)) {
       return Finding.yes(
           "sharing",
-          "this user may enter its threads into %s (wire %s)".formatted(pin, map.wire()));
+          "this user may register its threads with %s (wire %s)".formatted(pin, map.wire()));
     } catch (NotFoundException e) {
       return Finding.no(
           "sharing",

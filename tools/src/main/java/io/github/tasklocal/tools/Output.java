@@ -145,7 +145,7 @@ final class Output {
   static void requireWritten(PrintWriter out) throws Failure {
     // A writer to System.out does not learn of the latter's errors.
     if (out.checkError() || System.out.checkError()) {
-      throw new Failure("the output cannot be written: nobody reads it, or no room is left");
+      throw new Failure("the output cannot be written: its reader has gone, or no room is left");
     }
   }
 

@@ -31,7 +31,7 @@ final class PinAccess {
       paramLabel = "MODE",
       converter = ModeConverter.class,
       description =
-          "The pin's mode, octal; a new one has 600. Who may write it can set any thread's values.")
+          "The pin's mode, octal; a new one has 600. Whoever may write it can set any thread's values.")
   private @Nullable Mode mode;
 
   @Option(
@@ -96,7 +96,7 @@ final class PinAccess {
     }
     String cure = "rm -r " + directory + " # as root";
     if (!Boolean.TRUE.equals(attributes.get("isDirectory"))) {
-      throw new Failure(directory + " is no directory", cure);
+      throw new Failure(directory + " is not a directory", cure);
     }
     Object uid = attributes.get("uid");
     if (!Objects.equals(uid, 0)

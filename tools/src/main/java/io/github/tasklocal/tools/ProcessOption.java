@@ -24,7 +24,7 @@ final class ProcessOption {
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec spec;
 
-  @Option(names = "--pid", paramLabel = "PID", description = "This process alone.")
+  @Option(names = "--pid", paramLabel = "PID", description = "Only this process.")
   private @Nullable Integer pid;
 
   ProcessOption() {}
@@ -40,11 +40,11 @@ final class ProcessOption {
     }
     if (pid < 1) {
       throw new ParameterException(
-          Tools.require(spec).commandLine(), "--pid takes a process's id, from 1 on, not " + pid);
+          Tools.require(spec).commandLine(), "--pid takes a process id of at least 1, not " + pid);
     }
     // In another namespace, /proc has other ids.
     if (inFirstNamespace() && !Files.exists(Path.of("/proc", pid.toString()))) {
-      throw new Failure("there is no process " + pid + ": name one that runs, or none for all");
+      throw new Failure("there is no process " + pid + ": name one that runs, or leave out --pid for all");
     }
     return pid;
   }

@@ -29,18 +29,18 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = {
-      "Lets a sched_ext scheduler that listens to hints run this machine's tasks, until Ctrl-C.",
+      "Runs this machine's tasks under a sched_ext scheduler that takes hints, until Ctrl-C.",
       "",
       "A thread's hints are its values of the keys priority (an int: 0 is normal, 1 to 3 are"
-          + " served before and preempt lower ones) and deadline_ns (a long: CLOCK_MONOTONIC, the"
-          + " earliest first within a class). Its process opens the map that is pinned here.",
+          + " served before lower ones and preempt them) and deadline_ns (a long: CLOCK_MONOTONIC, the"
+          + " earliest first within a class). Its process opens the map that this command pins.",
       "",
     },
     footer = {
       "",
-      "Each line of figures is a second's: how often a task of a class was given a processor, lost"
-          + " it to a higher class, or was given it after higher ones had been served for too"
-          + " long, and how often a hint was read.",
+      "The figures are per second: how often tasks of each class were given a processor, how often"
+          + " one lost it to a higher class (preemptions) or was given it after higher ones had been"
+          + " served for too long (rescues), and how often a hint was read (hints).",
       "",
       "Needs root, Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT, and libbpf 1.4 or newer."
     })
@@ -87,7 +87,7 @@ final class Sched implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     if (interval < 1) {
-      throw bad("--interval takes a number of seconds from 1 on, not " + interval);
+      throw bad("--interval takes a number of seconds of at least 1, not " + interval);
     }
     requireSchedExt();
     // A signal ends the JVM, which gives this thread 5 seconds to end in order.
@@ -98,7 +98,7 @@ final class Sched implements Callable<Integer> {
                   stop.countDown();
                   try {
                     if (!stopped.await(5, TimeUnit.SECONDS)) {
-                      System.err.println("sched: no orderly end; the kernel unloads it");
+                      System.err.println("sched: it took longer than 5 seconds to end; the kernel unloads the scheduler");
                     }
                   } catch (InterruptedException e) {
                     Thread.currentThread().interrupt();

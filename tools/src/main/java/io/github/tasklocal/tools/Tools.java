@@ -16,7 +16,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     name = "tasklocal-tools",
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
-    description = "Works with task local data from outside of the processes that have it.",
+    description = "Inspects task local data from outside the processes that have it.",
     subcommands = {
       Doctor.class,
       Keys.class,
@@ -28,7 +28,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     footer = {
       "",
       "Exit status: 0 if all went well; 1 if something failed, with the reason; 2 for a bad"
-          + " option; 130 after Ctrl-C, 143 after kill, also of a command that goes on until then."
+          + " option; 130 after Ctrl-C and 143 after kill, even of a command that goes on until then."
     })
 final class Tools {
 

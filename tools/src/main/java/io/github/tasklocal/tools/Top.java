@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
       "",
       "A process's time is counted to the nanosecond. It is split among values by what threads have"
           + " when they are sampled, about 1000 times a second on each processor, at random: with n"
-          + " samples, a share of a half is right within 1.4/sqrt(n). All else is counted as it is.",
+          + " samples, a share of a half is right within 1.4/sqrt(n). All else is counted exactly.",
       "",
       "(no entry): threads of the same processes that never used a key. (no key): those of"
           + " processes that have not made this one. (not sampled): what was left of processes that"
@@ -72,14 +72,14 @@ final class Top implements Callable<Integer> {
       names = "--interval",
       paramLabel = "SECONDS",
       defaultValue = "1",
-      description = "How long an interval is, from 0.1 on (${DEFAULT-VALUE}).")
+      description = "The length of an interval, at least 0.1 (${DEFAULT-VALUE}).")
   private double interval;
 
   @ArgGroup private Length length = new Length();
 
   /** At most one of them. */
   static final class Length {
-    @Option(names = "--count", paramLabel = "N", description = "How many intervals; else no end.")
+    @Option(names = "--count", paramLabel = "N", description = "How many intervals (default: no end).")
     private @Nullable Integer count;
 
     @Option(names = "--once", description = "One interval: --count 1.")
@@ -101,8 +101,8 @@ final class Top implements Callable<Integer> {
     @Option(
         names = "--csv",
         description =
-            "Comma-separated, a line for each value and interval. Strings have quotes of their own:"
-                + " no spreadsheet takes one that begins with = for a formula.")
+            "Comma-separated, a line for each value and interval. Strings have quotes of their own,"
+                + " so that no spreadsheet takes one that begins with = for a formula.")
     private boolean csv;
 
     @Option(names = "--json", description = "A JSON object for each interval, on a line.")
@@ -112,7 +112,7 @@ final class Top implements Callable<Integer> {
   @Option(
       names = "--svg",
       paramLabel = "FILE",
-      description = "At the end, a chart over time goes here.")
+      description = "At the end, write a chart over time to this file.")
   private @Nullable Path svg;
 
   private Top() {}
@@ -123,7 +123,7 @@ final class Top implements Callable<Integer> {
       throw bad("--interval takes seconds from 0.1 to 86400, not " + interval);
     }
     if (length.intervals() < 1) {
-      throw bad("--count takes a number from 1 on, not " + length.count);
+      throw bad("--count takes a number of at least 1, not " + length.count);
     }
     int pid = process.require();
     Map<String, String> named = names.read();

@@ -66,7 +66,7 @@ final class TopChart {
   static void requireWritable(Path file) throws Failure {
     Path folder = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
-      throw new Failure("no chart can be written to " + file + ": name a file in a folder");
+      throw new Failure("no chart can be written to " + file + ": name a file in a folder that exists");
     }
     if (!Files.isWritable(Files.exists(file) ? file : folder)) {
       throw new Failure("no chart can be written to " + file + ": this user may not write there");
@@ -101,7 +101,7 @@ final class TopChart {
       new Chart(title, plot(), RectangleEdge.RIGHT).write(file, WIDTH, HEIGHT);
     } catch (LinkageError | InternalError e) {
       throw new Failure(
-          "no chart: this Java has no fonts to measure its words by; install fontconfig and a"
+          "no chart: this Java has no fonts to measure its text with; install fontconfig and a"
               + " font, such as fonts-dejavu-core ("
               + e
               + ")");

@@ -36,7 +36,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Setting a value is a store that nobody hears of. A change is seen when the thread is put on a"
+      "Setting a value is a store, of which no program is told. A change is seen when the thread is put on a"
           + " processor (enter) or leaves it (leave), is sampled, about 1000 times a second (sample), or ends"
           + " (exit); what comes and goes in between is not.",
       "",
@@ -78,13 +78,13 @@ final class Trace implements Callable<Integer> {
 
   @Mixin private ProcessOption process = new ProcessOption();
 
-  @Option(names = "--seconds", paramLabel = "N", description = "For so long; else no end.")
+  @Option(names = "--seconds", paramLabel = "N", description = "How long to trace (default: no end).")
   private @Nullable Double seconds;
 
   @Option(
       names = "--format",
       paramLabel = "FORMAT",
-      description = "${COMPLETION-CANDIDATES} (text).")
+      description = "${COMPLETION-CANDIDATES} (default: text).")
   private @Nullable Format format;
 
   @Option(names = "--json", description = "An object for each change, on a line: --format json.")
@@ -92,7 +92,7 @@ final class Trace implements Callable<Integer> {
 
   @Mixin private ValueNames names = new ValueNames();
 
-  @Option(names = "--output", paramLabel = "FILE", description = "Where to write; else here.")
+  @Option(names = "--output", paramLabel = "FILE", description = "Where to write (default: standard output).")
   private @Nullable Path file;
 
   private Trace() {}

@@ -108,7 +108,7 @@ final class Busy implements AutoCloseable {
       while (!thread.join(Duration.ofSeconds(1))) {
         if (patience.isOver()) {
           AssertionError late =
-              new AssertionError("waited %s for a thread's end".formatted(patience.waited()));
+              new AssertionError("waited %s for a thread to end".formatted(patience.waited()));
           late.setStackTrace(thread.getStackTrace());
           throw late;
         }

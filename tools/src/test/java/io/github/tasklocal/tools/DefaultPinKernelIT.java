@@ -46,7 +46,7 @@ class DefaultPinKernelIT {
   }
 
   @Test
-  void whoMayNotLoadProgramsLeavesNoDirectoryBehind() throws Exception {
+  void aUserWhoMayNotLoadProgramsLeavesNoDirectoryBehind() throws Exception {
     for (String command : new String[] {"dump", "top --key k --once"}) {
       Command nobody =
           shell(ToolsJar.NOBODY + "TOOLS " + command + "; echo $?; ls /sys/fs/bpf | grep -v debug");
@@ -56,7 +56,7 @@ class DefaultPinKernelIT {
   }
 
   @Test
-  void whoMayNotSetTheGroupLeavesNoDirectoryBehind() throws Exception {
+  void aUserWhoMayNotSetTheGroupLeavesNoDirectoryBehind() throws Exception {
     Command loader =
         shell(LOADER + "TOOLS keys --group root; echo $?; ls /sys/fs/bpf | grep -v debug");
     assertThat(loader.out()).isEqualTo("1\n");
@@ -72,8 +72,8 @@ class DefaultPinKernelIT {
 
   @Test
   void aSymbolicLinkToADirectoryIsRefused() throws Exception {
-    isRefused("ln -s /sys/fs/bpf D", "D is no directory");
-    isRefused("mkdir /sys/fs/bpf/x; ln -s /sys/fs/bpf/x D; chown -h 65534 D", "D is no directory");
+    isRefused("ln -s /sys/fs/bpf D", "D is not a directory");
+    isRefused("mkdir /sys/fs/bpf/x; ln -s /sys/fs/bpf/x D; chown -h 65534 D", "D is not a directory");
   }
 
   private void isRefused(String made, String reason) throws IOException {
@@ -91,7 +91,7 @@ class DefaultPinKernelIT {
   }
 
   @Test
-  void theOwnerIsNamedToWhoMayNotChangeTheMode() throws Exception {
+  void theOwnerIsNamedToAUserWhoMayNotChangeTheMode() throws Exception {
     Command keys =
         shell(
             "mkdir P; chmod 777 P; TOOLS keys --pin P/map --mode 666; "

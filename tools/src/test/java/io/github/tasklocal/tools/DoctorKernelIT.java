@@ -118,7 +118,7 @@ class DoctorKernelIT {
   }
 
   @Test
-  void aMapBehindAClosedDirectoryIsNotAllowedToBeKnown() throws Exception {
+  void whetherAMapIsBehindAClosedDirectoryIsNotAllowedToBeKnown() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C)) {
       Files.setPosixFilePermissions(map.pin(), PosixFilePermissions.fromString("rw-rw-rw-"));
       Files.setPosixFilePermissions(
@@ -133,7 +133,7 @@ class DoctorKernelIT {
   }
 
   @Test
-  void aMachineWithoutABpffsIsToldHowToMountOne() throws Exception {
+  void withoutABpffsTheMountCommandIsNamed() throws Exception {
     // In a mount namespace of its own; all are unmounted, as several may lie one over the other.
     String script =
         "unshare -m sh -c 'while umount -l /sys/fs/bpf 2>/dev/null; do :; done; DOCTOR --json'";
@@ -146,7 +146,7 @@ class DoctorKernelIT {
   }
 
   @Test
-  void aJavaWithoutNativeAccessIsToldTheFlag() throws Exception {
+  void withoutNativeAccessTheFlagIsNamed() throws Exception {
     JsonObject document =
         json(
             shell(

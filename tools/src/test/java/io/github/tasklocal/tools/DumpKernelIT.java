@@ -195,7 +195,7 @@ class DumpKernelIT {
       assertThat(dump.exit()).isZero();
       assertThat(dump.err())
           .contains("an.int")
-          .contains("has values of 4 bytes, which are no long: shown as bytes");
+          .contains("has values of 4 bytes, but the type long has 8: shown as bytes");
       assertThat(dump.out().lines().toList().get(1)).matches(".* [0-9a-f]{8}");
     }
   }
@@ -348,7 +348,7 @@ class DumpKernelIT {
   }
 
   @Test
-  void namesThatWouldHarmATerminalAreWrittenOut() throws Exception {
+  void namesThatWouldHarmATerminalAreEscaped() throws Exception {
     try (PinnedMap map = new PinnedMap(Wire.C)) {
       int fd = map.object().map(Wire.C.mapName()).fd();
       inThread(
@@ -488,7 +488,7 @@ class DumpKernelIT {
       Jvm.Result dump = Jvm.run(command);
       assertThat(dump.output())
           .contains("no thread has registered")
-          .contains("threads of this pid namespace alone can be seen");
+          .contains("only threads of this pid namespace can be seen");
       assertThat(dump.exit()).isZero();
     }
   }

@@ -185,7 +185,7 @@ class MapOptionsKernelIT {
   }
 
   @Test
-  void aPlaceWhereNothingCanBePinnedSaysWhatMendsIt() {
+  void aPathWhereNothingCanBePinnedIsRefusedWithTheCure() {
     Command none = Command.run("keys", "--pin", "/sys/fs/bpf/no-such-directory/map");
     assertThat(none.exit()).isEqualTo(1);
     assertThat(none.err()).contains("mkdir /sys/fs/bpf/no-such-directory");

@@ -134,7 +134,7 @@ class OutputTest {
   }
 
   @Test
-  void theWidthIs80WhereNobodySaysIt() {
+  void theWidthIs80IfTheTerminalDoesNotTellIt() {
     assertThat(terminal(0).width()).isEqualTo(80);
     assertThat(terminal(132).width()).isEqualTo(132);
     assertThat(pipe().width()).isEqualTo(80);
@@ -148,7 +148,7 @@ class OutputTest {
   }
 
   @Test
-  void whatCouldDeceiveIsWrittenAsInASource() {
+  void charactersThatCouldDeceiveAreEscaped() {
     assertThat(Output.printable("a\nb\tc\\d\033[2J\0"))
         .isEqualTo("a\\nb\\tc\\\\d\\u001b[2J\\u0000");
     assertThat(Output.printable("\u202egpj.exe")).isEqualTo("\\u202egpj.exe");

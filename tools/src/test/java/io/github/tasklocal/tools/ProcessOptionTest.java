@@ -24,11 +24,11 @@ class ProcessOptionTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"top", "trace"})
-  void anIdThatIsNoneIsABadOption(String command) {
+  void anIdBelow1IsABadOption(String command) {
     for (int id : new int[] {0, -1}) {
       Command result = Command.run(command, "--key", "k", "--pid", id);
       assertThat(result.exit()).isEqualTo(2);
-      assertThat(result.err()).contains("from 1 on, not " + id);
+      assertThat(result.err()).contains("at least 1, not " + id);
     }
   }
 }

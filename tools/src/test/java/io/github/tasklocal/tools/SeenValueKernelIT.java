@@ -172,10 +172,10 @@ class SeenValueKernelIT {
   }
 
   @Test
-  void aKeyThatNobodyHasIsSaid() throws Exception {
+  void aKeyThatNoThreadHasIsReported() throws Exception {
     spin(Wire.C, 0, entry -> entry.key(0, "tenant", 8));
     Await.until(
-        "that nobody has it",
+        "a note that no thread has it",
         () -> Command.run(top("tennant", "--once")).out(),
         out -> out.contains("has the key \"tennant\""));
     String out =

@@ -25,7 +25,7 @@ class ToolsTest {
   }
 
   @Test
-  void theHelpSaysWhatHasToBeKnownOfValues() {
+  void theHelpExplainsTypesAndLimitsOfValues() {
     for (String command : List.of("top", "trace")) {
       assertThat(Command.run(command, "--help").out().replaceAll("\\s+", " "))
           .contains("string or bytes. Without one: a signed number")
@@ -46,7 +46,7 @@ class ToolsTest {
   }
 
   @Test
-  void aBadOptionIsToldInTwoLines() {
+  void aBadOptionIsReportedInTwoLines() {
     for (String command : commands()) {
       Command bad = Command.run(command, "--no-such-option");
       assertThat(bad.exit()).isEqualTo(2);

@@ -39,7 +39,7 @@ class TopIntervalTest {
   }
 
   @Test
-  void aKeyIsMissedWhereThereIsNoValueOfIt() {
+  void aKeyIsReportedMissingIfThereIsNoValueOfIt() {
     assertThat(interval(SeenValue.NO_KEY_VALUE).noKey()).isTrue();
     assertThat(interval(SeenValue.NO_ENTRY_VALUE, SeenValue.NO_KEY_VALUE).noKey()).isTrue();
     assertThat(interval().noKey()).isFalse();

@@ -152,7 +152,7 @@ class TopKernelIT {
 
   @ParameterizedTest
   @EnumSource
-  void threadsThatSpinHaveTheSharesTheyHave(Wire wire) throws Exception {
+  void threadsThatSpinHaveTheirShares(Wire wire) throws Exception {
     share(wire);
     INT.set(0);
     AtomicLongArray used = new AtomicLongArray(3);
@@ -202,7 +202,7 @@ class TopKernelIT {
   }
 
   @Test
-  void valuesThatChangeWithoutASwitchAreTold() throws Exception {
+  void valuesThatChangeWithoutASwitchAreSeen() throws Exception {
     share(Wire.C);
     INT.set(0);
     AtomicLongArray used = new AtomicLongArray(3);
@@ -223,7 +223,7 @@ class TopKernelIT {
   }
 
   @Test
-  void valuesOfShortTasksThatAreResetBeforeTheThreadWaitsAreTold() throws Exception {
+  void valuesOfShortTasksThatAreResetBeforeTheThreadWaitsAreSeen() throws Exception {
     share(Wire.C);
     INT.set(0);
     AtomicLongArray used = new AtomicLongArray(9);
@@ -397,7 +397,7 @@ class TopKernelIT {
   }
 
   @Test
-  void valuesBeyondWhatThereIsRoomForAreSummedAndSaid() throws Exception {
+  void valuesBeyondWhatThereIsRoomForAreSummedAndReported() throws Exception {
     share(Wire.C);
     long[] next = {0};
     busy.start(
@@ -415,7 +415,7 @@ class TopKernelIT {
           });
     }
     try (TopProcess top = process("top.long")) {
-      top.awaitLine("that it is said", line -> line.startsWith("too many values: "));
+      top.awaitLine("the note about too many values", line -> line.startsWith("too many values: "));
     }
   }
 
@@ -549,7 +549,7 @@ class TopKernelIT {
   private static final String END_OF_LINE = "\033[K";
 
   @Test
-  void aMapThatNobodyUsesGivesAnEmptyTable() throws Exception {
+  void aMapWithoutThreadsGivesAnEmptyTable() throws Exception {
     share(Wire.C);
     map.close();
     Command result = top("top.int", "--once", "--interval", "0.2");
@@ -563,7 +563,7 @@ class TopKernelIT {
     share(Wire.C);
     assertThat(Command.run("top")).satisfies(refused("--key"));
     assertThat(top("top.int", "--interval", "0")).satisfies(refused("0.1 to 86400"));
-    assertThat(top("top.int", "--count", "0")).satisfies(refused("from 1 on"));
+    assertThat(top("top.int", "--count", "0")).satisfies(refused("at least 1"));
     assertThat(top("top.int", "--count", "2", "--once")).satisfies(refused("exclusive"));
     assertThat(top("top.int", "--csv", "--json")).satisfies(refused("exclusive"));
     assertThat(top("")).satisfies(refused("1 to 61 bytes"));

@@ -95,7 +95,7 @@ class TopTableTest {
   }
 
   @Test
-  void whatHasNoRoomIsOneLine() {
+  void valuesThatFindNoRoomShareOneLine() {
     List<String> lines = table(false, true, 80).screen(interval(rows(60)), 80, 10);
     assertThat(lines).hasSize(10);
     assertThat(lines.get(7)).startsWith("(55 more values)");

@@ -278,7 +278,7 @@ class TraceKernelIT {
   }
 
   @Test
-  void changesThatFindNoRoomAreCountedAndSaid() throws Exception {
+  void changesThatFindNoRoomAreCountedAndReported() throws Exception {
     share(Wire.C);
     AtomicInteger next = new AtomicInteger();
     busy.start(
@@ -308,7 +308,7 @@ class TraceKernelIT {
   }
 
   @Test
-  void aReaderThatLeavesEndsIt() throws Exception {
+  void theCommandEndsWhenItsReaderLeaves() throws Exception {
     share(Wire.C);
     count();
     for (String command : List.of("top --interval 0.1 --csv", "trace")) {

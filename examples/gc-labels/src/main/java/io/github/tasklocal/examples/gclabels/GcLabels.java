@@ -174,7 +174,7 @@ public final class GcLabels {
           System.out.println("BPF sees the labels of all threads: " + counts);
           return true;
         } else if (System.nanoTime() > end) {
-          System.out.println("BPF sees other labels than these: " + missed + " of " + counts);
+          System.out.println("BPF does not see the labels of " + missed + "; threads by label: " + counts);
           return false;
         }
       }
@@ -253,7 +253,7 @@ public final class GcLabels {
       String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       int status = process.waitFor();
       if (status != 0) {
-        throw new IllegalStateException(command + " exits with " + status);
+        throw new IllegalStateException("the command " + command + " ended with status " + status);
       }
       return JsonParser.object().from(said);
     }
@@ -279,7 +279,7 @@ public final class GcLabels {
         }
       }
     } catch (IOException | ReflectiveOperationException e) {
-      throw new IllegalStateException("the work has ended", e);
+      throw new IllegalStateException("the work has failed", e);
     }
   }
 

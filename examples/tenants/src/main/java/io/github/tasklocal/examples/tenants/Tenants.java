@@ -123,7 +123,7 @@ public final class Tenants {
     try {
       digest = MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every JDK has it", e);
+      throw new IllegalStateException("no SHA-256, which every JDK has", e);
     }
     for (int i = 0; i < blocks; i++) {
       digest.update(BLOCK);
@@ -150,7 +150,7 @@ public final class Tenants {
         }
       }
     } catch (IOException | InterruptedException e) {
-      throw new IllegalStateException("the load has ended", e);
+      throw new IllegalStateException("the load has failed", e);
     }
   }
 
