@@ -58,7 +58,9 @@ final class Bench implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Option(names = "--quick", description = "Use one fork and short rounds; takes less than five minutes.")
+  @Option(
+      names = "--quick",
+      description = "Use one fork and short rounds; takes less than five minutes.")
   private boolean quick;
 
   @Option(names = "--list", description = "Print the names of the groups and run none.")

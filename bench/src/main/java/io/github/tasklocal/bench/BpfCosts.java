@@ -138,7 +138,8 @@ final class BpfCosts {
     long after = nanoseconds(program);
     if (done <= 0 || after <= before) {
       throw new IllegalStateException(
-          "nothing to measure: %s returned %d, the number of times it did its work, and ran %d ns".formatted(program, done, after - before));
+          "nothing to measure: %s returned %d, the number of times it did its work, and ran %d ns"
+              .formatted(program, done, after - before));
     }
     return (double) (after - before) / done;
   }
@@ -151,7 +152,8 @@ final class BpfCosts {
         return Long.parseLong(line.substring(line.indexOf(':') + 1).strip());
       }
     }
-    throw new IllegalStateException("the kernel does not report how long programs run: no run_time_ns in " + info);
+    throw new IllegalStateException(
+        "the kernel does not report how long programs run: no run_time_ns in " + info);
   }
 
   private static int enableStatistics() {

@@ -49,7 +49,8 @@ public class FalseSharing {
   @TearDown
   public void check() {
     if (PAGES.size() != (PACKED ? 1 : 2)) {
-      throw new IllegalStateException("the two threads use " + PAGES.size() + " pages, not " + (PACKED ? 1 : 2));
+      throw new IllegalStateException(
+          "the two threads use " + PAGES.size() + " pages, not " + (PACKED ? 1 : 2));
     }
   }
 

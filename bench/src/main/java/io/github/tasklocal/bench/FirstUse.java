@@ -58,7 +58,8 @@ final class FirstUse {
             "registered by hand",
             new Measure(mean(byHand), mean(byHand), mean(byHand)),
             1.3,
-            "Some first uses also take back the pages of ended threads, which no code by hand does."),
+            "Some first uses also take back the pages of ended threads, which no code by hand"
+                + " does."),
         new Row(
             "first-use", "first use, no map open", "ns", measure(without), null, null, null, null));
   }

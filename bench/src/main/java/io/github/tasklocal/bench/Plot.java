@@ -61,7 +61,8 @@ final class Plot {
     rows.forEach(
         row -> dataset.addValue(Math.min(row.ratio().orElseThrow(), LONGEST), "ratio", row.name()));
     if (dataset.getColumnCount() != rows.size()) {
-      throw new IllegalArgumentException("two rows have the same name, by which the plot tells rows apart: " + rows);
+      throw new IllegalArgumentException(
+          "two rows have the same name, by which the plot tells rows apart: " + rows);
     }
     CategoryAxis work = new CategoryAxis();
     work.setMaximumCategoryLabelWidthRatio(0.5f);

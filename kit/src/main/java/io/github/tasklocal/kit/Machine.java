@@ -12,8 +12,7 @@ import java.util.Map;
 /** What something was tested or measured on. */
 public final class Machine {
 
-  private static final String BUSY =
-      ": the machine is busy, which makes the figures wrong";
+  private static final String BUSY = ": the machine is busy, which makes the figures wrong";
 
   private Machine() {}
 

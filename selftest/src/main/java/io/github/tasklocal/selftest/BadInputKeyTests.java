@@ -206,7 +206,8 @@ final class BadInputKeyTests {
         "[4:b1] of 4 bytes",
         "int of 4 bytes");
     Check.equal(5, number.get(), "the value after its key was asked for with another layout");
-    Check.equal(number, TaskLocal.of("conflict", JAVA_INT), "the key, asked for with its own layout again");
+    Check.equal(
+        number, TaskLocal.of("conflict", JAVA_INT), "the key, asked for with its own layout again");
     Check.equal(
         ThreadPages.DIRECTORY.keys().getLast().offset() + 8,
         keyOffsetOf("next"),

@@ -39,7 +39,9 @@ final class BadInputMapTests {
         onKernel("A path that is a pinned program or link is refused", BadInputMapTests::otherPins),
         onKernel("A map of another type is refused", BadInputMapTests::otherType),
         onKernel("Task storage of another value size is refused", BadInputMapTests::otherSize),
-        onKernel("Task storage of the right size but another type is refused", BadInputMapTests::lookalikes),
+        onKernel(
+            "Task storage of the right size but another type is refused",
+            BadInputMapTests::lookalikes),
         withoutWire(
             "A map of another wire than the one named is refused",
             BadInputMapTests::otherWire,
@@ -222,10 +224,14 @@ final class BadInputMapTests {
     object.map("a_hash").pin(pin);
     Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-r-----"));
     String answer = BadInputChild.asNobody(fixture, "open", pin.toString());
-    Check.contains("NotPermittedException: open map " + pin, answer, "the output of the user nobody's process");
+    Check.contains(
+        "NotPermittedException: open map " + pin,
+        answer,
+        "the output of the user nobody's process");
     Check.contains("may not read and write the file (rw-r-----, owner root", answer, "the output");
     Check.contains("chmod", answer, "the cure");
-    Check.that(!answer.contains("support"), "a lack of permission is called a lack of support: " + answer);
+    Check.that(
+        !answer.contains("support"), "a lack of permission is called a lack of support: " + answer);
   }
 
   private static void unseenLookalikes(Fixture fixture) throws Exception {
@@ -235,7 +241,10 @@ final class BadInputMapTests {
       object.map(name).pin(pin);
       Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-rw-rw-"));
       String answer = BadInputChild.asNobody(fixture, "open", pin.toString());
-      Check.contains("NotPermittedException: open map " + pin, answer, "the output of the user nobody's process");
+      Check.contains(
+          "NotPermittedException: open map " + pin,
+          answer,
+          "the output of the user nobody's process");
       Check.contains("32 bytes", answer, "the output");
       Check.contains("CAP_SYS_ADMIN", answer, "the output");
       Check.contains("Wire.A", answer, "the cure");

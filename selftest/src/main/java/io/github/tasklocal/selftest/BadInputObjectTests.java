@@ -39,7 +39,9 @@ final class BadInputObjectTests {
         onKernel(
             "A program that the verifier refuses comes with its log",
             BadInputObjectTests::verifier),
-        onKernel("A program without the licence that it needs is refused", BadInputObjectTests::withoutLicence),
+        onKernel(
+            "A program without the licence that it needs is refused",
+            BadInputObjectTests::withoutLicence),
         onKernel(
             "An object without the BTF that it needs is refused", BadInputObjectTests::withoutBtf),
         withoutWire(
@@ -49,7 +51,8 @@ final class BadInputObjectTests {
             Need.UPTR,
             Need.BTF),
         onKernel(
-            "A program that cannot be run or attached is refused with the reason", BadInputObjectTests::cannotRun),
+            "A program that cannot be run or attached is refused with the reason",
+            BadInputObjectTests::cannotRun),
         onKernel("Nothing runs or attaches after close", BadInputObjectTests::afterClose));
   }
 

@@ -107,7 +107,9 @@ final class NobodyTests {
    */
   public static void main(String[] args) throws Exception {
     String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
-    Check.that(Arrays.stream(ids).allMatch(ID::equals), "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
+    Check.that(
+        Arrays.stream(ids).allMatch(ID::equals),
+        "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
     Path open = Path.of(args[0]);
     Path shut = Path.of(args[1]);
     Wire wire = Wire.valueOf(args[2]);

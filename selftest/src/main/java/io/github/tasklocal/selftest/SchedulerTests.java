@@ -71,7 +71,9 @@ final class SchedulerTests {
         test("The earliest deadline is first in its class", SchedulerTests::deadlines),
         test("Garbage in the hints does no harm", SchedulerTests::garbage),
         test("Processes without hints get a fair share", SchedulerTests::strangers),
-        test("Threads without hints share the processors by their nice values", SchedulerTests::nice));
+        test(
+            "Threads without hints share the processors by their nice values",
+            SchedulerTests::nice));
   }
 
   private static List<TestCase> test(String name, TestCase.Body body) {
@@ -123,10 +125,16 @@ final class SchedulerTests {
       if (!closed) {
         closed = true;
         MemorySegment exited = object.global("exited");
-        Check.equal(0, exited.get(JAVA_INT, 0), "the exit kind of the scheduler before it was detached: " + why(exited));
+        Check.equal(
+            0,
+            exited.get(JAVA_INT, 0),
+            "the exit kind of the scheduler before it was detached: " + why(exited));
         link.close();
         Check.equal("disabled", SchedExt.state(), "the state of sched_ext after the scheduler");
-        Check.equal(UNREGISTERED, exited.get(JAVA_INT, 0), "the exit kind of the scheduler: " + why(exited));
+        Check.equal(
+            UNREGISTERED,
+            exited.get(JAVA_INT, 0),
+            "the exit kind of the scheduler: " + why(exited));
       }
     }
 
@@ -303,7 +311,10 @@ final class SchedulerTests {
       crowd.run();
       // On an emulated machine, waking up is much of the work.
       double share = crowd.used / (double) (crowd.used + crowd.idle);
-      Check.that(share > 0.6, "the processors spent %.2f of their time on the threads, expected more than 0.6".formatted(share));
+      Check.that(
+          share > 0.6,
+          "the processors spent %.2f of their time on the threads, expected more than 0.6"
+              .formatted(share));
     }
   }
 
@@ -358,7 +369,9 @@ final class SchedulerTests {
       long theirs = crowd.run();
       double share = theirs / (double) (theirs + cpuTime(ours));
       Check.that(
-          share > 0.35 && share < 0.65, "the processes without hints had a share of %.2f, expected 0.35 to 0.65".formatted(share));
+          share > 0.35 && share < 0.65,
+          "the processes without hints had a share of %.2f, expected 0.35 to 0.65"
+              .formatted(share));
       crowd.requireAllServed();
     }
   }
@@ -371,7 +384,9 @@ final class SchedulerTests {
       long theirs = crowd.run();
       double ratio = cpuTime(ours) / (double) theirs;
       Check.that(
-          ratio > 2 && ratio < 50, "nice 0 had %.1f times the processor time of nice 10, expected about 9 (2 to 50)".formatted(ratio));
+          ratio > 2 && ratio < 50,
+          "nice 0 had %.1f times the processor time of nice 10, expected about 9 (2 to 50)"
+              .formatted(ratio));
     }
   }
 
@@ -474,8 +489,11 @@ final class SchedulerTests {
         }
         idle += idleTime();
         Check.that(
-            loops.stream().allMatch(ProcessHandle::isAlive), "a process ended before it was stopped");
-        Check.that(used >= CPUS * WINDOW, "all together had only " + used / MILLI + " of " + CPUS * WINDOW / MILLI + " ms");
+            loops.stream().allMatch(ProcessHandle::isAlive),
+            "a process ended before it was stopped");
+        Check.that(
+            used >= CPUS * WINDOW,
+            "all together had only " + used / MILLI + " of " + CPUS * WINDOW / MILLI + " ms");
         return theirs + processTime();
       } finally {
         Keys.PRIORITY.set(0);
@@ -508,7 +526,8 @@ final class SchedulerTests {
         long wait = spinner.longestWait / MILLI;
         // The whole machine may have been stopped, which delays the highest class too.
         long limit = (LONGEST_WAIT + 10 * latest) / MILLI;
-        Check.that(wait < limit, "a thread waited for %d ms; the limit is %d ms".formatted(wait, limit));
+        Check.that(
+            wait < limit, "a thread waited for %d ms; the limit is %d ms".formatted(wait, limit));
       }
     }
 

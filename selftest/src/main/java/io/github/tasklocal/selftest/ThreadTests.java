@@ -30,7 +30,8 @@ final class ThreadTests {
         TestCase.withoutWire(
             "Without a map, values are plain memory of their thread", ThreadTests::plainMemory),
         TestCase.withoutWire(
-            "The values of a new thread are zero, also after other threads have ended", ThreadTests::startsAtZero),
+            "The values of a new thread are zero, also after other threads have ended",
+            ThreadTests::startsAtZero),
         TestCase.withoutWire(
             "A virtual thread is refused with an explanation", ThreadTests::virtualThread),
         TestCase.onEachWire(

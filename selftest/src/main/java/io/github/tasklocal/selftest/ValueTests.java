@@ -314,7 +314,9 @@ final class ValueTests {
     fixture.share(object);
     BpfProgram read = object.program("read_own");
     MemorySegment seen = object.global("seen");
-    Check.that(Keys.SPAN.segment().byteSize() == seen.byteSize(), "the size of the struct differs between Java and C");
+    Check.that(
+        Keys.SPAN.segment().byteSize() == seen.byteSize(),
+        "the size of the struct differs between Java and C");
 
     writeSpan(1);
     Check.equal(0, read.run(), "reading a whole span");

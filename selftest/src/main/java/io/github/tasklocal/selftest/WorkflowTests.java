@@ -72,7 +72,8 @@ final class WorkflowTests {
     long finds = object.global("finds").get(JAVA_LONG, 0);
     Check.that(finds >= threads, "keys were found " + finds + " times for " + threads + " threads");
     long checks = object.global("checks").get(JAVA_LONG, 0);
-    Check.that(checks >= threads * ROUNDS, checks + " checks were made, of at least " + threads * ROUNDS);
+    Check.that(
+        checks >= threads * ROUNDS, checks + " checks were made, of at least " + threads * ROUNDS);
     Check.equal(
         0L, object.global("mismatches").get(JAVA_LONG, 0), "checks in which a value was wrong");
     Check.equal(

@@ -151,7 +151,9 @@ final class Limits {
         MemorySegment foreign = arena.allocate(map.wire().valueSize(), Long.BYTES);
         for (Worker worker : fresh) {
           Task task = worker.ask(() -> Task.of(Libc.currentTid(), Thread.currentThread()));
-          Check.that(TaskStorage.put(entries, task, foreign, false), "a thread ended before a foreign entry was set for it");
+          Check.that(
+              TaskStorage.put(entries, task, foreign, false),
+              "a thread ended before a foreign entry was set for it");
           tasksOfFresh.add(task);
         }
       }

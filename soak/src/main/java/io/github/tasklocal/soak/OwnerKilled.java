@@ -161,7 +161,8 @@ final class OwnerKilled {
         }
         said.append(line).append('\n');
       }
-      String how = keeper.killed() ? keeper.late() : "it ended before it saw the values of all writers";
+      String how =
+          keeper.killed() ? keeper.late() : "it ended before it saw the values of all writers";
       throw new IllegalStateException("the map's owner: " + how + "\n" + said);
     }
 

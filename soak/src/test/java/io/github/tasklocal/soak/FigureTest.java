@@ -21,8 +21,7 @@ class FigureTest {
     "MORE_THAN, 0, 0, false",
     "ANY, 7, 0, true",
   })
-  void passesIfItKeepsItsLimit(
-      Relation relation, double value, double limit, boolean passed) {
+  void passesIfItKeepsItsLimit(Relation relation, double value, double limit, boolean passed) {
     assertThat(new Figure("a", value, "", relation, limit).passed()).isEqualTo(passed);
   }
 

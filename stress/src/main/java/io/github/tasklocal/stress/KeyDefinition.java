@@ -88,7 +88,10 @@ public final class KeyDefinition {
       expect = ACCEPTABLE,
       desc = "One made the key, the other was refused.")
   @Outcome(id = "made, made", expect = FORBIDDEN, desc = "One name, two layouts.")
-  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "Both were refused, and nobody made the key.")
+  @Outcome(
+      id = "refused, refused",
+      expect = FORBIDDEN,
+      desc = "Both were refused, and nobody made the key.")
   @State
   public static class OneNameTwoLayouts {
     private final KeyDirectory directory = new KeyDirectory(emptyPage(), emptyPage());
@@ -119,7 +122,10 @@ public final class KeyDefinition {
       expect = ACCEPTABLE,
       desc = "One got the last bytes, the other was refused.")
   @Outcome(id = "made, made", expect = FORBIDDEN, desc = "A value lies past the page's end.")
-  @Outcome(id = "refused, refused", expect = FORBIDDEN, desc = "Both were refused, and nobody got the last bytes.")
+  @Outcome(
+      id = "refused, refused",
+      expect = FORBIDDEN,
+      desc = "Both were refused, and nobody got the last bytes.")
   @State
   public static class LastRoom {
     private final KeyDirectory directory = new KeyDirectory(emptyPage(), emptyPage());

@@ -57,7 +57,9 @@ public final class ThreadLife {
       id = "its own, its own",
       expect = ACCEPTABLE,
       desc = "Each thread began with 0, and kept what it set.")
-  @Outcome(expect = FORBIDDEN, desc = "A value of an ended thread was left, or two threads shared a page.")
+  @Outcome(
+      expect = FORBIDDEN,
+      desc = "A value of an ended thread was left, or two threads shared a page.")
   @State
   public static class TwoThreads {
 
@@ -77,7 +79,9 @@ public final class ThreadLife {
       id = "1, 3, its own",
       expect = ACCEPTABLE,
       desc = "The value stayed, and took another, while it was bound.")
-  @Outcome(expect = FORBIDDEN, desc = "The page was emptied or given to another thread while it was bound.")
+  @Outcome(
+      expect = FORBIDDEN,
+      desc = "The page was emptied or given to another thread while it was bound.")
   @State
   public static class BoundByItself {
     private TaskLocal.OfLong.Bound bound;
@@ -113,7 +117,9 @@ public final class ThreadLife {
       id = "ended, its own",
       expect = ACCEPTABLE,
       desc = "The thread had ended, and the finder was refused.")
-  @Outcome(expect = FORBIDDEN, desc = "The page was emptied or given to another thread while it was bound.")
+  @Outcome(
+      expect = FORBIDDEN,
+      desc = "The page was emptied or given to another thread while it was bound.")
   @State
   public static class BoundByAnother {
     private volatile int tid;

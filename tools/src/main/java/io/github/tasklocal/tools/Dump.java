@@ -41,9 +41,12 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "The values of a thread are those of one moment. A ~ follows a value that its thread writes so"
-          + " often that no two reads agree. A - stands for a key that the thread does not have, a ?"
-          + " (in JSON: null) for a value that would lie outside the thread's pages, or whose key was"
+      "The values of a thread are those of one moment. A ~ follows a value that its thread writes"
+          + " so"
+          + " often that no two reads agree. A - stands for a key that the thread does not have,"
+          + " a ?"
+          + " (in JSON: null) for a value that would lie outside the thread's pages, or whose key"
+          + " was"
           + " made just now. Without a type, values are bytes in hexadecimal, as they stand in"
           + " memory; on wire A, which has no sizes, up to the next value and at most 64.",
       "",
@@ -56,7 +59,8 @@ final class Dump implements Callable<Integer> {
   /** For the help of commands that walk all threads. */
   static final String NAMESPACES =
       "Processes and threads of containers are seen too, all with the ids of the first pid"
-          + " namespace. Started in another pid namespace, this command sees only the threads there.";
+          + " namespace. Started in another pid namespace, this command sees only the threads"
+          + " there.";
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -291,8 +295,8 @@ final class Dump implements Callable<Integer> {
   private ValueType typeOf(ThreadValues thread, SeenKey key, @Nullable ValueType type) {
     if (type != null && type.size() > 0 && key.size() > 0 && type.size() != key.size()) {
       notes.add(
-          "the key \"%s\" of process %d has values of %d byte%s, but the type %s has %d: shown"
-                  + " as bytes"
+          ("the key \"%s\" of process %d has values of %d byte%s, but the type %s has %d: shown"
+                  + " as bytes")
               .formatted(
                   Output.printable(key.name()),
                   thread.process(),

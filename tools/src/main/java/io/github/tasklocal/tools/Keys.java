@@ -32,7 +32,8 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "threads: how many threads have a page of values with these keys. offset: counted from where a"
+      "threads: how many threads have a page of values with these keys. offset: counted from"
+          + " where a"
           + " thread's values start. size: not known on wire A.",
       "",
       Dump.NAMESPACES,
@@ -48,7 +49,8 @@ final class Keys implements Callable<Integer> {
   @Parameters(
       arity = "0..1",
       paramLabel = "PID|PIN",
-      description = "A process, or a map's pin, for all its processes (default: all processes of --pin).")
+      description =
+          "A process, or a map's pin, for all its processes (default: all processes of --pin).")
   private @Nullable String subject;
 
   @Option(names = "--json", description = "Print JSON.")

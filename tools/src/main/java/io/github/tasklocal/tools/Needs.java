@@ -219,7 +219,9 @@ final class Needs {
     for (Path each = folder; each != null; each = each.getParent()) {
       if (!Files.isExecutable(each)) {
         return Finding.notAllowed(
-            "map", "this user may not enter " + each + ", and cannot reach " + pin, "chmod 711 " + each + " # as root");
+            "map",
+            "this user may not enter " + each + ", and cannot reach " + pin,
+            "chmod 711 " + each + " # as root");
       }
     }
     if (!Files.exists(pin)) {

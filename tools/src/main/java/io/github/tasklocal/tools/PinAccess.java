@@ -31,7 +31,8 @@ final class PinAccess {
       paramLabel = "MODE",
       converter = ModeConverter.class,
       description =
-          "The pin's mode, octal; a new one has 600. Whoever may write it can set any thread's values.")
+          "The pin's mode, octal; a new one has 600. Whoever may write it can set any thread's"
+              + " values.")
   private @Nullable Mode mode;
 
   @Option(

@@ -44,7 +44,8 @@ final class ProcessOption {
     }
     // In another namespace, /proc has other ids.
     if (inFirstNamespace() && !Files.exists(Path.of("/proc", pid.toString()))) {
-      throw new Failure("there is no process " + pid + ": name one that runs, or leave out --pid for all");
+      throw new Failure(
+          "there is no process " + pid + ": name one that runs, or leave out --pid for all");
     }
     return pid;
   }

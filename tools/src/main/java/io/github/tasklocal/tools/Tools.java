@@ -28,7 +28,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     footer = {
       "",
       "Exit status: 0 if all went well; 1 if something failed, with the reason; 2 for a bad"
-          + " option; 130 after Ctrl-C and 143 after kill, even of a command that goes on until then."
+          + " option; 130 after Ctrl-C and 143 after kill, even of a command that goes on until"
+          + " then."
     })
 final class Tools {
 

@@ -79,7 +79,10 @@ final class Top implements Callable<Integer> {
 
   /** At most one of them. */
   static final class Length {
-    @Option(names = "--count", paramLabel = "N", description = "How many intervals (default: no end).")
+    @Option(
+        names = "--count",
+        paramLabel = "N",
+        description = "How many intervals (default: no end).")
     private @Nullable Integer count;
 
     @Option(names = "--once", description = "One interval: --count 1.")

@@ -66,7 +66,8 @@ final class TopChart {
   static void requireWritable(Path file) throws Failure {
     Path folder = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
-      throw new Failure("no chart can be written to " + file + ": name a file in a folder that exists");
+      throw new Failure(
+          "no chart can be written to " + file + ": name a file in a folder that exists");
     }
     if (!Files.isWritable(Files.exists(file) ? file : folder)) {
       throw new Failure("no chart can be written to " + file + ": this user may not write there");

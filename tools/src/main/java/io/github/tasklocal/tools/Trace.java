@@ -36,7 +36,8 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Setting a value is a store, of which no program is told. A change is seen when the thread is put on a"
+      "Setting a value is a store, of which no program is told. A change is seen when the thread"
+          + " is put on a"
           + " processor (enter) or leaves it (leave), is sampled, about 1000 times a second (sample), or ends"
           + " (exit); what comes and goes in between is not.",
       "",
@@ -78,7 +79,10 @@ final class Trace implements Callable<Integer> {
 
   @Mixin private ProcessOption process = new ProcessOption();
 
-  @Option(names = "--seconds", paramLabel = "N", description = "How long to trace (default: no end).")
+  @Option(
+      names = "--seconds",
+      paramLabel = "N",
+      description = "How long to trace (default: no end).")
   private @Nullable Double seconds;
 
   @Option(
@@ -92,7 +96,10 @@ final class Trace implements Callable<Integer> {
 
   @Mixin private ValueNames names = new ValueNames();
 
-  @Option(names = "--output", paramLabel = "FILE", description = "Where to write (default: standard output).")
+  @Option(
+      names = "--output",
+      paramLabel = "FILE",
+      description = "Where to write (default: standard output).")
   private @Nullable Path file;
 
   private Trace() {}

@@ -73,7 +73,8 @@ class DefaultPinKernelIT {
   @Test
   void aSymbolicLinkToADirectoryIsRefused() throws Exception {
     isRefused("ln -s /sys/fs/bpf D", "D is not a directory");
-    isRefused("mkdir /sys/fs/bpf/x; ln -s /sys/fs/bpf/x D; chown -h 65534 D", "D is not a directory");
+    isRefused(
+        "mkdir /sys/fs/bpf/x; ln -s /sys/fs/bpf/x D; chown -h 65534 D", "D is not a directory");
   }
 
   private void isRefused(String made, String reason) throws IOException {

@@ -159,7 +159,10 @@ final class SchedBench implements Callable<Integer> {
     if (percent <= 0 || percent > 40) {
       throw Arguments.bad(
           spec,
-          "--share is " + percent + ": use more than 0 and at most 40. With more, requests queue for each other, whatever the"
+          "--share is "
+              + percent
+              + ": use more than 0 and at most 40. With more, requests queue for each other,"
+              + " whatever the"
               + " scheduler does");
     }
     if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {

@@ -154,7 +154,8 @@ final class SchedReport {
 
   void sections(Repeats<Section.Outcome> sections, Map<Setting, Double> changeNanos) {
     title(
-        "A hint that changes inside a request: urgent while it waits for or holds a lock that all use");
+        "A hint that changes inside a request: urgent while it waits for or holds a lock that all"
+            + " use");
     out.println(
         pad("", NAME + 3)
             + "  wait for the lock, ms"

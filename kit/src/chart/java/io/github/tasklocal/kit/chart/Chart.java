@@ -131,7 +131,8 @@ public final class Chart {
         look(bars.getDomainAxis(), INK);
         look(bars.getRangeAxis(), FAINT);
       }
-      default -> throw new IllegalArgumentException("no style for a chart of type " + plot.getPlotType());
+      default ->
+          throw new IllegalArgumentException("no style for a chart of type " + plot.getPlotType());
     }
   }
 

@@ -174,7 +174,8 @@ public final class GcLabels {
           System.out.println("BPF sees the labels of all threads: " + counts);
           return true;
         } else if (System.nanoTime() > end) {
-          System.out.println("BPF does not see the labels of " + missed + "; threads by label: " + counts);
+          System.out.println(
+              "BPF does not see the labels of " + missed + "; threads by label: " + counts);
           return false;
         }
       }
