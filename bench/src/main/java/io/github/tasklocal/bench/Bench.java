@@ -168,9 +168,9 @@ final class Bench implements Callable<Integer> {
                   null,
                   null,
                   PROFILER_BYTES,
-                  "The highest of all rows above: "
+                  "The highest is that of \""
                       + most.getKey()
-                      + ". Less than 0.01 is what JMH itself allocates.");
+                      + "\"; less than 0.01 is what JMH itself allocates.");
             })
         .stream()
         .toList();

@@ -31,7 +31,7 @@ final class BadInputKeyTests {
 
   static List<TestCase> tests() {
     return Suite.of(
-        withoutWire("A key without a name or layout is refused", BadInputKeyTests::keyOfNull),
+        withoutWire("A null name or layout is refused", BadInputKeyTests::keyOfNull),
         withoutWire("An empty key is refused", BadInputKeyTests::emptyKey),
         withoutWire("A key of 62 bytes is refused", BadInputKeyTests::keyOf62Bytes),
         withoutWire(

@@ -29,8 +29,7 @@ import picocli.CommandLine.Spec;
       "",
       "Exit status: 0 if values can be shared, which the last line says; otherwise 1. The answer is"
           + " for the user who runs it: for a user who may load BPF programs, a value is shared"
-          + " with"
-          + " one; for any other, the pinned map is opened. Nothing is left behind."
+          + " with one; for any other, the pinned map is opened. Nothing is left behind."
     })
 final class Doctor implements Callable<Integer> {
 

@@ -32,9 +32,8 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "threads: how many threads have a page of values with these keys. offset: counted from"
-          + " where a"
-          + " thread's values start. size: not known on wire A.",
+      "threads: how many threads have a page of values with these keys. offset: counted from where"
+          + " a thread's values start. size: not known on wire A.",
       "",
       Dump.NAMESPACES,
       "",

@@ -31,9 +31,8 @@ import picocli.CommandLine.Spec;
     description = {
       "Runs this machine's tasks under a sched_ext scheduler that takes hints, until Ctrl-C.",
       "",
-      "A thread's hints are its values of the keys priority (an int: 0 is normal, 1 to 3 are"
-          + " served before lower ones and preempt them) and deadline_ns (a long:"
-          + " CLOCK_MONOTONIC, the"
+      "A thread's hints are its values of the keys priority (an int: 0 is normal, 1 to 3 are served"
+          + " before lower ones and preempt them) and deadline_ns (a long: CLOCK_MONOTONIC, the"
           + " earliest first within a class). Its process opens the map that this command pins.",
       "",
     },
@@ -41,8 +40,7 @@ import picocli.CommandLine.Spec;
       "",
       "The figures are per second: how often tasks of each class were given a processor, how often"
           + " one lost it to a higher class (preemptions) or was given it after higher ones had"
-          + " been"
-          + " served for too long (rescues), and how often a hint was read (hints).",
+          + " been served for too long (rescues), and how often a hint was read (hints).",
       "",
       "Needs root, Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT, and libbpf 1.4 or newer."
     })

@@ -24,16 +24,14 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
   static final String KEY =
       "The key. "
           + KeyOption.TYPES
-          + ". Without one: a signed number of the value's size; on wire A, which has no sizes,"
-          + " of 8"
-          + " bytes, so name the type there.";
+          + ". Without one: a signed number of the value's size; on wire A, which has no sizes, of"
+          + " 8 bytes, so name the type there.";
 
   /** For the help of commands that show values. */
   static final String LIMITS =
       "Only the first 64 bytes are seen of a value; ..(128 bytes) after it says how long it is, and"
           + " values that differ only after them count as one. On wire A a string or bytes end"
-          + " where"
-          + " the next key's value begins, at the latest.";
+          + " where the next key's value begins, at the latest.";
 
   /** {@code sizeof(struct value)}. */
   static final long BYTES = 72;

@@ -36,10 +36,9 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Setting a value is a store, of which no program is told. A change is seen when the thread"
-          + " is put on a"
-          + " processor (enter) or leaves it (leave), is sampled, about 1000 times a second (sample), or ends"
-          + " (exit); what comes and goes in between is not.",
+      "Setting a value is a store, of which no program is told. A change is seen when the thread is"
+          + " put on a processor (enter) or leaves it (leave), is sampled, about 1000 times a"
+          + " second (sample), or ends (exit); what comes and goes in between is not.",
       "",
       "text: seconds by CLOCK_MONOTONIC, processor, process, thread, its name, where it was seen, and"
           + " the value before and after. chrome: the Trace Event Format, for ui.perfetto.dev and"

@@ -162,8 +162,7 @@ final class SchedBench implements Callable<Integer> {
           "--share is "
               + percent
               + ": use more than 0 and at most 40. With more, requests queue for each other,"
-              + " whatever the"
-              + " scheduler does");
+              + " whatever the scheduler does");
     }
     if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {
       throw Arguments.bad(
