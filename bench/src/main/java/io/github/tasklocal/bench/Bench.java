@@ -5,15 +5,16 @@ import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.kit.report.Arguments;
 import io.github.tasklocal.kit.report.Progress;
+import io.github.tasklocal.kit.report.RunOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -58,25 +59,12 @@ final class Bench implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
+  @Mixin private RunOptions options = new RunOptions();
+
   @Option(
       names = "--quick",
       description = "Use one fork and short rounds; takes less than five minutes.")
   private boolean quick;
-
-  @Option(names = "--list", description = "Print the names of the groups and run none.")
-  private boolean list;
-
-  @Option(
-      names = "--filter",
-      paramLabel = "GLOB",
-      description = "Run the groups whose name matches; * and ? as in a shell.")
-  private @Nullable String filter;
-
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Also write the table into a file, as JSON.")
-  private @Nullable Path json;
 
   @Option(
       names = "--plot",
@@ -99,18 +87,12 @@ final class Bench implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    Pattern names = Arguments.glob(filter);
-    List<Group> chosen =
-        groups.stream().filter(group -> names.matcher(group.name()).matches()).toList();
-    if (chosen.isEmpty()) {
-      throw Arguments.bad(
-          spec, "no group matches --filter " + filter + ": see --list, and use * for any text");
-    }
-    if (list) {
+    List<Group> chosen = options.chosen("group", groups, Group::name);
+    if (options.list()) {
       chosen.forEach(group -> System.out.printf("%-12s %s%n", group.name(), group.title()));
       return 0;
     }
-    Arguments.requireWritable(spec, "--json", json);
+    Path json = options.json();
     Arguments.requireWritable(spec, "--plot", plot);
     Folders.sweep();
     Map<String, String> machine = Machine.descriptionWithLoad();

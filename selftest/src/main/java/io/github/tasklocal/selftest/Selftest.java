@@ -5,6 +5,7 @@ import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.report.Arguments;
 import io.github.tasklocal.kit.report.Progress;
+import io.github.tasklocal.kit.report.RunOptions;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -13,10 +14,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -40,14 +41,7 @@ final class Selftest implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Option(names = "--list", description = "Print the names of the tests and run none.")
-  private boolean list;
-
-  @Option(
-      names = "--filter",
-      paramLabel = "GLOB",
-      description = "Run the tests whose name matches, such as '*string*'; * and ? as in a shell.")
-  private @Nullable String filter;
+  @Mixin private RunOptions options = new RunOptions();
 
   @Option(
       names = "--threads",
@@ -67,12 +61,6 @@ final class Selftest implements Callable<Integer> {
       paramLabel = "N",
       description = "The seed of the random numbers (default: a random one); the report names it.")
   private @Nullable Long seed;
-
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Also write the results into a file, as JSON.")
-  private @Nullable Path json;
 
   @Option(
       names = "--verbose",
@@ -107,33 +95,25 @@ final class Selftest implements Callable<Integer> {
       throw Arguments.bad(spec, "--threads is " + threads + ": use 1 to 1024");
     }
     List<TestCase> tests = chosen();
-    if (list) {
+    if (options.list()) {
       tests.forEach(test -> System.out.println(test.title()));
       return 0;
     }
-    Arguments.requireWritable(spec, "--json", json);
-    return run(tests) ? 0 : 1;
+    Path json = options.json();
+    return run(tests, json) ? 0 : 1;
   }
 
   private List<TestCase> chosen() {
-    Pattern names = Arguments.glob(filter);
-    List<TestCase> chosen =
+    List<TestCase> tests =
         Suite.all().stream()
             .filter(test -> wires.isEmpty() || (test.wire() != null && wires.contains(test.wire())))
-            .filter(test -> names.matcher(test.title()).matches())
             .toList();
-    if (chosen.isEmpty()) {
-      throw Arguments.bad(
-          spec,
-          "no test matches --filter "
-              + filter
-              + (wires.isEmpty() ? "" : " and --wire " + wires)
-              + ": see --list, and use * for any text");
-    }
-    return chosen;
+    return options.chosen(
+        wires.isEmpty() ? "test" : "test of --wire " + wires, tests, TestCase::title);
   }
 
-  private boolean run(List<TestCase> tests) throws IOException, InterruptedException {
+  private boolean run(List<TestCase> tests, @Nullable Path json)
+      throws IOException, InterruptedException {
     var settings = new Fixture.Settings(threads, seed == null ? new Random().nextInt() : seed);
     Map<String, String> machine = Environment.description();
     Report report = new Report(System.out, new Progress(System.err), verbose);

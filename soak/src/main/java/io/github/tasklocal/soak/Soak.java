@@ -6,6 +6,7 @@ import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.kit.report.Arguments;
 import io.github.tasklocal.kit.report.Progress;
+import io.github.tasklocal.kit.report.RunOptions;
 import io.github.tasklocal.selftest.Environment;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -15,9 +16,8 @@ import java.util.Random;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** The command. */
 @Command(
@@ -45,31 +45,16 @@ final class Soak implements Callable<Integer> {
           KeyMakers.row(),
           Limits.row());
 
-  @Spec private @Nullable CommandSpec spec;
+  @Mixin private RunOptions options = new RunOptions();
 
   @Option(names = "--quick", description = "Use smaller numbers; takes less than two minutes.")
   private boolean quick;
-
-  @Option(names = "--list", description = "Print the names of the rows and run none.")
-  private boolean list;
-
-  @Option(
-      names = "--filter",
-      paramLabel = "GLOB",
-      description = "Run the rows whose name matches; * and ? as in a shell.")
-  private @Nullable String filter;
 
   @Option(
       names = "--seed",
       paramLabel = "N",
       description = "The seed of the random numbers (default: a random one); the output names it.")
   private @Nullable Long seed;
-
-  @Option(
-      names = "--json",
-      paramLabel = "FILE",
-      description = "Also write the table into a file, as JSON.")
-  private @Nullable Path json;
 
   private Soak() {}
 
@@ -84,26 +69,22 @@ final class Soak implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    List<SoakRow> rows =
-        ROWS.stream().filter(row -> Arguments.glob(filter).matcher(row.name()).matches()).toList();
-    if (rows.isEmpty()) {
-      throw Arguments.bad(
-          spec, "no row matches --filter " + filter + ": see --list, and use * for any text");
-    }
-    if (list) {
+    List<SoakRow> rows = options.chosen("row", ROWS, SoakRow::name);
+    if (options.list()) {
       rows.forEach(row -> System.out.printf("%-14s %s%n", row.name(), row.title()));
       return 0;
     }
-    Arguments.requireWritable(spec, "--json", json);
+    Path json = options.json();
     Map<Need, String> unmet = Need.unmet(Need.KERNEL);
     if (!unmet.isEmpty()) {
       System.err.println("nothing can be measured here: " + String.join("; ", unmet.values()));
       return 1;
     }
-    return run(rows) ? 0 : 1;
+    return run(rows, json) ? 0 : 1;
   }
 
-  private boolean run(List<SoakRow> rows) throws IOException, InterruptedException {
+  private boolean run(List<SoakRow> rows, @Nullable Path json)
+      throws IOException, InterruptedException {
     var settings = new SoakRun.Settings(quick, seed == null ? new Random().nextInt() : seed);
     Map<String, String> machine = Environment.description();
     SoakTable table = new SoakTable(System.out, new Progress(System.err), rows.size());

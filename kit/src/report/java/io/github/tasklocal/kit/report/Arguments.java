@@ -3,7 +3,6 @@ package io.github.tasklocal.kit.report;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
@@ -25,22 +24,6 @@ public final class Arguments {
   private static int refuse(ParameterException e, String[] args) {
     e.getCommandLine().getErr().println(e.getMessage() + " (--help lists the options)");
     return 2;
-  }
-
-  /** {@return a pattern of names, in which * and ? are as in a shell; null stands for all} */
-  public static Pattern glob(@Nullable String glob) {
-    StringBuilder regex = new StringBuilder();
-    (glob == null ? "*" : glob)
-        .codePoints()
-        .forEach(
-            c -> {
-              switch (c) {
-                case '*' -> regex.append(".*");
-                case '?' -> regex.append('.');
-                default -> regex.append(Pattern.quote(Character.toString(c)));
-              }
-            });
-    return Pattern.compile(regex.toString(), Pattern.CASE_INSENSITIVE);
   }
 
   /**
