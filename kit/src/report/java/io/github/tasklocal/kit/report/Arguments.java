@@ -33,14 +33,24 @@ public final class Arguments {
    */
   public static void requireWritable(
       @Nullable CommandSpec spec, String option, @Nullable Path file) {
-    if (file == null) {
-      return;
+    String obstacle = file == null ? null : obstacle(file);
+    if (obstacle != null) {
+      throw bad(spec, "%s: %s cannot be written: %s".formatted(option, file, obstacle));
+    }
+  }
+
+  /** {@return why a file can be neither written nor made; null if it can} */
+  private static @Nullable String obstacle(Path file) {
+    if (Files.isDirectory(file)) {
+      return "it is a folder; name a file";
     }
     Path folder = file.toAbsolutePath().getParent();
-    if (!Files.isWritable(file)
-        && (Files.exists(file) || folder == null || !Files.isWritable(folder))) {
-      throw bad(spec, option + ": " + file + " cannot be written");
+    if (folder == null || !Files.isDirectory(folder)) {
+      return "there is no folder " + folder;
     }
+    return Files.isWritable(Files.exists(file) ? file : folder)
+        ? null
+        : "this user may not write there";
   }
 
   /**
