@@ -3,12 +3,9 @@ package io.github.tasklocal.bench;
 
 import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
-import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.kit.report.JsonReport;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
 
@@ -20,17 +17,14 @@ final class Results {
   static void write(
       Path file, Map<String, String> machine, boolean quick, List<Row> rows, List<String> failures)
       throws IOException {
-    JsonObject environment = new JsonObject();
-    environment.putAll(machine);
-    environment.put("quick", quick);
-    environment.put("time", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     JsonArray table = new JsonArray();
     rows.forEach(row -> table.add(json(row)));
-    JsonObject report = new JsonObject();
-    report.put("environment", environment);
-    report.put("failed", new JsonArray(failures));
-    report.put("rows", table);
-    Files.writeString(file, JsonWriter.indent("  ").string().value(report).done() + "\n");
+    new JsonReport(machine)
+        .environment("quick", quick)
+        .time()
+        .put("failed", new JsonArray(failures))
+        .put("rows", table)
+        .write(file);
   }
 
   private static JsonObject json(Row row) {

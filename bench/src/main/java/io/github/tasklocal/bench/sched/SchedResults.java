@@ -3,14 +3,12 @@ package io.github.tasklocal.bench.sched;
 
 import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
-import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.kit.report.JsonReport;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.HdrHistogram.Histogram;
 
 /**
@@ -30,17 +28,10 @@ final class SchedResults {
       Repeats<Section.Outcome> sections,
       Map<Setting, Double> changeNanos)
       throws IOException {
-    JsonObject environment = new JsonObject();
-    environment.putAll(machine);
-    environment.put("time", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
-    JsonObject report = new JsonObject();
-    report.put("environment", environment);
-    report.put("load", json(load));
     JsonArray table = new JsonArray();
     for (Setting setting : runs.settings()) {
       numbered(runs.of(setting), setting, table, SchedResults::json);
     }
-    report.put("runs", table);
     JsonArray goals = new JsonArray();
     for (Goal goal : Goal.of(runs)) {
       JsonObject object = new JsonObject();
@@ -50,30 +41,31 @@ final class SchedResults {
       object.put("met", goal.met());
       goals.add(object);
     }
-    report.put("goals", goals);
     JsonArray locked = new JsonArray();
     for (Setting setting : sections.settings()) {
       numbered(sections.of(setting), setting, locked, SchedResults::json);
     }
-    report.put("sections", locked);
     JsonObject change = new JsonObject();
     changeNanos.forEach((setting, nanos) -> change.put(setting.title(), nanos));
-    report.put("change_nanos", change);
-    Files.writeString(file, JsonWriter.indent("  ").string().value(report).done() + "\n");
+    new JsonReport(machine)
+        .time()
+        .put("load", json(load))
+        .put("runs", table)
+        .put("goals", goals)
+        .put("sections", locked)
+        .put("change_nanos", change)
+        .write(file);
   }
 
-  private interface Body<R> {
-    JsonObject json(R result);
-  }
-
-  private static <R> void numbered(List<R> results, Setting setting, JsonArray to, Body<R> body) {
+  private static <R> void numbered(
+      List<R> results, Setting setting, JsonArray to, Function<R, JsonObject> body) {
     int repeat = 0;
     for (R result : results) {
       repeat++;
       JsonObject object = new JsonObject();
       object.put("setting", setting.title());
       object.put("repeat", repeat);
-      object.putAll(body.json(result));
+      object.putAll(body.apply(result));
       to.add(object);
     }
   }

@@ -6,6 +6,8 @@ import com.grack.nanojson.JsonWriter;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Map;
 
 /** What a program has found, as a JSON object whose first member is the environment. */
@@ -24,6 +26,11 @@ public final class JsonReport {
   public JsonReport environment(String name, Object value) {
     environment.put(name, value);
     return this;
+  }
+
+  /** Adds to the environment what time it is. */
+  public JsonReport time() {
+    return environment("time", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
   }
 
   /** Adds a member beside it. */
