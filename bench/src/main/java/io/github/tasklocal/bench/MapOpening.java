@@ -31,7 +31,7 @@ import org.openjdk.jmh.annotations.Warmup;
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @State(Scope.Thread)
 @Warmup(iterations = 10, time = 300, timeUnit = TimeUnit.MILLISECONDS)
-public class OpenMap {
+public class MapOpening {
 
   private static final int THREADS = 1000;
 

@@ -25,7 +25,7 @@ import org.openjdk.jmh.annotations.State;
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 @State(Scope.Thread)
-public class BoundValue {
+public class ThroughBind {
 
   private static final TaskLocal.OfInt INT = TaskLocal.of("bench.int", JAVA_INT);
   private static final TaskLocal.OfLong LONG = TaskLocal.of("bench.long", JAVA_LONG);
