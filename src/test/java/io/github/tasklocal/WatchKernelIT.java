@@ -492,7 +492,7 @@ class WatchKernelIT {
   /** Another process that owns the map, and is killed at the end. */
   private static final class Owner implements AutoCloseable {
     private final Process process;
-    private final Jvm.Keeper keeper;
+    private final Jvm.Deadline deadline;
     private final BufferedReader answers;
     private final PrintWriter questions;
     final int id;
@@ -510,7 +510,7 @@ class WatchKernelIT {
               .directory(new File("/"))
               .redirectErrorStream(true)
               .start();
-      keeper = new Jvm.Keeper(process);
+      deadline = new Jvm.Deadline(process);
       answers = process.inputReader(StandardCharsets.UTF_8);
       questions = new PrintWriter(process.outputWriter(StandardCharsets.UTF_8), true);
       id = Integer.parseInt(answers.readLine().replace("pinned ", ""));
@@ -527,7 +527,7 @@ class WatchKernelIT {
 
     @Override
     public void close() {
-      keeper.close();
+      deadline.close();
       process.destroyForcibly();
       Await.until("killed", () -> !process.isAlive());
     }

@@ -208,11 +208,12 @@ public final class Jvm {
    */
   public static Result end(Process process) {
     String command = process.info().commandLine().orElse("process " + process.pid());
-    try (Keeper keeper = new Keeper(process)) {
+    try (Deadline deadline = new Deadline(process)) {
       String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       int exit = process.waitFor();
-      if (keeper.killed()) {
-        throw new AssertionError(command + ": " + keeper.late() + "\nit said:\n" + output.strip());
+      if (deadline.killed()) {
+        throw new AssertionError(
+            command + ": " + deadline.late() + "\nit said:\n" + output.strip());
       }
       return new Result(exit, output);
     } catch (IOException e) {
@@ -226,7 +227,7 @@ public final class Jvm {
   }
 
   /** Kills a process, and all that it started, when its time is over; until it is closed. */
-  public static final class Keeper implements AutoCloseable {
+  public static final class Deadline implements AutoCloseable {
     private static final long TICK_MILLIS = 500;
 
     private final Process process;
@@ -236,12 +237,12 @@ public final class Jvm {
     private volatile String stacks = "";
 
     /** Gives the process the time of a child that does its work and ends. */
-    public Keeper(Process process) {
+    public Deadline(Process process) {
       this(process, Patience.CHILD);
     }
 
     /** Gives the process this much time, on a machine that is neither slow nor busy. */
-    public Keeper(Process process, Duration time) {
+    public Deadline(Process process, Duration time) {
       this.process = process;
       this.patience = new Patience(time);
       this.thread = Thread.ofPlatform().name("end of " + process.pid()).daemon().start(this::run);

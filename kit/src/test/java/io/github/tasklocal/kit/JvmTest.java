@@ -55,7 +55,7 @@ class JvmTest {
   @Test
   void aChildWhoseParentIsKilledEndsByItself() throws Exception {
     Process parent = Jvm.start(Jvm.command(List.of(), PATH, Family.class, "parent"));
-    try (Jvm.Keeper _ = new Jvm.Keeper(parent);
+    try (Jvm.Deadline _ = new Jvm.Deadline(parent);
         BufferedReader said = parent.inputReader(StandardCharsets.UTF_8)) {
       ProcessHandle child = ProcessHandle.of(Long.parseLong(said.readLine())).orElseThrow();
       Await.change("the child's end", () -> !child.isAlive(), parent::destroyForcibly);
@@ -67,10 +67,10 @@ class JvmTest {
     Process parent = Jvm.start(Jvm.command(List.of(), PATH, Family.class, "parent"));
     try (BufferedReader said = parent.inputReader(StandardCharsets.UTF_8)) {
       ProcessHandle child = ProcessHandle.of(Long.parseLong(said.readLine())).orElseThrow();
-      try (Jvm.Keeper keeper = new Jvm.Keeper(parent, Duration.ofMillis(500))) {
+      try (Jvm.Deadline deadline = new Jvm.Deadline(parent, Duration.ofMillis(500))) {
         Await.until("the end of both", () -> !parent.isAlive() && !child.isAlive());
-        assertThat(keeper.killed()).isTrue();
-        assertThat(keeper.late())
+        assertThat(deadline.killed()).isTrue();
+        assertThat(deadline.late())
             .contains("had not ended after")
             .contains("Family.rest(Family.java");
         Path socket = Path.of("/tmp/.java_pid" + parent.pid());

@@ -186,9 +186,9 @@ final class SchedulerTests {
   private static void endsWithItsProcess(Fixture fixture) throws Exception {
     Process process =
         Jvm.start(Jvm.command(Jvm.shortLived(), Jvm.join(Jvm.classPath()), Holder.class));
-    try (Jvm.Keeper keeper = new Jvm.Keeper(process)) {
+    try (Jvm.Deadline deadline = new Jvm.Deadline(process)) {
       Check.equal("loaded", process.inputReader().readLine(), "what the process says");
-      Check.that(!keeper.killed(), keeper.late());
+      Check.that(!deadline.killed(), deadline.late());
       Check.equal("enabled", SchedExt.state(), "the state of sched_ext");
       String ignored =
           Await.change(

@@ -133,7 +133,7 @@ final class OwnerKilled {
   /** The other process, as this one sees it. */
   private static final class Owner {
     private final Process process;
-    private final Jvm.Keeper keeper;
+    private final Jvm.Deadline deadline;
     private final BufferedReader output;
 
     Owner(Path bpffs, Path pin, int watched, Wire wire) throws IOException {
@@ -147,7 +147,7 @@ final class OwnerKilled {
                   pin.toString(),
                   Integer.toString(watched),
                   wire.name()));
-      this.keeper = new Jvm.Keeper(process);
+      this.deadline = new Jvm.Deadline(process);
       this.output = process.inputReader(StandardCharsets.UTF_8);
     }
 
@@ -162,13 +162,13 @@ final class OwnerKilled {
         said.append(line).append('\n');
       }
       String how =
-          keeper.killed() ? keeper.late() : "it ended before it saw the values of all writers";
+          deadline.killed() ? deadline.late() : "it ended before it saw the values of all writers";
       throw new IllegalStateException("the map's owner: " + how + "\n" + said);
     }
 
     /** With SIGKILL. */
     void kill() throws InterruptedException {
-      keeper.close();
+      deadline.close();
       int status = process.destroyForcibly().waitFor();
       Check.equal(128 + 9, status, "the status of the killed process");
     }

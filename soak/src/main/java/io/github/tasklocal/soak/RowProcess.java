@@ -57,7 +57,7 @@ final class RowProcess {
     List<Figure> figures = new ArrayList<>();
     List<String> rest = new ArrayList<>();
     String problem = "";
-    try (Jvm.Keeper keeper = new Jvm.Keeper(process, LIMIT);
+    try (Jvm.Deadline deadline = new Jvm.Deadline(process, LIMIT);
         BufferedReader output = process.inputReader(StandardCharsets.UTF_8)) {
       for (String line = output.readLine(); line != null; line = output.readLine()) {
         if (line.startsWith(SoakRun.PROGRESS)) {
@@ -70,7 +70,7 @@ final class RowProcess {
       }
       int status = process.waitFor();
       if (status != 0) {
-        problem = keeper.killed() ? keeper.late() : "its JVM ended with status " + status;
+        problem = deadline.killed() ? deadline.late() : "its JVM ended with status " + status;
       }
     } finally {
       process.destroyForcibly();

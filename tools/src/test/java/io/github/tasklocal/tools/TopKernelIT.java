@@ -509,7 +509,7 @@ class TopKernelIT {
         new ProcessBuilder("script", "-qec", "sh " + shell, "/dev/null")
             .redirectErrorStream(true)
             .start();
-    try (Jvm.Keeper keeper = new Jvm.Keeper(terminal, Patience.WAIT);
+    try (Jvm.Deadline deadline = new Jvm.Deadline(terminal, Patience.WAIT);
         Reader reader = terminal.inputReader();
         Writer keys = terminal.outputWriter()) {
       StringBuilder seen = new StringBuilder();
@@ -527,7 +527,7 @@ class TopKernelIT {
           wanted = false;
         }
       }
-      assertThat(keeper.killed()).as("killed; it was seen: %s", seen).isFalse();
+      assertThat(deadline.killed()).as("killed; it was seen: %s", seen).isFalse();
       List<String> lines = seen.toString().lines().toList();
       assertThat(lines.getFirst()).isEqualTo(lines.getLast()).contains(":");
       assertThat(seen.indexOf(ENTER)).isBetween(0, seen.indexOf(HOME));

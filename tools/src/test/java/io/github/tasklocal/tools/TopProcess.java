@@ -59,14 +59,15 @@ final class TopProcess implements AutoCloseable {
    * @param what what is waited for, in words
    */
   void awaitLine(String what, Predicate<String> right) throws IOException {
-    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+    try (Jvm.Deadline deadline = new Jvm.Deadline(process, Patience.WAIT)) {
       String line;
       do {
         line = out.readLine();
         if (line == null) {
           throw new AssertionError(
               "it %s; waited for %s; its last lines: %s"
-                  .formatted(keeper.killed() ? "was " + keeper.late() : "has ended", what, last()));
+                  .formatted(
+                      deadline.killed() ? "was " + deadline.late() : "has ended", what, last()));
         }
         lines.add(line);
       } while (!right.test(line));
@@ -85,13 +86,13 @@ final class TopProcess implements AutoCloseable {
   /** Ends it as Ctrl-C does, or otherwise, and {@return all it has printed} */
   List<String> end(String signal) throws IOException, InterruptedException {
     signal(signal);
-    try (Jvm.Keeper keeper = new Jvm.Keeper(process, Patience.WAIT)) {
+    try (Jvm.Deadline deadline = new Jvm.Deadline(process, Patience.WAIT)) {
       for (String line = out.readLine(); line != null; line = out.readLine()) {
         lines.add(line);
       }
       process.waitFor();
-      if (keeper.killed()) {
-        throw new AssertionError("it was %s, by SIG%s".formatted(keeper.late(), signal));
+      if (deadline.killed()) {
+        throw new AssertionError("it was %s, by SIG%s".formatted(deadline.late(), signal));
       }
     }
     return lines;

@@ -11,7 +11,7 @@ import java.util.List;
 final class ValuesProcess implements AutoCloseable {
 
   private final Process process;
-  private final Jvm.Keeper keeper;
+  private final Jvm.Deadline deadline;
   private final BufferedReader output;
 
   ValuesProcess(Path pin, int threads) throws IOException {
@@ -23,7 +23,7 @@ final class ValuesProcess implements AutoCloseable {
             pin.toString(),
             Integer.toString(threads));
     process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    keeper = new Jvm.Keeper(process);
+    deadline = new Jvm.Deadline(process);
     output = process.inputReader();
     try {
       if (!said().equals("ready")) {
@@ -39,7 +39,7 @@ final class ValuesProcess implements AutoCloseable {
     String line = output.readLine();
     if (line == null) {
       throw new AssertionError(
-          keeper.killed() ? "the child was " + keeper.late() : "the child has ended");
+          deadline.killed() ? "the child was " + deadline.late() : "the child has ended");
     }
     return line;
   }
@@ -61,6 +61,6 @@ final class ValuesProcess implements AutoCloseable {
   public void close() throws IOException {
     process.getOutputStream().close();
     process.onExit().join();
-    keeper.close();
+    deadline.close();
   }
 }
