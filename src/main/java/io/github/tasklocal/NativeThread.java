@@ -114,7 +114,7 @@ public final class NativeThread {
     return tasks.stream()
         .map(
             task -> {
-              Thread thread = ThreadPages.threadOf(task);
+              Thread thread = ThreadPages.REGISTRY.threadOf(task);
               boolean java = thread != null || task.tid() == main;
               return new NativeThread(task, java ? Kind.JAVA : kind(task, names), thread);
             })
@@ -209,12 +209,12 @@ public final class NativeThread {
 
   /** The thread's page, which is made if there is none; held until it is given back. */
   ThreadPage borrow() {
-    return ThreadPages.borrow(task);
+    return ThreadPages.REGISTRY.borrow(task);
   }
 
   /** The same, or null if it has none. */
   @Nullable ThreadPage borrowIfAny() {
-    return ThreadPages.borrowIfAny(task);
+    return ThreadPages.REGISTRY.borrowIfAny(task);
   }
 
   @Override

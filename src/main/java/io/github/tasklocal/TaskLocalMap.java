@@ -12,6 +12,8 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Log;
+import io.github.tasklocal.memory.MapWire;
+import io.github.tasklocal.memory.Maps;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.memory.Watch;
@@ -69,7 +71,9 @@ import org.jspecify.annotations.Nullable;
  * reported. On wire B, which has no room for a mark of ours, only deletion can be noticed.
  *
  * <p>While any map is open or watched, a daemon thread called {@code tasklocal-keeper} does this
- * work. It wakes once a second, and ten times a second if there is a pin to watch.
+ * work. It wakes once a second, and ten times a second if there is a pin to watch. What it has to
+ * report to listeners and to the log is said by short daemon threads called {@code
+ * tasklocal-reporter}, so that code which blocks or fails there stops nothing.
  *
  * <p>Opening the same map twice gives two objects for one registration, which ends with the second
  * {@link #close}.
@@ -124,6 +128,8 @@ public final class TaskLocalMap implements AutoCloseable {
    */
   public record Unregistered(int tid, String thread, KernelException reason) {}
 
+  private static final Maps MAPS = ThreadPages.REGISTRY.maps();
+
   /** The map, or the watch of a pin where a map may come and go; one of them is null. */
   private final @Nullable OpenMap fixed;
 
@@ -144,7 +150,7 @@ public final class TaskLocalMap implements AutoCloseable {
 
   private TaskLocalMap(Path pin, @Nullable Wire wire) {
     this.fixed = null;
-    this.watch = new Watch(pin, wire, this::changed);
+    this.watch = new Watch(MAPS, pin, wire, this::changed);
   }
 
   /**
@@ -277,7 +283,8 @@ public final class TaskLocalMap implements AutoCloseable {
             "-D%s.wire is \"%s\", and has to be A, B or C".formatted(PROPERTY, wire));
       }
       TaskLocalMap ignored = watchPin(path, wire == null ? null : Wire.valueOf(wire));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) { // an application never fails for being observed
+      WATCHES_NAMED.set(e instanceof RuntimeException); // otherwise the next key tries again
       boolean ignored =
           Log.warn(
               "-D%s=%s is ignored, and values are plain memory of their threads: %s"
@@ -307,13 +314,16 @@ public final class TaskLocalMap implements AutoCloseable {
 
   private static TaskLocalMap open(KernelMap map, @Nullable Wire named) {
     Wire wire;
+    boolean isKnown = false;
     try {
-      wire = OpenMap.wireOf(map, named);
-    } catch (RuntimeException e) {
-      map.close();
-      throw e;
+      wire = MapWire.of(map, named);
+      isKnown = true;
+    } finally {
+      if (!isKnown) {
+        map.close();
+      }
     }
-    OpenMap open = ThreadPages.open(map, wire, false);
+    OpenMap open = MAPS.open(map, wire, false);
     open.log();
     return new TaskLocalMap(open);
   }
@@ -353,7 +363,7 @@ public final class TaskLocalMap implements AutoCloseable {
   /** {@return how many live threads have an entry in the map; 0 while there is none} */
   public int threads() {
     OpenMap map = attached();
-    return map == null ? 0 : ThreadPages.threads(map);
+    return map == null ? 0 : MAPS.threads(map);
   }
 
   /**
@@ -364,7 +374,7 @@ public final class TaskLocalMap implements AutoCloseable {
     OpenMap map = attached();
     return map == null
         ? List.of()
-        : ThreadPages.unregistered(map).entrySet().stream()
+        : MAPS.unregistered(map).entrySet().stream()
             .map(
                 each ->
                     new Unregistered(each.getKey().tid(), each.getKey().name(), each.getValue()))
@@ -400,16 +410,17 @@ public final class TaskLocalMap implements AutoCloseable {
     OpenMap map = attached();
     return map == null
         ? new Waiting(lastFailure())
-        : new Attached(map.id(), map.wire(), threads(), ThreadPages.unregistered(map).size());
+        : new Attached(map.id(), map.wire(), threads(), MAPS.unregistered(map).size());
   }
 
   /**
    * Calls a listener with the present state, at once unless other calls are under way, and again
    * after each change: a map was attached, was lost or cannot be opened, or this object was closed.
-   * Threads that come and go are not changes. Calls come one at a time from the thread that notices
-   * the change, usually the library's own, so a listener has to be quick. Each call gets the state
-   * at the time of the call, so that a late call may miss earlier states; no call follows {@link
-   * Closed}. Exceptions of a listener are logged and do no harm.
+   * Threads that come and go are not changes. Calls come one at a time, from this thread, that of
+   * {@link #close}, or one of the library's own that does nothing else: a listener that takes long
+   * delays only what follows for this object. Each call gets the state at the time of the call, so
+   * that a late call may miss earlier states; no call follows {@link Closed}. Exceptions of a
+   * listener are logged and do no harm.
    *
    * @param listener what to call
    */
@@ -479,7 +490,7 @@ public final class TaskLocalMap implements AutoCloseable {
     if (watch != null) {
       watch.takeOver(takeOver);
     } else if (fixed != null) {
-      ThreadPages.takeOver(fixed, takeOver);
+      MAPS.takeOver(fixed, takeOver);
       fixed.log();
     }
   }
@@ -491,11 +502,17 @@ public final class TaskLocalMap implements AutoCloseable {
   @Override
   public void close() {
     if (closed.compareAndSet(false, true)) {
-      if (watch != null) {
-        watch.close();
-      } else if (fixed != null) {
-        ThreadPages.close(fixed);
-        fixed.log();
+      boolean isDone = false;
+      try {
+        if (watch != null) {
+          watch.close();
+        } else if (fixed != null) {
+          MAPS.close(fixed);
+          fixed.log();
+        }
+        isDone = true;
+      } finally {
+        closed.set(isDone);
       }
       changed();
     }

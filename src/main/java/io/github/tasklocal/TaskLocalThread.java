@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.util.Objects;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,10 +30,26 @@ import org.jspecify.annotations.Nullable;
  */
 public class TaskLocalThread extends Thread {
 
-  private final ThreadPage page;
+  private static final VarHandle ADDRESS;
 
-  /** The page's address, copied to save a load. */
-  private final long address;
+  static {
+    try {
+      ADDRESS = MethodHandles.lookup().findVarHandle(TaskLocalThread.class, "address", long.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+    ThreadPages.leaver(new Leaver());
+  }
+
+  /** Changed by the thread itself alone. */
+  private ThreadPage page;
+
+  /**
+   * The page's address, copied to save a load; 0 until the thread has begun, and when it has to
+   * leave the page.
+   */
+  @SuppressWarnings("UnusedVariable") // through ADDRESS
+  private long address;
 
   /**
    * Makes a thread with a name of the form {@code Thread-N}, as {@link Thread#Thread(Runnable)}.
@@ -39,8 +59,7 @@ public class TaskLocalThread extends Thread {
    */
   public TaskLocalThread(@Nullable Runnable task) {
     super(task);
-    page = ThreadPages.reserve();
-    address = page.address;
+    page = ThreadPages.REGISTRY.reserve();
   }
 
   /**
@@ -52,8 +71,7 @@ public class TaskLocalThread extends Thread {
    */
   public TaskLocalThread(@Nullable Runnable task, String name) {
     super(task, name);
-    page = ThreadPages.reserve();
-    address = page.address;
+    page = ThreadPages.REGISTRY.reserve();
   }
 
   /**
@@ -79,14 +97,15 @@ public class TaskLocalThread extends Thread {
    */
   @Override
   public void start() {
-    ThreadPages.starting(page);
+    ThreadPage reserved = page;
+    ThreadPages.REGISTRY.starting(reserved);
     boolean started = false;
     try {
       super.start();
       started = true;
     } finally {
       if (!started) {
-        ThreadPages.notStarting(page);
+        ThreadPages.REGISTRY.notStarting(reserved);
       }
     }
   }
@@ -98,20 +117,58 @@ public class TaskLocalThread extends Thread {
   @Override
   public final void run() {
     if (Thread.currentThread() == this) {
-      ThreadPages.begin(page, this);
+      begin();
     }
     super.run();
+  }
+
+  private void begin() {
+    if (!NativeAccess.allowed()) {
+      return; // no key can be made then
+    }
+    ThreadPage reserved = page;
+    try {
+      ThreadPage ignored = enter();
+    } catch (RuntimeException | Error e) {
+      // The thread goes on; its first use of a key tries again, and throws this if it fails again.
+    } finally {
+      ThreadPages.REGISTRY.notStarting(reserved);
+    }
+  }
+
+  /** {@return the page of this thread, which is the calling one, and has begun} */
+  private ThreadPage enter() {
+    ThreadPage now = ThreadPages.REGISTRY.begin(page, this);
+    page = now;
+    ADDRESS.setOpaque(this, now.start);
+    return now;
+  }
+
+  private static final class Leaver implements Consumer<Thread> {
+    @Override
+    public void accept(Thread thread) {
+      if (thread instanceof TaskLocalThread own) {
+        ADDRESS.setOpaque(own, 0L);
+      }
+    }
   }
 
   /** The address of the calling thread's page. */
   static long address() {
     Thread thread = Thread.currentThread();
-    return thread instanceof TaskLocalThread own ? own.address : ThreadPages.of(thread).address;
+    if (thread instanceof TaskLocalThread own) {
+      long address = (long) ADDRESS.getOpaque(own);
+      return address == 0 ? own.enter().start : address;
+    }
+    return ThreadPages.address(thread);
   }
 
   /** The calling thread's page. */
   static ThreadPage page() {
     Thread thread = Thread.currentThread();
-    return thread instanceof TaskLocalThread own ? own.page : ThreadPages.of(thread);
+    if (thread instanceof TaskLocalThread own) {
+      return (long) ADDRESS.getOpaque(own) == 0 ? own.enter() : own.page;
+    }
+    return ThreadPages.of(thread);
   }
 }

@@ -10,6 +10,7 @@ import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Btf;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.StackSpace;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -67,6 +68,7 @@ public final class BpfObject implements AutoCloseable {
 
   private final String name;
   private final MemorySegment object;
+  private final MemorySegment verifierLog;
   private final Arena arena = Arena.ofShared();
   private final Arena beforeLoad = Arena.ofShared();
   private final Map<String, BpfMap> maps;
@@ -87,7 +89,8 @@ public final class BpfObject implements AutoCloseable {
     try {
       MemorySegment bytes =
           arena.allocate(file.length, Long.BYTES).copyFrom(MemorySegment.ofArray(file));
-      opened = LibBpf.open(bytes, name, origin);
+      this.verifierLog = LibBpf.verifierLog(arena);
+      opened = LibBpf.open(bytes, name, origin, verifierLog);
       this.object = opened;
       this.maps =
           LibBpf.maps(object).stream()
@@ -278,7 +281,7 @@ public final class BpfObject implements AutoCloseable {
           beforeLoad.close();
           state = State.CLOSED; // a load that fails cannot be tried again
           try {
-            LibBpf.load(object, name);
+            LibBpf.load(object, name, verifierLog);
             maps.values().forEach(BpfMap::pinAsAsked);
             state = State.LOADED;
           } finally {
@@ -460,6 +463,7 @@ public final class BpfObject implements AutoCloseable {
   }
 
   <T> T shared(Supplier<T> use) {
+    StackSpace.require(); // a lock of the JDK's that runs out of stack half way stays taken
     lock.readLock().lock();
     try {
       requireNotClosed();
@@ -470,6 +474,7 @@ public final class BpfObject implements AutoCloseable {
   }
 
   private <T extends @Nullable Object> T alone(Supplier<T> use) {
+    StackSpace.require();
     if (lock.getReadHoldCount() > 0) { // this thread would wait for itself forever
       throw new IllegalStateException(
           "the object "

@@ -39,6 +39,9 @@ public final class LibBpf {
   /** Exists on any kernel, if a sysfs is mounted. */
   private static final Path SYS_KERNEL = Path.of("/sys/kernel");
 
+  /** As much as libbpf itself would give the verifier for its log. */
+  private static final long VERIFIER_LOG_BYTES = 16 << 20;
+
   private LibBpf() {}
 
   /** The library, looked up once. */
@@ -103,6 +106,7 @@ public final class LibBpf {
           "run it on Linux 6.13 or newer; without a map, values are plain thread memory");
     }
     NativeAccess.require();
+    Linking.ensure();
     if (Library.MISSING != null) {
       throw new NotSupportedException(
           operation,
@@ -151,20 +155,44 @@ public final class LibBpf {
    * @param bytes the file, which must stay until the object is closed
    * @param name what the names of its global-data maps begin with
    * @param origin where it comes from, for messages
+   * @param verifierLog from {@link #verifierLog}; must stay until the object is closed
    * @return a {@code struct bpf_object *}, for {@link #close}
    * @throws ObjectLoadException if libbpf cannot read it
    */
-  public static MemorySegment open(MemorySegment bytes, String name, String origin) {
-    LibBpfLog.begin();
+  public static MemorySegment open(
+      MemorySegment bytes, String name, String origin, MemorySegment verifierLog) {
+    return LibBpfLog.during(log -> open(bytes, name, origin, verifierLog, log));
+  }
+
+  /**
+   * {@return memory for the verifier's log, of which only what is written takes frames; empty if
+   * the system gives none, and then the log comes with what libbpf prints}
+   *
+   * @param arena frees it at its end
+   */
+  public static MemorySegment verifierLog(Arena arena) {
+    return Libc.reserve(VERIFIER_LOG_BYTES, arena);
+  }
+
+  private static MemorySegment open(
+      MemorySegment bytes,
+      String name,
+      String origin,
+      MemorySegment verifierLog,
+      LibBpfLog printed) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment options = bpf_object_open_opts.allocate(arena);
       bpf_object_open_opts.sz(options, bpf_object_open_opts.sizeof());
       bpf_object_open_opts.object_name(options, arena.allocateFrom(name));
+      if (verifierLog.byteSize() > 0) {
+        bpf_object_open_opts.kernel_log_buf(options, verifierLog);
+        bpf_object_open_opts.kernel_log_size(options, verifierLog.byteSize());
+      }
       MemorySegment errno = Errno.allocate(arena);
       MemorySegment object =
           (MemorySegment) OpenMem.HANDLE.invokeExact(errno, bytes, bytes.byteSize(), options);
       if (object.address() == 0) {
-        String log = LibBpfLog.text();
+        String log = printed.text();
         throw new ObjectLoadException(
             "open object",
             origin,
@@ -176,64 +204,68 @@ public final class LibBpf {
       return object;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
-    } finally {
-      LibBpfLog.end();
     }
   }
 
   /**
    * Loads an opened object into the kernel.
    *
+   * @param verifierLog with which it was opened
    * @throws ObjectLoadException if libbpf or the verifier refuses it
    * @throws NotPermittedException if the process may not load programs
    * @throws NotSupportedException if the kernel is too old for its maps
    */
-  public static void load(MemorySegment object, String name) {
+  public static void load(MemorySegment object, String name, MemorySegment verifierLog) {
+    boolean ignored =
+        LibBpfLog.during(
+            log -> {
+              load(object, name, verifierLog, log);
+              return true;
+            });
+  }
+
+  private static void load(
+      MemorySegment object, String name, MemorySegment verifierLog, LibBpfLog printed) {
     String operation = "load object";
-    LibBpfLog.begin();
-    try {
-      int error = libbpf_h.bpf_object__load(object);
-      if (error >= 0) {
-        return;
-      }
-      String log = LibBpfLog.text();
-      if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
-        throw Errno.failure(operation, name, -error);
-      }
-      if (!KernelVersion.RUNNING.atLeast(6, 13)
-          && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
-        // An older kernel takes such a pointer for a number, and refuses programs that follow it.
+    int error = libbpf_h.bpf_object__load(object);
+    if (error >= 0) {
+      return;
+    }
+    String log = printed.withVerifierLog(verifierLog);
+    if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
+      throw Errno.failure(operation, name, -error);
+    }
+    if (!KernelVersion.RUNNING.atLeast(6, 13)
+        && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
+      // An older kernel takes such a pointer for a number, and refuses programs that follow it.
+      throw new NotSupportedException(
+          operation,
+          name,
+          Errno.name(-error),
+          "its maps hold pointers to user memory (uptr)" + LibBpfLog.summary(log),
+          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+    }
+    if (hasType(object, "sched_ext_ops", libbpf_h.BTF_KIND_STRUCT())) {
+      Lack lack = schedulerLack();
+      if (lack != null) {
         throw new NotSupportedException(
             operation,
             name,
             Errno.name(-error),
-            "its maps hold pointers to user memory (uptr)" + LibBpfLog.summary(log),
-            "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+            "it is a scheduler, and " + lack.problem + LibBpfLog.summary(log),
+            lack.cure);
       }
-      if (hasType(object, "sched_ext_ops", libbpf_h.BTF_KIND_STRUCT())) {
-        Lack lack = schedulerLack();
-        if (lack != null) {
-          throw new NotSupportedException(
-              operation,
-              name,
-              Errno.name(-error),
-              "it is a scheduler, and " + lack.problem + LibBpfLog.summary(log),
-              lack.cure);
-        }
-      }
-      throw new ObjectLoadException(
-          operation,
-          name,
-          Errno.name(-error),
-          (LibBpfLog.fromVerifier(log)
-                  ? "the verifier refused " + LibBpfLog.refusedProgram(log)
-                  : "libbpf refused it")
-              + LibBpfLog.summary(log),
-          LibBpfLog.cure(log),
-          log);
-    } finally {
-      LibBpfLog.end();
     }
+    throw new ObjectLoadException(
+        operation,
+        name,
+        Errno.name(-error),
+        (LibBpfLog.fromVerifier(log)
+                ? "the verifier refused " + LibBpfLog.refusedProgram(log)
+                : "libbpf refused it")
+            + LibBpfLog.summary(log),
+        LibBpfLog.cure(log),
+        log);
   }
 
   private static boolean hasType(MemorySegment object, String name, int kind) {
@@ -552,7 +584,16 @@ public final class LibBpf {
 
   private static MemorySegment attach(
       MethodHandle handle, MemorySegment target, String operation, String subject, String cure) {
-    LibBpfLog.begin();
+    return LibBpfLog.during(log -> attach(handle, target, operation, subject, cure, log));
+  }
+
+  private static MemorySegment attach(
+      MethodHandle handle,
+      MemorySegment target,
+      String operation,
+      String subject,
+      String cure,
+      LibBpfLog log) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
       MemorySegment link = (MemorySegment) handle.invokeExact(errno, target);
@@ -574,7 +615,7 @@ public final class LibBpf {
               operation,
               subject,
               Errno.name(number),
-              "its section does not say where" + LibBpfLog.summary(LibBpfLog.text()),
+              "its section does not say where" + LibBpfLog.summary(log.text()),
               "run it with run(), or give it a section that says where, such as"
                   + " SEC(\"tp_btf/sched_switch\")");
         }
@@ -582,14 +623,12 @@ public final class LibBpf {
             operation,
             subject,
             Errno.name(number),
-            "it cannot be attached" + LibBpfLog.summary(LibBpfLog.text()),
+            "it cannot be attached" + LibBpfLog.summary(log.text()),
             cure);
       }
       return link;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
-    } finally {
-      LibBpfLog.end();
     }
   }
 

@@ -41,6 +41,14 @@ public final class Libc {
   /** The size of the kernel's buffer for the reader of an iterator, in pages. */
   private static final int ITERATOR_PAGES = 8;
 
+  private static final boolean LINUX = System.getProperty("os.name", "").equals("Linux");
+
+  /** Of a sigset_t: one bit for each signal, of which Linux has 64 and the C library 1024. */
+  private static final int SIGSET_BYTES = 128;
+
+  /** SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, the same on every architecture. */
+  private static final int[] SYNCHRONOUS = {4, 5, 6, 7, 8, 11, 31};
+
   private static volatile boolean linked;
 
   private Libc() {}
@@ -70,6 +78,11 @@ public final class Libc {
             Linker.Option.firstVariadicArg(2));
   }
 
+  /** {@return mmap with errno, which is linked here at the first call} */
+  static MethodHandle mmap() {
+    return Mmap.HANDLE;
+  }
+
   private static final class Mmap {
     static final MethodHandle HANDLE =
         Errno.capturing(libc_h.mmap$address(), libc_h.mmap$descriptor());
@@ -97,7 +110,7 @@ public final class Libc {
       }
       return gettid(); // a procfs of another pid namespace
     } catch (IOException | NumberFormatException | UnsupportedOperationException e) {
-      return 0;
+      return LINUX ? gettid() : 0; // no procfs
     }
   }
 
@@ -121,8 +134,9 @@ public final class Libc {
    *
    * @return the descriptor, or a negative errno
    */
-  static int pidfdOpen(int tid, MemorySegment errno) {
-    try {
+  static int pidfdOpen(int tid) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
       long fd =
           (long)
               Linked.SYSCALL.invokeExact(errno, SYS_PIDFD_OPEN, (long) tid, (long) libc_h.O_EXCL());
@@ -154,6 +168,21 @@ public final class Libc {
       return result < 0 ? -Errno.of(errno) : result;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
+    }
+  }
+
+  /**
+   * Blocks the calling thread's signals, except those that report what the thread itself has done.
+   */
+  static void blockSignals() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment set = arena.allocate(SIGSET_BYTES, Long.BYTES);
+      long all = -1L;
+      for (int signal : SYNCHRONOUS) {
+        all &= ~(1L << (signal - 1));
+      }
+      set.set(JAVA_LONG, 0, all);
+      int ignored = libc_h.pthread_sigmask(libc_h.SIG_BLOCK(), set, MemorySegment.NULL);
     }
   }
 
@@ -223,15 +252,72 @@ public final class Libc {
   }
 
   /**
-   * Replaces the frame behind a page of private memory by a zeroed one, so that a BPF program that
-   * still holds the old frame reaches an orphan.
+   * Maps fresh memory: private, of no file, never huge, and not in child processes.
    *
-   * @return false if the kernel refused: then the page must never be used again
+   * @return its address, or a negative errno
    */
-  public static boolean dropFrame(long address, long size) {
-    MemorySegment page = MemorySegment.ofAddress(address);
-    return libc_h.madvise(page, size, libc_h.MADV_DONTNEED()) == 0
-        || libc_h.madvise(page, size, libc_h.MADV_DONTNEED_LOCKED()) == 0;
+  static long mapPages(long bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      MemorySegment pages =
+          (MemorySegment)
+              Mmap.HANDLE.invokeExact(
+                  errno,
+                  MemorySegment.NULL,
+                  bytes,
+                  libc_h.PROT_READ() | libc_h.PROT_WRITE(),
+                  libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS(),
+                  -1,
+                  0L);
+      if (pages.address() == -1) {
+        return -Errno.of(errno);
+      }
+      boolean ignored = adviseOfPages(pages.address(), bytes);
+      return pages.address();
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+  }
+
+  /**
+   * Has private memory never be huge and never be in child processes.
+   *
+   * @return whether the kernel does so
+   */
+  static boolean adviseOfPages(long address, long bytes) {
+    MemorySegment pages = MemorySegment.ofAddress(address);
+    // A kernel without huge pages refuses, and there is nothing to forbid.
+    int ignored = libc_h.madvise(pages, bytes, libc_h.MADV_NOHUGEPAGE());
+    return libc_h.madvise(pages, bytes, libc_h.MADV_DONTFORK()) == 0;
+  }
+
+  /**
+   * Asks for the frames behind private memory to be replaced by zeroed ones.
+   *
+   * @return 0, or -1 if the kernel refuses
+   */
+  static int dropFrames(long address, long size) {
+    MemorySegment pages = MemorySegment.ofAddress(address);
+    int result = libc_h.madvise(pages, size, libc_h.MADV_DONTNEED());
+    return result == 0 ? 0 : libc_h.madvise(pages, size, libc_h.MADV_DONTNEED_LOCKED());
+  }
+
+  /**
+   * {@return zeroed memory that takes frames only where it is written, or an empty segment}
+   *
+   * @param arena unmaps it at its end
+   */
+  static MemorySegment reserve(long bytes, Arena arena) {
+    long address = mapPages(bytes);
+    return address < 0
+        ? MemorySegment.NULL
+        : MemorySegment.ofAddress(address)
+            .reinterpret(
+                bytes,
+                arena,
+                m -> {
+                  int ignored = libc_h.munmap(m, bytes);
+                });
   }
 
   /**

@@ -39,7 +39,9 @@ public final class Pin {
    */
   private static final Set<Pin> MADE = new HashSet<>();
 
-  private static boolean hooked;
+  /** Registered as long as there are pins; nothing of us stays reachable longer. */
+  private static @Nullable Thread hook;
+
   private static boolean ending;
 
   private final Path path;
@@ -151,9 +153,16 @@ public final class Pin {
     requireNewPin(operation, path);
     synchronized (MADE) {
       removeAtExit();
-      Pin pin = new Pin(path, make(operation, fd, path));
-      MADE.add(pin);
-      return pin;
+      boolean made = false;
+      try {
+        Pin pin = new Pin(path, make(operation, fd, path));
+        made = MADE.add(pin);
+        return pin;
+      } finally {
+        if (!made) {
+          unhookIfNone();
+        }
+      }
     }
   }
 
@@ -161,11 +170,23 @@ public final class Pin {
     if (ending) {
       throw new IllegalStateException("the virtual machine is ending: nothing would remove a pin");
     }
-    if (!hooked) {
-      Thread hook = new Thread(null, Pin::removeAll, "tasklocal-pins", 0, false);
-      hook.setContextClassLoader(null); // the caller's would stay reachable until the end
-      Runtime.getRuntime().addShutdownHook(hook);
-      hooked = true;
+    if (hook == null) {
+      Thread made = new Thread(null, Pin::removeAll, "tasklocal-pins", 0, false);
+      made.setContextClassLoader(null); // the caller's would stay reachable until the end
+      Runtime.getRuntime().addShutdownHook(made);
+      hook = made;
+    }
+  }
+
+  private static void unhookIfNone() {
+    Thread made = hook;
+    if (MADE.isEmpty() && made != null && !ending) {
+      try {
+        boolean ignored = Runtime.getRuntime().removeShutdownHook(made);
+        hook = null;
+      } catch (IllegalStateException e) {
+        // The virtual machine is ending, and the hook is about to run.
+      }
     }
   }
 
@@ -209,8 +230,12 @@ public final class Pin {
   public void remove() {
     try {
       synchronized (MADE) {
-        if (MADE.remove(this) && file.equals(file(path))) {
-          Files.delete(path);
+        try {
+          if (MADE.remove(this) && file.equals(file(path))) {
+            Files.delete(path);
+          }
+        } finally {
+          unhookIfNone();
         }
       }
     } catch (IOException e) {

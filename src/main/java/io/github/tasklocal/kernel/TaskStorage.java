@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kernel;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-
 import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.libbpf.libbpf_h;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -18,10 +15,16 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TaskStorage {
 
-  private static final MemorySegment KEY = Arena.global().allocate(JAVA_INT);
-  private static final MemorySegment ERRNO = Errno.allocate(Arena.global());
+  private final Kernel kernel;
 
-  private TaskStorage() {}
+  /**
+   * Makes the door to entries.
+   *
+   * @param kernel whose entries
+   */
+  public TaskStorage(Kernel kernel) {
+    this.kernel = kernel;
+  }
 
   /**
    * Registers a thread of this process with a map.
@@ -34,7 +37,7 @@ public final class TaskStorage {
    * @throws EntryExistsException if the thread has an entry and it is not to be replaced
    * @throws KernelException if the kernel refuses for another reason
    */
-  public static boolean put(KernelMap map, Task task, MemorySegment value, boolean replace) {
+  public boolean put(KernelMap map, Task task, MemorySegment value, boolean replace) {
     int flags = replace ? libbpf_h.BPF_ANY() : libbpf_h.BPF_NOEXIST();
     int error = update(map, task.tid(), task, value, flags);
     if (error == 0) {
@@ -52,7 +55,7 @@ public final class TaskStorage {
     }
     return switch (error) {
       case Errno.ESRCH, Errno.ENOENT -> {
-        if (!task.isAlive()) {
+        if (!kernel.isAlive(task)) {
           yield false;
         }
         throw new KernelException(
@@ -87,7 +90,7 @@ public final class TaskStorage {
    * @return false if the thread has none, or its task is gone
    * @throws KernelException if the kernel refuses
    */
-  public static boolean get(KernelMap map, Task task, MemorySegment value) {
+  public boolean get(KernelMap map, Task task, MemorySegment value) {
     int error = lookUp(map, task, value);
     return switch (error) {
       case 0 -> true;
@@ -122,8 +125,8 @@ public final class TaskStorage {
    * @param value as for {@link #put}, with addresses at which no page begins
    * @throws KernelException if it cannot be tried
    */
-  public static boolean holdsUserPointers(KernelMap map, MemorySegment value) {
-    int tid = Libc.gettid();
+  public boolean holdsUserPointers(KernelMap map, MemorySegment value) {
+    int tid = kernel.currentTid();
     int error = update(map, tid, null, value, libbpf_h.BPF_NOEXIST());
     return switch (error) {
       case Errno.EOPNOTSUPP -> true;
@@ -144,7 +147,7 @@ public final class TaskStorage {
    * @param task the thread, which may have ended in Java; its task may be alive
    * @throws KernelException if the kernel refuses
    */
-  public static void remove(KernelMap map, Task task) {
+  public void remove(KernelMap map, Task task) {
     int error = delete(map, task);
     if (error != 0 && error != Errno.ESRCH && error != Errno.ENOENT) {
       throw Errno.failure("take the entry of " + task + " out of", map.toString(), error);
@@ -152,64 +155,56 @@ public final class TaskStorage {
   }
 
   /**
-   * This and the next two call the kernel, and return 0 or a positive errno; ESRCH if the tid is
-   * not the thread's own, which is certain only once the pidfd is open. They share memory, hence
-   * synchronized.
+   * This and the next two return 0 or a positive errno; ESRCH if the tid is not the thread's own,
+   * which is certain only once the pidfd is open.
    */
-  private static synchronized int update(
-      KernelMap map, int tid, @Nullable Task task, MemorySegment value, long flags) {
-    int pidfd = openKey(tid);
+  private int update(KernelMap map, int tid, @Nullable Task task, MemorySegment value, long flags) {
+    int pidfd = kernel.pidfd(tid);
     if (pidfd < 0) {
       return -pidfd;
     }
     try {
-      if (task != null && !task.isAlive()) {
+      if (task != null && !kernel.isAlive(task)) {
         return Errno.ESRCH;
       }
-      int error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
+      int error = kernel.update(map.fd(), pidfd, value, flags);
       // EAGAIN comes while a BPF program makes the task's first storage on another CPU.
       for (int tries = 0; error == -Errno.EAGAIN && tries < 1000; tries++) {
         Thread.onSpinWait();
-        error = libbpf_h.bpf_map_update_elem(map.fd(), KEY, value, flags);
+        error = kernel.update(map.fd(), pidfd, value, flags);
       }
       return -error;
     } finally {
-      Libc.close(pidfd);
+      kernel.close(pidfd);
     }
   }
 
-  private static synchronized int lookUp(KernelMap map, Task task, MemorySegment value) {
-    int pidfd = openKey(task.tid());
+  private int lookUp(KernelMap map, Task task, MemorySegment value) {
+    int pidfd = kernel.pidfd(task.tid());
     if (pidfd < 0) {
       return -pidfd;
     }
     try {
-      return isOurs(task) ? -libbpf_h.bpf_map_lookup_elem(map.fd(), KEY, value) : Errno.ESRCH;
+      return isOurs(task) ? -kernel.lookUp(map.fd(), pidfd, value) : Errno.ESRCH;
     } finally {
-      Libc.close(pidfd);
+      kernel.close(pidfd);
     }
   }
 
-  private static synchronized int delete(KernelMap map, Task task) {
-    int pidfd = openKey(task.tid());
+  private int delete(KernelMap map, Task task) {
+    int pidfd = kernel.pidfd(task.tid());
     if (pidfd < 0) {
       return -pidfd;
     }
     try {
-      return isOurs(task) ? -libbpf_h.bpf_map_delete_elem(map.fd(), KEY) : Errno.ESRCH;
+      return isOurs(task) ? -kernel.delete(map.fd(), pidfd) : Errno.ESRCH;
     } finally {
-      Libc.close(pidfd);
+      kernel.close(pidfd);
     }
-  }
-
-  private static int openKey(int tid) {
-    int pidfd = Libc.pidfdOpen(tid, ERRNO);
-    KEY.set(JAVA_INT, 0, pidfd);
-    return pidfd;
   }
 
   /** {@return whether the tid is one of this process: a task can outlive its Java thread} */
-  private static boolean isOurs(Task task) {
-    return task.isAlive() || task.isOurs();
+  private boolean isOurs(Task task) {
+    return kernel.isAlive(task) || task.isOurs();
   }
 }

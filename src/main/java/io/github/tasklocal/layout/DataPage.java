@@ -33,11 +33,13 @@ public final class DataPage {
   private DataPage() {}
 
   /**
-   * Writes the start offset that wire B reads into a zeroed page.
+   * Makes a page that of a new thread: zeroes it, and writes the start offset that wire B reads. To
+   * be called by the thread itself, so that the page lies in memory near its processor.
    *
-   * @param page a whole page
+   * @param page a whole page, or a thread's part of one
    */
   public static void prepare(MemorySegment page) {
+    MemorySegment ignored = page.fill((byte) 0);
     page.set(ValueLayout.JAVA_LONG, 0, START);
   }
 

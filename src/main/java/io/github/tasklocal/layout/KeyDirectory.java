@@ -15,11 +15,11 @@ import java.nio.ByteOrder;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The keys of a process: up to 64, made at any time by any thread, never moved, never removed. Two
@@ -35,10 +35,11 @@ public final class KeyDirectory {
 
   private final MemorySegment formA;
   private final MemorySegment formB;
-  private final ConcurrentHashMap<String, Key> byName = new ConcurrentHashMap<>();
-  private final CopyOnWriteArrayList<Key> keys = new CopyOnWriteArrayList<>();
+  private final @Nullable Key[] keys = new Key[MAX_KEYS];
   private final int size;
-  private int end = DataPage.START;
+
+  /** How many keys there are; they are read after it, and written before. */
+  private volatile int count;
 
   /**
    * Makes an empty directory for threads that have a page each.
@@ -61,6 +62,7 @@ public final class KeyDirectory {
     this.formA = formA;
     this.formB = formB;
     this.size = size;
+    MetadataA.prepare(formA);
     MetadataB.prepare(formB, size - DataPage.START);
   }
 
@@ -75,7 +77,23 @@ public final class KeyDirectory {
 
   /** {@return the keys in the order in which they were made} */
   public List<Key> keys() {
-    return List.copyOf(keys);
+    List<Key> copy = new ArrayList<>();
+    int known = count;
+    for (int i = 0; i < known; i++) {
+      copy.add(Objects.requireNonNull(keys[i]));
+    }
+    return List.copyOf(copy);
+  }
+
+  private @Nullable Key find(String name) {
+    int known = count;
+    for (int i = 0; i < known; i++) {
+      Key key = keys[i];
+      if (key != null && key.name().equals(name)) {
+        return key;
+      }
+    }
+    return null;
   }
 
   /**
@@ -93,21 +111,22 @@ public final class KeyDirectory {
     Objects.requireNonNull(layout, "layout is null: a key has the layout of its values");
     byte[] bytes = encode(name);
     MemoryLayout natural = check(name, layout);
-    Key known = byName.get(name);
+    Key known = find(name);
     return known != null ? same(known, natural) : make(name, bytes, natural);
   }
 
   private synchronized Key make(String name, byte[] bytes, MemoryLayout layout) {
-    Key known = byName.get(name);
+    Key known = find(name);
     if (known != null) {
       return same(known, layout);
     }
-    int index = keys.size();
+    int index = count;
     if (index == MAX_KEYS) {
       throw new DirectoryFullException(
           "no room for the key \"" + name + "\", all " + MAX_KEYS + " are taken",
           "put several values into one key with a struct layout");
     }
+    int end = end(index);
     int left = size - end;
     if (layout.byteSize() > left) {
       boolean packed = size < DataPage.SIZE;
@@ -125,15 +144,21 @@ public final class KeyDirectory {
                   + " takes a multiple of 8 bytes"
               : "choose smaller layouts; each value takes a multiple of 8 bytes");
     }
+    // If a step from here on fails, the next key is written over this one, at the same offset.
     Key key = new Key(name, layout, index, end);
-    end = end + DataPage.aligned(key.size());
     MetadataA.publish(formA, index, bytes, (short) key.offset());
     if (index < MetadataB.ENTRIES) {
       MetadataB.publish(formB, index, bytes, (short) key.size());
     }
-    keys.add(key);
-    byName.put(name, key);
+    keys[index] = key;
+    count = index + 1;
     return key;
+  }
+
+  /** {@return where the values of that many keys end} */
+  private int end(int known) {
+    Key last = known == 0 ? null : keys[known - 1];
+    return last == null ? DataPage.START : last.offset() + DataPage.aligned(last.size());
   }
 
   private static Key same(Key known, MemoryLayout layout) {

@@ -49,6 +49,11 @@ final class MetadataA {
 
   private MetadataA() {}
 
+  /** Makes a zeroed page an empty directory: there is nothing to write. */
+  static void prepare(MemorySegment page) {
+    BYTE.setRelease(page, 0L, (byte) 0); // makes sure that publish() is linked
+  }
+
   /** Writes an entry, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] key, short off) {
     long entry = index * ENTRY.byteSize();

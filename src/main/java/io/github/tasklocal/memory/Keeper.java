@@ -2,6 +2,7 @@
 package io.github.tasklocal.memory;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
@@ -9,7 +10,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A daemon thread that follows pins, tries registrations again, and forgets ended threads. It runs
- * as long as a map is open or watched.
+ * as long as a map is open or watched. Nothing that fails ends it, and it runs no code that is not
+ * ours: log handlers and listeners, which may block, are called by threads of their own.
  */
 public final class Keeper {
 
@@ -21,61 +23,60 @@ public final class Keeper {
   /** How many entries of a map are checked each second; that takes some hundred microseconds. */
   private static final int ENTRIES = 64;
 
-  private static final List<Watch> WATCHES = new CopyOnWriteArrayList<>();
+  private final Maps maps;
+  private final List<Watch> watches = new CopyOnWriteArrayList<>();
+  private final Object lock = new Object();
 
-  private static final Object LOCK = new Object();
+  private @Nullable Thread thread;
 
-  private static @Nullable Thread thread;
+  private volatile long rounds;
 
-  private static volatile long rounds;
+  /** What has failed last, so that each failure is logged once as long as it lasts. */
+  private @Nullable String lastFailure;
 
-  private Keeper() {}
+  Keeper(Maps maps) {
+    this.maps = maps;
+  }
 
   /**
    * {@return how many times the keeper has looked after threads and entries since the process
    * began} For tests that have to wait for it.
    */
-  public static long rounds() {
+  public long rounds() {
     return rounds;
   }
 
   /** Follows a pin from now on. */
-  static void follow(Watch watch) {
-    WATCHES.add(watch);
+  void follow(Watch watch) {
+    watches.add(watch);
     start();
   }
 
-  static void unfollow(Watch watch) {
-    WATCHES.remove(watch);
+  void unfollow(Watch watch) {
+    watches.remove(watch);
     wake();
   }
 
   /** Wakes the thread, which may not be needed any more. */
-  static void wake() {
-    synchronized (LOCK) {
+  void wake() {
+    synchronized (lock) {
       LockSupport.unpark(thread);
     }
   }
 
   /** Starts the thread if there is none, and wakes it if there is. */
-  static void start() {
-    OutOfMemoryError failure = null;
-    synchronized (LOCK) {
-      if (thread != null) {
+  void start() {
+    Throwable failure = null;
+    synchronized (lock) {
+      if (thread != null && thread.isAlive()) {
         LockSupport.unpark(thread);
         return;
       }
-      Thread keeper =
-          Thread.ofPlatform()
-              .daemon()
-              .name("tasklocal-keeper")
-              .inheritInheritableThreadLocals(false)
-              .unstarted(Keeper::run);
-      keeper.setContextClassLoader(null); // it may outlive the application that opened a map
       try {
+        Thread keeper = newThread("tasklocal-keeper", new Rounds());
         keeper.start();
         thread = keeper;
-      } catch (OutOfMemoryError e) {
+      } catch (RuntimeException | Error e) {
         failure = e;
       }
     }
@@ -88,30 +89,129 @@ public final class Keeper {
     }
   }
 
-  private static void run() {
-    long tended = System.nanoTime();
-    boolean failed = false;
-    while (isNeeded()) {
-      try {
-        WATCHES.forEach(Watch::look);
-        if (System.nanoTime() - tended >= TEND_NANOS) {
-          ThreadPages.tend(ENTRIES);
+  /** {@return a thread that belongs to no application's group, and keeps no class loader} */
+  private static Thread newThread(String name, Runnable code) {
+    ThreadGroup group = Thread.currentThread().getThreadGroup();
+    for (ThreadGroup up = group; up != null; up = up.getParent()) {
+      group = up;
+    }
+    Thread thread =
+        Thread.ofPlatform()
+            .group(group)
+            .daemon()
+            .name(name)
+            .inheritInheritableThreadLocals(false)
+            .unstarted(code);
+    thread.setContextClassLoader(null);
+    return thread;
+  }
+
+  private final class Rounds implements Runnable {
+    @Override
+    public void run() {
+      long tended = System.nanoTime();
+      while (isNeeded()) {
+        boolean isTime = System.nanoTime() - tended >= TEND_NANOS;
+        boolean all = lookAtPins();
+        all &= !isTime || tend();
+        if (isTime) {
           tended = System.nanoTime();
           long count = rounds; // changed by one thread at a time
           rounds = count + 1;
         }
-      } catch (RuntimeException | Error e) {
-        if (!failed) {
-          failed = Log.warn("Pins and threads could not be looked after; trying again.", e);
+        if (all) {
+          lastFailure = null;
         }
+        report();
+        Thread.interrupted(); // an interrupt would make every wait end at once
+        LockSupport.parkNanos(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
       }
-      LockSupport.parkNanos(WATCHES.isEmpty() ? TEND_NANOS : LOOK_NANOS);
     }
   }
 
-  private static boolean isNeeded() {
-    synchronized (LOCK) {
-      if (WATCHES.isEmpty() && !ThreadPages.haveMaps()) {
+  private boolean lookAtPins() {
+    boolean all = true;
+    for (Watch each : watches) {
+      try {
+        each.look();
+      } catch (RuntimeException | Error e) {
+        failed(e);
+        all = false;
+      }
+    }
+    return all;
+  }
+
+  private boolean tend() {
+    try {
+      maps.tend(ENTRIES);
+      return true;
+    } catch (RuntimeException | Error e) {
+      failed(e);
+      return false;
+    }
+  }
+
+  /** Has a failure logged, unless it is the same as before. */
+  private void failed(Throwable e) {
+    try {
+      String failure = e.toString();
+      if (!Objects.equals(failure, lastFailure)) {
+        inThread(new Failure(e));
+        lastFailure = failure;
+      }
+    } catch (RuntimeException | Error again) {
+      // Not said, for lack of memory or threads: the next round tries it again.
+    }
+  }
+
+  private record Failure(Throwable cause) implements Runnable {
+    @Override
+    public void run() {
+      boolean ignored =
+          Log.warn("Pins and threads could not be looked after; trying again.", cause);
+    }
+  }
+
+  /** Has others told what they have to know, each by a thread of its own, as it may take long. */
+  private void report() {
+    try {
+      for (Watch each : watches) {
+        if (each.hasNews()) {
+          inThread(new News(each));
+        }
+      }
+      for (OpenMap each : maps.all()) {
+        if (each.hasUnlogged()) {
+          inThread(new MapLog(each));
+        }
+      }
+    } catch (RuntimeException | Error e) {
+      failed(e); // and the next round tries it again
+    }
+  }
+
+  private record News(Watch watch) implements Runnable {
+    @Override
+    public void run() {
+      watch.report();
+    }
+  }
+
+  private record MapLog(OpenMap map) implements Runnable {
+    @Override
+    public void run() {
+      map.log();
+    }
+  }
+
+  private static void inThread(Runnable code) {
+    newThread("tasklocal-reporter", code).start();
+  }
+
+  private boolean isNeeded() {
+    synchronized (lock) {
+      if (watches.isEmpty() && maps.all().length == 0) {
         thread = null;
         return false;
       }

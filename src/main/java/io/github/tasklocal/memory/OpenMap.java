@@ -3,99 +3,104 @@ package io.github.tasklocal.memory;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.KernelException;
-import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.KernelVersion;
-import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
-import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.memory.Entry.Status;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayDeque;
-import java.util.HashMap;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
-/** A map in which this process's threads have entries. Under the one lock, except its state. */
+/**
+ * A map in which this process's threads have entries. Under the registry's lock, except its state.
+ * What registers threads and takes their entries out reports failures and never throws.
+ */
 public final class OpenMap {
 
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
-  /**
-   * What this copy of the library writes into entries. Another copy, in another class loader, has
-   * another stamp, and other libraries leave 0.
-   */
-  private static final int STAMP = ThreadLocalRandom.current().nextInt() | 1;
-
+  private final Maps maps;
+  private final Kernel kernel;
+  private final TaskStorage storage;
   private final KernelMap map;
   private final Wire wire;
   private final long metadata;
+  private final int stamp;
 
   /** Freed by the collector, as closing a shared arena takes a handshake with each thread. */
   private final MemorySegment value;
 
-  /** By the kernel's id of the thread. */
-  private final Map<Integer, Slot> registered = new HashMap<>();
-
-  /** Threads that should have an entry and have none, in the order in which they failed. */
-  private final Map<Slot, KernelException> unregistered = new LinkedHashMap<>();
-
-  /** Threads that have ended only in Java and whose entries could not be taken out, by tid. */
-  private final Map<Integer, Slot> stale = new HashMap<>();
-
-  /** What {@link #audit} still has to check in this round. */
-  private final ArrayDeque<Slot> unaudited = new ArrayDeque<>();
+  /** Reported where there is no memory to say more. */
+  private final KernelException unexplained;
 
   private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
 
-  private boolean takesOver;
+  /** Whether entries that somebody else made are replaced. */
+  boolean takesOver;
 
   private volatile int failures;
   private volatile @Nullable KernelException lastFailure;
 
-  /** How many times the process has opened this map. */
+  /** How many threads have an entry. */
+  int entries;
+
+  /**
+   * How many times the process has opened this map; 0 once it is closed. Changed under the lock of
+   * opening and closing, and to 0 under the registry's, too.
+   */
   int users = 1;
 
-  OpenMap(KernelMap map, Wire wire, long metadata) {
+  /** Where the next look at entries begins, and the next attempt at missing ones. */
+  @Nullable ThreadRecord nextLook;
+
+  @Nullable ThreadRecord nextAttempt;
+
+  OpenMap(Maps maps, Kernel kernel, KernelMap map, Wire wire, long metadata, int stamp) {
+    this.maps = maps;
+    this.kernel = kernel;
+    this.storage = new TaskStorage(kernel);
     this.map = map;
     this.wire = wire;
     this.metadata = metadata;
+    this.stamp = stamp;
     this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
+    this.unexplained = broken(null);
+  }
+
+  private KernelException broken(@Nullable Throwable cause) {
+    KernelException e =
+        new KernelException(
+            "set the entry of a thread in",
+            map.toString(),
+            null,
+            cause == null ? "the virtual machine has no memory to say why" : cause.toString(),
+            "raise the limit of the heap (-Xmx) if memory is what lacks");
+    if (cause != null) {
+      e.initCause(cause);
+    }
+    return e;
   }
 
   /**
-   * Finds out a map's wire from its type, the size of its values and the name of their BTF type.
+   * Refuses a map into which addresses would be written as numbers.
    *
-   * @param map what was opened
-   * @param named the wire that the caller names, or null
-   * @return the wire
-   * @throws WrongObjectException if the map is not a map of task local data, or not of the named
-   *     wire
-   * @throws NotPermittedException if this process has no right to find out the wire, and the caller
-   *     named none
-   * @throws NotSupportedException if this machine's page size is not that of the wires
+   * @throws WrongObjectException if the map's values hold no pointers to user memory
+   * @throws NotSupportedException if the kernel is too old for such pointers
    */
-  public static Wire wireOf(KernelMap map, @Nullable Wire named) {
-    String subject = map.description();
-    requirePageSize(subject, Libc.pageSize());
-    return wireOf(subject, map.type(), map.valueSize(), map.name(), named, map.valueType());
-  }
-
-  /** Refuses a map into which addresses would be written as numbers. */
-  void requireUserPointers() {
-    MapValue.write(value, wire, NO_PAGE, NO_PAGE, STAMP);
+  void prepare() {
+    MapValue.write(value, wire, NO_PAGE, NO_PAGE, stamp);
     value.set(JAVA_LONG, 0, NO_PAGE); // not split into a page and a start
-    if (TaskStorage.holdsUserPointers(map, value)) {
+    if (storage.holdsUserPointers(map, value)) {
       return;
     }
     String problem = "the kernel sees no pointers to user memory (uptr) in its values";
@@ -116,231 +121,175 @@ public final class OpenMap {
             + " clang 14 drops the uptrs of other headers");
   }
 
-  static void requirePageSize(String subject, int bytes) {
-    if (bytes != DataPage.SIZE) {
-      throw new NotSupportedException(
-          "open map",
-          subject,
-          null,
-          "pages have " + bytes + " bytes here, the wires' have " + DataPage.SIZE,
-          "run a kernel with pages of 4 KiB");
-    }
-  }
-
-  static Wire wireOf(
-      String subject,
-      int type,
-      int valueSize,
-      String name,
-      @Nullable Wire named,
-      @Nullable String valueType) {
-    String struct =
-        valueType == null
-            ? ""
-            : valueType.isEmpty() ? " (no struct)" : " (struct " + valueType + ")";
-    String found = "it has type " + type + ", values of " + valueSize + " bytes" + struct;
-    if (type != KernelMap.TASK_STORAGE) {
-      throw wrong(subject, found + ", no task storage (type " + KernelMap.TASK_STORAGE + ")");
-    }
-    Wire bySize = null;
-    for (Wire wire : Wire.values()) {
-      if (wire.valueSize() == valueSize) {
-        bySize = wire;
-      }
-    }
-    if (bySize == null) {
-      throw wrong(subject, found + "; wires A, B and C have 32, 16 and 24");
-    }
-    if (named != null && named != bySize) {
-      throw wrong(subject, found + "; wire " + named + " has " + named.valueSize());
-    }
-    if (valueType != null) {
-      if (!valueType.equals(bySize.valueType())) {
-        throw wrong(subject, found + "; wire " + bySize + " has struct " + bySize.valueType());
-      }
-      return bySize;
-    }
-    if (named != null || (bySize != Wire.A && name.equals(bySize.mapName()))) {
-      return bySize;
-    }
-    throw new NotPermittedException(
-        "open map",
-        subject,
-        null,
-        found + ", and without CAP_SYS_ADMIN its BTF cannot be read, so that the wire is not known",
-        "name it: TaskLocalMap.open(path, Wire." + bySize + ")");
-  }
-
-  private static WrongObjectException wrong(String subject, String found) {
-    return new WrongObjectException(
-        "open map",
-        subject,
-        null,
-        found,
-        "open the map task_local_data_map or tld_data_map of a BPF program that reads task local"
-            + " data");
-  }
-
-  void register(Slot slot) {
-    KernelException e = tryToRegister(slot);
+  /** Gives a thread its entry, if it has none. */
+  void register(ThreadRecord record) {
+    KernelException e = tryToRegister(record);
     if (e != null) {
       failed(e);
     }
   }
 
-  private @Nullable KernelException tryToRegister(Slot slot) {
+  /** Tries again to give a thread its entry, which is reported, but not counted as a failure. */
+  void registerAgain(ThreadRecord record) {
+    KernelException e = tryToRegister(record);
+    if (e != null) {
+      lastFailure = e;
+    }
+  }
+
+  /** {@return why the thread has no entry of ours, or null if it has one or has ended} */
+  private @Nullable KernelException tryToRegister(ThreadRecord record) {
+    Entry entry = null;
+    KernelException reason;
     try {
-      if (!slot.task.isAlive()) {
+      entry = record.entry(this);
+      Task task = record.state().task();
+      if (task == null) {
         return null;
       }
-      takeOutEarlier(slot);
-      if (put(slot)) {
-        registered.put(slot.task.tid(), slot);
-        takenOut(stale.remove(slot.task.tid())); // the new entry has replaced a stale one, if any
+      if (entry == null) {
+        entry = new Entry(this, record, task);
+        record.add(entry);
+      }
+      if (entry.status() == Status.MISSING) {
+        put(entry);
       }
       return null;
     } catch (KernelException e) {
-      unregistered.put(slot, e);
-      return e;
+      reason = e;
+    } catch (RuntimeException | Error e) {
+      reason = explained(e);
+    }
+    if (entry != null) {
+      entry.reason = reason;
+    }
+    return reason;
+  }
+
+  private KernelException explained(Throwable cause) {
+    try {
+      return broken(cause);
+    } catch (RuntimeException | Error e) {
+      return unexplained;
     }
   }
 
-  private boolean put(Slot slot) {
-    Task task = slot.task;
+  private void put(Entry entry) {
+    Task task = entry.task;
+    ThreadRecord record = entry.record;
+    if (!kernel.isAlive(task)) {
+      return;
+    }
     if (task.tid() == 0) {
-      throw new NotSupportedException(
-          "set the entry of " + task + " in",
-          map.toString(),
-          null,
+      throw refused(
+          task,
           "its kernel task is not known, since /proc could not be read when it first used a key",
           "mount procfs at /proc");
     }
-    slot.shared = true;
-    MapValue.write(value, wire, slot.page.address(), metadata, STAMP);
-    return TaskStorage.put(map, task, value, takesOver || stale.containsKey(task.tid()));
-  }
-
-  private boolean isOurs() {
-    return MapValue.hasStamp(value, wire, STAMP);
-  }
-
-  /** A native thread that attaches to the JVM again is a new Thread on the same kernel task. */
-  private void takeOutEarlier(Slot slot) {
-    Slot earlier = registered.get(slot.task.tid());
-    if (earlier != null && earlier != slot) {
-      forget(earlier);
+    if (record.unfit) {
+      throw refused(
+          task,
+          "its page lies in memory that is shared, huge or a file's, as malloc gave it",
+          "use a key in that thread once more, and it moves to another page; or start java without"
+              + " the setting of malloc (GLIBC_TUNABLES, LD_PRELOAD)");
     }
-  }
-
-  /**
-   * Takes out the entry that an ended thread may have left. Most often the kernel has done so, but
-   * a task can outlive its Java thread: that of main waits for the JVM to end, and a native thread
-   * detaches.
-   */
-  void forget(Slot slot) {
-    unregistered.remove(slot);
-    if (registered.remove(slot.task.tid(), slot) && !takeOut(slot)) {
-      takenOut(stale.put(slot.task.tid(), slot));
-      slot.left++;
-    }
-  }
-
-  /** The entry that an ended thread had left in the map is gone. */
-  private static void takenOut(@Nullable Slot slot) {
-    if (slot != null) {
-      slot.left--;
-      ThreadPages.takenOut(slot);
-    }
-  }
-
-  private boolean takeOut(Slot slot) {
+    record.shared = true;
+    entry.tried = true;
+    boolean set;
     try {
-      if (wire == Wire.B || (TaskStorage.get(map, slot.task, value) && isOurs())) {
-        TaskStorage.remove(map, slot.task);
+      set = put(entry, takesOver || maps.hasStale(entry));
+    } catch (EntryExistsException e) {
+      if (wire == Wire.B || !isOurs(entry)) {
+        entry.tried = false;
+        throw e;
       }
-      return true;
+      set = put(entry, true); // an earlier attempt has failed after it had set the entry
     } catch (KernelException e) {
-      failed(e);
-      return false;
+      entry.tried = false;
+      throw e;
+    }
+    if (set) {
+      entry.is(Status.SET);
+      maps.replaced(entry);
     }
   }
 
-  /**
-   * Tries failed registrations and removals again, the oldest first.
-   *
-   * @param most how many to try
-   */
-  void retry(int most) {
-    for (Slot slot : unregistered.keySet().stream().limit(most).toList()) {
-      unregistered.remove(slot);
-      KernelException e = tryToRegister(slot);
-      if (e != null) {
-        lastFailure = e;
-      }
-    }
-    for (Slot slot : stale.values().stream().limit(most).toList()) {
-      if (takeOut(slot)) {
-        takenOut(stale.remove(slot.task.tid()));
-      }
-    }
+  private boolean put(Entry entry, boolean replace) {
+    MapValue.write(value, wire, entry.record.page.address(), metadata, stamp);
+    return storage.put(map, entry.task, value, replace);
+  }
+
+  private boolean isOurs(Entry entry) {
+    return storage.get(map, entry.task, value) && MapValue.hasStamp(value, wire, stamp);
+  }
+
+  private NotSupportedException refused(Task task, String problem, String cure) {
+    return new NotSupportedException(
+        "set the entry of " + task + " in", map.toString(), null, problem, cure);
   }
 
   /**
-   * Checks that entries are still there and ours, some at each call and all in rotation. A deleted
-   * entry is set again; one that is somebody else's by now is reported.
-   *
-   * @param most how many to look at
+   * Takes out the entry that an ended thread may have left, or that of any thread as the map is
+   * closed. Most often the kernel has done so for an ended one, but a task can outlive its Java
+   * thread: that of main waits for the JVM to end, and a native thread detaches.
    */
-  void audit(int most) {
-    if (unaudited.isEmpty()) {
-      unaudited.addAll(registered.values());
-    }
-    for (int i = 0; i < most && !unaudited.isEmpty(); i++) {
-      Slot slot = unaudited.remove();
-      if (registered.get(slot.task.tid()) == slot) {
-        try {
-          audit(slot);
-        } catch (KernelException e) {
-          return; // for instance no descriptor is left: nothing is known to be wrong
+  void unregister(Entry entry) {
+    if (entry.status() != Status.MISSING || entry.tried) {
+      boolean out = false;
+      try {
+        if (wire == Wire.B || isOurs(entry)) {
+          storage.remove(map, entry.task);
         }
+        out = true;
+      } catch (KernelException e) {
+        failed(e);
+      } catch (RuntimeException | Error e) {
+        failed(explained(e));
+      } finally {
+        entry.is(out ? Status.MISSING : Status.STALE);
       }
     }
   }
 
-  private void audit(Slot slot) {
-    boolean there = TaskStorage.get(map, slot.task, value);
-    if (there && isOurs()) {
-      return;
+  /**
+   * Checks that an entry is still there and ours. A deleted entry is set again; one that is
+   * somebody else's by now is reported.
+   */
+  void look(Entry entry) {
+    boolean there;
+    boolean ours;
+    try {
+      there = storage.get(map, entry.task, value);
+      ours = there && MapValue.hasStamp(value, wire, stamp);
+      if (ours || !kernel.isAlive(entry.task)) {
+        return;
+      }
+    } catch (KernelException e) {
+      return; // for instance no descriptor is left: nothing is known to be wrong
     }
-    if (!slot.task.isAlive()) {
-      return;
-    }
-    registered.remove(slot.task.tid());
+    KernelException wrong =
+        there ? TaskStorage.replaced(map, entry.task) : TaskStorage.vanished(map, entry.task);
+    entry.is(Status.MISSING);
     if (there) {
-      KernelException replaced = TaskStorage.replaced(map, slot.task);
-      unregistered.put(slot, replaced);
-      failed(replaced);
+      entry.reason = wrong;
     } else {
-      register(slot);
-      failed(TaskStorage.vanished(map, slot.task)); // after it was set again, as this says
+      register(entry.record); // before it is said that it was set again
     }
-  }
-
-  /** Chooses whether to replace entries that somebody else made. */
-  void takeOver(boolean takeOver) {
-    takesOver = takeOver;
-    if (takeOver) {
-      retry(Integer.MAX_VALUE);
-    }
+    failed(wrong);
   }
 
   private void failed(KernelException e) {
     lastFailure = e;
-    int count = failures;
+    int count = failures; // changed under the lock
     failures = count + 1;
     if (count == 0) {
       unlogged.set(e);
     }
+  }
+
+  /** {@return whether {@link #log} has something to say} */
+  boolean hasUnlogged() {
+    return unlogged.get() != null;
   }
 
   /** Logs the first failure, once. Not under the lock, since a log handler is foreign code. */
@@ -356,16 +305,8 @@ public final class OpenMap {
     }
   }
 
+  /** Gives the descriptor back. */
   void close() {
-    for (Slot slot : registered.values()) {
-      if (!takeOut(slot)) {
-        slot.left++; // for ever: nobody tries again
-      }
-    }
-    registered.clear();
-    unregistered.clear();
-    stale.clear();
-    unaudited.clear();
     map.close();
   }
 
@@ -377,18 +318,6 @@ public final class OpenMap {
   /** {@return the map's wire} */
   public Wire wire() {
     return wire;
-  }
-
-  /** {@return how many threads have an entry} */
-  int threads() {
-    return registered.size();
-  }
-
-  /** {@return the threads that should have an entry and have none, with the reason} */
-  Map<Task, KernelException> unregistered() {
-    Map<Task, KernelException> copy = new LinkedHashMap<>();
-    unregistered.forEach((slot, reason) -> copy.put(slot.task, reason));
-    return copy;
   }
 
   /** {@return how many registrations have failed} */

@@ -5,6 +5,8 @@ import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.lang.ref.Reference;
 import java.lang.ref.WeakReference;
 import org.jspecify.annotations.Nullable;
@@ -16,17 +18,31 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("restricted")
 public final class ThreadPage {
 
+  private static final VarHandle ADDRESS;
+
+  static {
+    try {
+      ADDRESS = MethodHandles.lookup().findVarHandle(ThreadPage.class, "address", long.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
   private static final WeakReference<@Nullable MemorySegment[]> NONE = new WeakReference<>(null);
 
   /** Where the page begins. */
-  public final long address;
+  public final long start;
+
+  /** The same, or 0 if the thread has to leave the page. */
+  @SuppressWarnings("UnusedVariable") // through ADDRESS
+  private long address;
 
   /** Of the thread in Java, or 0. */
   final long threadId;
 
-  final Slot slot;
+  final ThreadRecord record;
 
-  /** The next in the list that {@link ThreadPages#of} goes through. */
+  /** The next in its {@link ThreadLists list}. */
   @Nullable ThreadPage next;
 
   /** Set under the registry's lock, but may be read without it. */
@@ -38,23 +54,37 @@ public final class ThreadPage {
    */
   private WeakReference<@Nullable MemorySegment[]> slices = NONE;
 
-  ThreadPage(Slot slot) {
-    this.address = slot.page.address();
-    this.threadId = slot.threadId;
-    this.slot = slot;
+  ThreadPage(ThreadRecord record, long threadId) {
+    this.start = record.page.address();
+    this.address = start;
+    this.threadId = threadId;
+    this.record = record;
+  }
+
+  /**
+   * {@return where the page begins; 0 if its thread has to ask for another} Read anew each time:
+   * the registry may take the address away at any time.
+   */
+  public long address() {
+    return (long) ADDRESS.getOpaque(this);
+  }
+
+  /** Makes the thread ask for another page at its next access. Under the registry's lock. */
+  void takeAway() {
+    ADDRESS.setOpaque(this, 0L);
   }
 
   /** {@return this hold, which from now on may be reachable after the thread's end} */
   public ThreadPage escaping() {
     if (!escaped) {
-      ThreadPages.escape(this);
+      record.registry.escape(this);
     }
     return this;
   }
 
-  /** Ends what {@link ThreadPages#borrow} began. */
+  /** Ends what {@link Registry#borrow} began. */
   public void giveBack() {
-    ThreadPages.giveBack(this);
+    record.registry.giveBack(this);
   }
 
   /** {@return a key's bytes, confined to the calling thread, whose page this is} */
@@ -72,7 +102,7 @@ public final class ThreadPage {
       slices = new WeakReference<>(all);
     }
     MemorySegment slice =
-        MemorySegment.ofAddress(address + key.offset())
+        MemorySegment.ofAddress(start + key.offset())
             .reinterpret(key.size(), Arena.ofConfined(), null);
     all[key.index()] = slice;
     return slice;
@@ -80,7 +110,7 @@ public final class ThreadPage {
 
   /** {@return a slice of the page for every thread, which holds the page while it is reachable} */
   public MemorySegment sharedSlice(Key key) {
-    return MemorySegment.ofAddress(address + key.offset())
+    return MemorySegment.ofAddress(start + key.offset())
         .reinterpret(key.size(), Arena.ofAuto(), ignored -> Reference.reachabilityFence(this));
   }
 }

@@ -10,13 +10,13 @@ import io.github.tasklocal.error.DirectoryFullException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Pages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
@@ -64,7 +64,6 @@ final class DirectoryTests {
   private static void race(Fixture fixture) throws Exception {
     BpfObject object = fixture.load("many_keys");
     try (KernelMap map = KernelMap.duplicate(fixture.dataMap(object).fd())) {
-      Pages pages = new Pages();
       KeyDirectory[] directory = new KeyDirectory[1];
       Key[] own = new Key[RACERS];
       Key[] shared = new Key[RACERS];
@@ -76,7 +75,7 @@ final class DirectoryTests {
             Random random = new Random(seed + index);
             for (int round = 0; round < ROUNDS; round++) {
               if (index == RACERS) {
-                directory[0] = new KeyDirectory(pages.take(), pages.take());
+                directory[0] = new KeyDirectory(Arena.global().allocate(DataPage.SIZE, DataPage.SIZE), Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
               }
               barrier.await();
               if (index < RACERS) {
@@ -97,7 +96,7 @@ final class DirectoryTests {
                 }
                 keys.add(shared[0]);
                 checkApart(keys, directory[0]);
-                MemorySegment page = pages.take();
+                MemorySegment page = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
                 KeyDirectory made = directory[0];
                 // An entry stays as long as its thread, so each directory gets a new thread.
                 Parallel.run(1, ignored -> readEach(fixture.wire(), object, map, made, page, keys));
@@ -138,7 +137,7 @@ final class DirectoryTests {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
       MapValue.write(value, wire, page.address(), directory.metadata(wire), 0);
       Check.that(
-          TaskStorage.put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
+          new TaskStorage(new LinuxKernel()).put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
     Check.equal(keys.size(), object.program("read_all").run(), "keys that BPF found");

@@ -12,6 +12,7 @@ import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Need;
@@ -20,7 +21,6 @@ import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Pages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -295,10 +295,9 @@ final class MapTests {
   /** Makes an entry with the value 77 for the calling thread, as another library would. */
   private static void registerWithoutUs(Fixture fixture, BpfObject object) {
     Wire wire = fixture.wire();
-    Pages pages = new Pages();
-    KeyDirectory theirs = new KeyDirectory(pages.take(), pages.take());
+    KeyDirectory theirs = new KeyDirectory(Arena.global().allocate(DataPage.SIZE, DataPage.SIZE), Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
     Key key = theirs.define("looked_up", JAVA_INT);
-    MemorySegment page = pages.take();
+    MemorySegment page = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
     DataPage.prepare(page);
     page.set(JAVA_INT, key.offset(), 77);
     try (KernelMap map = KernelMap.duplicate(fixture.dataMap(object).fd());
@@ -306,7 +305,7 @@ final class MapTests {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
       MapValue.write(value, wire, page.address(), theirs.metadata(wire), 0);
       Check.that(
-          TaskStorage.put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
+          new TaskStorage(new LinuxKernel()).put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
   }
@@ -321,7 +320,7 @@ final class MapTests {
       Await.change(
           "the deletion to be seen",
           () -> map.failures() == 1,
-          () -> TaskStorage.remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
+          () -> new TaskStorage(new LinuxKernel()).remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
     }
     Check.equal(6, lookUp.run(), "the value in BPF, set again");
   }

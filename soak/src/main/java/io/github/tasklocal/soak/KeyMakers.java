@@ -11,13 +11,14 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Pages;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.selftest.Parallel;
 import java.lang.foreign.Arena;
@@ -130,21 +131,23 @@ final class KeyMakers {
 
   /** Fills directories in this process; each is the calling thread's for a while. */
   private void fillDirectories(SoakRun run, int directories, Random random) throws Exception {
-    Pages pages = new Pages(); // none is used twice, so that BPF sees no key of an earlier one
     Task self = Task.of(Libc.currentTid(), Thread.currentThread());
     for (int i = 1; i <= directories; i++) {
-      KeyDirectory directory = new KeyDirectory(pages.take(), pages.take());
-      long page = pages.take().address();
+      KeyDirectory directory =
+          new KeyDirectory(
+              Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
+              Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
+      long page = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address();
       forEachMap(
           (wire, map) -> {
             try (Arena arena = Arena.ofConfined()) {
               MemorySegment value = arena.allocate(wire.valueSize(), 8);
               MapValue.write(value, wire, page, directory.metadata(wire), 1);
-              boolean ignored = TaskStorage.put(map, self, value, false);
+              boolean ignored = new TaskStorage(new LinuxKernel()).put(map, self, value, false);
             }
           });
       makeKeys(random.nextLong(), 2_000, directory::define);
-      forEachMap((wire, map) -> TaskStorage.remove(map, self));
+      forEachMap((wire, map) -> new TaskStorage(new LinuxKernel()).remove(map, self));
       run.progress(i, directories, "directories");
     }
   }

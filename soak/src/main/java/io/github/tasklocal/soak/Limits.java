@@ -5,12 +5,13 @@ import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Keeper;
+import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.selftest.Check;
 import io.github.tasklocal.selftest.Fixture;
 import io.github.tasklocal.selftest.LibraryLog;
@@ -152,14 +153,14 @@ final class Limits {
         for (Worker worker : fresh) {
           Task task = worker.ask(() -> Task.of(Libc.currentTid(), Thread.currentThread()));
           Check.that(
-              TaskStorage.put(entries, task, foreign, false),
+              new TaskStorage(new LinuxKernel()).put(entries, task, foreign, false),
               "a thread ended before a foreign entry was set for it");
           tasksOfFresh.add(task);
         }
       }
       Check.equal(0, refusedWrites(), "threads without a page");
       refusedForLong();
-      tasksOfFresh.forEach(task -> TaskStorage.remove(entries, task));
+      tasksOfFresh.forEach(task -> new TaskStorage(new LinuxKernel()).remove(entries, task));
       seenSoon();
     }
 
@@ -211,9 +212,10 @@ final class Limits {
     }
 
     private void refusedForLong() throws Exception {
-      long end = Keeper.rounds() + ROUNDS;
+      long end = ThreadPages.keeperRounds() + ROUNDS;
       long ignored =
-          Await.until("more rounds of the keeper", Keeper::rounds, rounds -> rounds >= end);
+          Await.until(
+              "more rounds of the keeper", ThreadPages::keeperRounds, rounds -> rounds >= end);
       int refused = map.unregistered().size();
       int records = logged.get() - loggedBefore;
       run.equal(fresh.size(), name + ": threads refused", refused);

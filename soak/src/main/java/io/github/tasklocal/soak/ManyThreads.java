@@ -63,7 +63,7 @@ final class ManyThreads {
       run.progress(i, threads, "threads");
     }
     written.await();
-    int pages = ThreadPages.pages();
+    int pages = ThreadPages.REGISTRY.pages();
     long pins = pinned() - pinned;
     Map<Integer, Long> seen = tasks.values();
     Check.equal(threads, map.threads(), "registered threads");

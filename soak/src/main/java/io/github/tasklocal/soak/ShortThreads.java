@@ -96,7 +96,7 @@ final class ShortThreads {
       run.progress(i, threads, "threads");
     }
     long growth = nativeMemory() - baseline;
-    int pages = ThreadPages.pages();
+    int pages = ThreadPages.REGISTRY.pages();
     while (alive.size() > LEFT) {
       alive.remove().end();
     }

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import io.github.tasklocal.error.KernelException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The calls that are needed to give threads pages and to register them with maps, so that a test
+ * can let any of them fail. Unless a method says otherwise, it returns a negative errno if the
+ * kernel refuses.
+ */
+public interface Kernel {
+
+  /** {@return the kernel's id of the calling thread, or 0 if it is not known} */
+  int currentTid();
+
+  /** {@return the thread of this process that has a tid now, or null if that is not known} */
+  @Nullable Task task(int tid);
+
+  /**
+   * {@return whether a thread has not ended}
+   *
+   * @throws KernelException if that cannot be determined
+   */
+  boolean isAlive(Task task);
+
+  /**
+   * Opens a pinned map.
+   *
+   * @throws KernelException as {@link KernelMap#open}
+   */
+  KernelMap open(Path pin);
+
+  /** {@return a descriptor of one thread of this process, for {@link #close}} */
+  int pidfd(int tid);
+
+  /** Sets the entry of a task, which a pidfd names; returns 0. */
+  int update(int map, int pidfd, MemorySegment value, long flags);
+
+  /** Reads the entry of a task into a segment; returns 0. */
+  int lookUp(int map, int pidfd, MemorySegment value);
+
+  /** Deletes the entry of a task; returns 0. */
+  int delete(int map, int pidfd);
+
+  /** Closes a descriptor. */
+  void close(int fd);
+
+  /**
+   * Maps fresh pages: private, of no file, never huge, and not in child processes.
+   *
+   * @return the address of the first
+   */
+  long mapPages(long bytes);
+
+  /**
+   * {@return whether memory of the process's is as {@link #mapPages} would map it} It is then never
+   * huge and not in child processes from now on, either.
+   *
+   * @throws KernelException if that cannot be determined
+   */
+  boolean preparePages(long address, long bytes);
+
+  /**
+   * Asks for the frames behind private memory to be replaced by zeroed ones.
+   *
+   * @return 0, whether or not they were: on memory that is shared or huge nothing happens;
+   *     something negative if the kernel refuses
+   */
+  int dropFrames(long address, long bytes);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.libbpf.libbpf_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** The running kernel, through libbpf and the C library. */
+public final class LinuxKernel implements Kernel {
+
+  /** A map's key, which is a pidfd. Allocated at the first call, not before a map is opened. */
+  private @Nullable MemorySegment key;
+
+  @Override
+  public int currentTid() {
+    return Libc.currentTid();
+  }
+
+  @Override
+  public @Nullable Task task(int tid) {
+    return Task.ofKernel(tid);
+  }
+
+  @Override
+  public boolean isAlive(Task task) {
+    return task.isAlive();
+  }
+
+  @Override
+  public KernelMap open(Path pin) {
+    return KernelMap.open(pin);
+  }
+
+  @Override
+  public int pidfd(int tid) {
+    return Libc.pidfdOpen(tid);
+  }
+
+  @Override
+  public synchronized int update(int map, int pidfd, MemorySegment value, long flags) {
+    return libbpf_h.bpf_map_update_elem(map, key(pidfd), value, flags);
+  }
+
+  @Override
+  public synchronized int lookUp(int map, int pidfd, MemorySegment value) {
+    return libbpf_h.bpf_map_lookup_elem(map, key(pidfd), value);
+  }
+
+  @Override
+  public synchronized int delete(int map, int pidfd) {
+    return libbpf_h.bpf_map_delete_elem(map, key(pidfd));
+  }
+
+  private MemorySegment key(int pidfd) {
+    MemorySegment memory = key;
+    if (memory == null) {
+      memory = Arena.global().allocate(JAVA_INT);
+      key = memory;
+    }
+    memory.set(JAVA_INT, 0, pidfd);
+    return memory;
+  }
+
+  @Override
+  public void close(int fd) {
+    Libc.close(fd);
+  }
+
+  @Override
+  public long mapPages(long bytes) {
+    return Libc.mapPages(bytes);
+  }
+
+  @Override
+  public boolean preparePages(long address, long bytes) {
+    return Mappings.arePrivate(address, bytes) && Libc.adviseOfPages(address, bytes);
+  }
+
+  @Override
+  public int dropFrames(long address, long bytes) {
+    return Libc.dropFrames(address, bytes);
+  }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.kernel.Task;
+import org.jspecify.annotations.Nullable;
+
+/** What is known of a thread's entry in a map. Under the registry's lock. */
+final class Entry {
+
+  /** Whether the entry is in the map. */
+  enum Status {
+    /** The thread has none of ours; it should have one, unless it has ended. */
+    MISSING,
+    /** The thread has its entry. */
+    SET,
+    /** The thread has ended in Java, and its entry could not be taken out. */
+    STALE
+  }
+
+  final OpenMap map;
+  final ThreadRecord record;
+
+  /** The thread, also after its end. */
+  final Task task;
+
+  private Status status = Status.MISSING;
+
+  /** Whether the kernel was asked to set it, and nothing says that it has not done so. */
+  boolean tried;
+
+  /** Why it is missing, or null. */
+  @Nullable KernelException reason;
+
+  /** The next of the same thread. */
+  @Nullable Entry next;
+
+  Entry(OpenMap map, ThreadRecord record, Task task) {
+    this.map = map;
+    this.record = record;
+    this.task = task;
+  }
+
+  Status status() {
+    return status;
+  }
+
+  /** Changes the status, and with it how many entries the map has. */
+  void is(Status now) {
+    map.entries += (now == Status.SET ? 1 : 0) - (status == Status.SET ? 1 : 0);
+    status = now;
+    tried = now != Status.MISSING;
+    if (tried) {
+      reason = null;
+    }
+  }
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.memory.Entry.Status;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The maps that are open. Each thread is registered with each of them exactly once, by its record:
+ * a map is published first, and then the threads that exist are registered one at a time, each
+ * under the registry's lock; later ones register themselves at their first use of a key. So a first
+ * use never waits for more than one registration.
+ */
+public final class Maps {
+
+  /** How many threads for which nothing is to do are passed by, before others get the lock. */
+  private static final int SKIPPED = 256;
+
+  /** Whose turn it is to open, close or take over. First uses do not take this lock. */
+  private final Object opening = new Object();
+
+  private final Registry registry;
+  private final KeyDirectory keys;
+  private final Keeper keeper = new Keeper(this);
+
+  /**
+   * What this copy of the library writes into entries. Another copy, in another class loader, has
+   * another stamp, and other libraries leave 0.
+   */
+  private final int stamp = ThreadLocalRandom.current().nextInt() | 1;
+
+  /** Changed under both locks, and never in place. */
+  private volatile OpenMap[] open = {};
+
+  /** Ended threads whose entries could not be taken out. Under the registry's lock. */
+  private final RecordList leaving = new RecordList();
+
+  Maps(Registry registry, KeyDirectory keys) {
+    this.registry = registry;
+    this.keys = keys;
+  }
+
+  /**
+   * Opens a map for all threads that have a page or will have one. The caller then calls {@link
+   * OpenMap#log}, under no lock; so do callers of {@link #close} and {@link #takeOver}.
+   *
+   * @param map the map, which is owned by this class from here on, even if this fails
+   * @param wire the map's wire
+   * @param takeOver whether entries that somebody else made are replaced
+   * @return the open map; the one that is open already if the process has this map open
+   * @throws WrongObjectException if the map's values hold no pointers to user memory
+   * @throws NotSupportedException if the kernel is too old for such pointers, or if threads share
+   *     pages and the wire is B
+   * @throws KernelException if the kernel refuses
+   */
+  public OpenMap open(KernelMap map, Wire wire, boolean takeOver) {
+    boolean isOpen = false;
+    try {
+      StackSpace.require();
+      synchronized (opening) {
+        OpenMap known = find(map.id());
+        if (known != null) {
+          known.users++;
+          if (takeOver) {
+            takeOver(known, true);
+          }
+          return known; // has a descriptor of its own
+        }
+        OpenMap fresh = prepared(map, wire);
+        fresh.takesOver = takeOver;
+        OpenMap[] more = Arrays.copyOf(open, open.length + 1);
+        more[open.length] = fresh;
+        synchronized (registry.lock) {
+          registry.threads.releaseEnded();
+          open = more;
+          isOpen = true;
+        }
+        forEachThread(fresh, Work.REGISTER);
+        keeper.start();
+        return fresh;
+      }
+    } finally {
+      if (!isOpen) {
+        map.close();
+      }
+    }
+  }
+
+  /**
+   * Opens a pinned map, for {@link #open(KernelMap, Wire, boolean)}.
+   *
+   * @throws KernelException as {@link KernelMap#open}
+   */
+  KernelMap open(Path pin) {
+    return registry.kernel.open(pin);
+  }
+
+  private OpenMap prepared(KernelMap map, Wire wire) {
+    if (wire == Wire.B && SlotSize.packed()) {
+      throw new NotSupportedException(
+          "open",
+          map.toString(),
+          null,
+          "threads share pages (-D%s=%d), and its wire, B, has a page for each thread"
+              .formatted(SlotSize.PROPERTY, SlotSize.BYTES),
+          "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
+    }
+    OpenMap prepared = new OpenMap(this, registry.kernel, map, wire, keys.metadata(wire), stamp);
+    prepared.prepare();
+    synchronized (registry.lock) {
+      registry.threads.checkPages();
+    }
+    return prepared;
+  }
+
+  private @Nullable OpenMap find(int id) {
+    for (OpenMap each : open) {
+      if (each.id() == id) {
+        return each;
+      }
+    }
+    return null;
+  }
+
+  /** What is done for each thread. */
+  private enum Work {
+    REGISTER,
+    TRY_AGAIN,
+    LOOK,
+    LEAVE
+  }
+
+  /** {@return whether there was anything to do} */
+  private static boolean work(OpenMap map, ThreadRecord record, Work work) {
+    Entry entry = record.entry(map);
+    boolean isSet = entry != null && entry.status() == Status.SET;
+    switch (work) {
+      case REGISTER -> map.register(record);
+      case TRY_AGAIN -> {
+        if (!isSet) {
+          map.registerAgain(record);
+        }
+        return !isSet;
+      }
+      case LOOK -> {
+        if (entry != null && isSet) {
+          map.look(entry);
+        }
+        return isSet;
+      }
+      case LEAVE -> leave(record, map);
+    }
+    return true;
+  }
+
+  /** One at a time, each under the lock; those that come meanwhile may be left out. */
+  private void forEachThread(OpenMap map, Work work) {
+    ThreadRecord ignored = forThreads(map, work, null, Integer.MAX_VALUE);
+  }
+
+  /**
+   * Does something for threads, one at a time under the lock, and once for each.
+   *
+   * @param from the first, or null for the first of all
+   * @param most for how many at most
+   * @return with which to go on the next time
+   */
+  private @Nullable ThreadRecord forThreads(
+      OpenMap map, Work work, @Nullable ThreadRecord from, int most) {
+    ThreadRecord at = from;
+    boolean wrapped = false;
+    int done = 0;
+    while (done < most) {
+      letFirstUsesPass();
+      synchronized (registry.lock) {
+        if (map.users == 0 && work != Work.LEAVE) {
+          return null; // closed meanwhile, and its descriptor may be another map's by now
+        }
+        at = RecordList.listed(at);
+        if (at == null && !wrapped) {
+          wrapped = true;
+          at = registry.threads.first();
+        }
+        boolean worked = false;
+        for (int i = 0; i < SKIPPED && at != null && !worked; i++) {
+          if (wrapped && at == from) {
+            return at;
+          }
+          worked = work(map, at, work);
+          at = RecordList.listed(at.next);
+        }
+        if (at == null && wrapped) {
+          return null;
+        }
+        done += worked ? 1 : 0;
+      }
+    }
+    return at;
+  }
+
+  private void letFirstUsesPass() {
+    for (int i = 0; i < 1000 && registry.waiting.get() > 0; i++) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /**
+   * Takes every entry of this process out of a map and closes it, when its last user closes it.
+   *
+   * @param map from {@link #open}
+   */
+  public void close(OpenMap map) {
+    StackSpace.require();
+    synchronized (opening) {
+      if (map.users > 1) {
+        map.users--;
+        return;
+      }
+      OpenMap[] fewer = without(map);
+      synchronized (registry.lock) {
+        open = fewer;
+        map.users = 0;
+      }
+      try {
+        forEachThread(map, Work.LEAVE);
+        forget(map);
+      } finally {
+        map.close();
+      }
+    }
+    keeper.wake();
+  }
+
+  private OpenMap[] without(OpenMap map) {
+    OpenMap[] fewer = new OpenMap[open.length - 1];
+    int i = 0;
+    for (OpenMap each : open) {
+      if (each != map) {
+        fewer[i++] = each;
+      }
+    }
+    return fewer;
+  }
+
+  private static void leave(ThreadRecord record, OpenMap map) {
+    Entry entry = record.entry(map);
+    if (entry != null) {
+      map.unregister(entry);
+      if (entry.status() == Status.MISSING) {
+        record.remove(entry);
+      }
+    }
+  }
+
+  /** Nobody tries again to take an ended thread's entries out of a map that is closed. */
+  private void forget(OpenMap map) {
+    synchronized (registry.lock) {
+      for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
+        boolean waits = false;
+        for (Entry entry = each.entries; entry != null; entry = entry.next) {
+          waits |= entry.map != map && entry.status() == Status.STALE;
+        }
+        if (!waits) {
+          leaving.remove(each);
+        }
+      }
+    }
+  }
+
+  /** Registers a thread with each map. Under the registry's lock; reports failures. */
+  void register(ThreadRecord record) {
+    for (OpenMap map : open) {
+      map.register(record);
+    }
+  }
+
+  /** Takes an ended thread's entries out of all maps. Under the registry's lock. */
+  void unregister(ThreadRecord record) {
+    for (Entry each = record.entries; each != null; each = each.next) {
+      leave(record, each.map);
+    }
+    if (record.hasStaleEntry()) {
+      leaving.add(record);
+    }
+  }
+
+  /** {@return whether the task of an entry has one that an ended thread has left in the map} */
+  boolean hasStale(Entry entry) {
+    for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
+      Entry left = each.entry(entry.map);
+      if (left != null && left.status() == Status.STALE && left.task.tid() == entry.task.tid()) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Tries to take out what ended threads have left. Under the registry's lock. */
+  private void takeOutStale(int most) {
+    int tried = 0;
+    for (ThreadRecord each = leaving.first(); each != null && tried < most; each = each.next) {
+      tried++;
+      for (Entry entry = each.entries; entry != null; entry = entry.next) {
+        if (entry.status() == Status.STALE && entry.map.users > 0) {
+          leave(each, entry.map);
+        }
+      }
+      settle(each);
+    }
+  }
+
+  private void settle(ThreadRecord record) {
+    if (!record.hasStaleEntry()) {
+      leaving.remove(record);
+      registry.threads.releaseIfUnused(record);
+    }
+  }
+
+  /** The task of an entry that was just set may have had one that an ended thread had left. */
+  void replaced(Entry by) {
+    for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
+      Entry left = each.entry(by.map);
+      if (left != null && left.task.tid() == by.task.tid()) {
+        each.remove(left);
+        settle(each);
+      }
+    }
+  }
+
+  /**
+   * Chooses whether to replace entries that somebody else made in a map, now and from now on.
+   *
+   * @param map from {@link #open}
+   */
+  public void takeOver(OpenMap map, boolean takeOver) {
+    StackSpace.require();
+    synchronized (opening) {
+      synchronized (registry.lock) {
+        map.takesOver = takeOver;
+      }
+      if (takeOver && map.users > 0) {
+        forEachThread(map, Work.TRY_AGAIN);
+      }
+    }
+  }
+
+  /** {@return how many live threads have an entry in a map} */
+  public int threads(OpenMap map) {
+    synchronized (registry.lock) {
+      registry.threads.releaseEnded();
+      return map.entries;
+    }
+  }
+
+  /**
+   * {@return the live threads that should have an entry in a map and have none, with the reason}
+   */
+  public Map<Task, KernelException> unregistered(OpenMap map) {
+    Map<Task, KernelException> found = new LinkedHashMap<>();
+    synchronized (registry.lock) {
+      registry.threads.releaseEnded();
+      for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
+        Entry entry = each.entry(map);
+        if (entry != null && entry.reason != null) {
+          found.put(entry.task, entry.reason);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** Logs what has failed. Under no lock. */
+  void logFailures() {
+    for (OpenMap map : open) {
+      map.log();
+    }
+  }
+
+  /** {@return the open maps, not to be changed} */
+  OpenMap[] all() {
+    return open;
+  }
+
+  /**
+   * Forgets the threads that have ended, tries failed registrations and removals again, and checks
+   * some entries of each map.
+   *
+   * @param most how many entries of each map to check at most, and how many to try again
+   */
+  void tend(int most) {
+    synchronized (registry.lock) {
+      registry.threads.releaseUnreachable();
+      registry.threads.releaseEnded();
+      takeOutStale(most);
+    }
+    for (OpenMap map : open) {
+      tend(map, most);
+    }
+  }
+
+  /** Does so for a map, which may be closed meanwhile. */
+  void tend(OpenMap map, int most) {
+    map.nextLook = forThreads(map, Work.LOOK, map.nextLook, most);
+    map.nextAttempt = forThreads(map, Work.TRY_AGAIN, map.nextAttempt, most);
+  }
+
+  /** {@return the thread that follows pins and looks after entries} */
+  Keeper keeper() {
+    return keeper;
+  }
+}

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.VirtualThreadException;
+import io.github.tasklocal.kernel.Kernel;
+import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.KeyDirectory;
+import io.github.tasklocal.memory.ThreadState.Attached;
+import io.github.tasklocal.memory.ThreadState.Java;
+import io.github.tasklocal.memory.ThreadState.Native;
+import io.github.tasklocal.memory.ThreadState.Reserved;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The threads that have a page. A thread gets its page at its first use of a key, and is then
+ * registered with each open map ({@link Maps}). A thread that Java does not know gets its page when
+ * another thread sets a value for it.
+ *
+ * <p>What can fail in an operation comes first, and its last steps cannot fail:
+ * docs/architecture.md has the rules.
+ */
+public final class Registry {
+
+  /** How long others wait at most for a thread that has been started to reach {@link #begin}. */
+  private static final long START_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  final Object lock = new Object();
+
+  /** How many threads wait for the lock to make their first use of a key. */
+  final AtomicInteger waiting = new AtomicInteger();
+
+  final Kernel kernel;
+  final Maps maps;
+  final Threads threads;
+
+  private final LongSupplier clock;
+  private final ThreadLists lists;
+  private final boolean packed;
+
+  /** Takes a thread's own copy of its page's address away. */
+  final Consumer<Thread> leaver;
+
+  /** How many threads are between {@code start()} and {@link #begin}. */
+  private int starting;
+
+  /**
+   * Makes an empty registry.
+   *
+   * @param kernel what gives pages, and registers threads
+   * @param clock in nanoseconds
+   * @param lists where the pages of threads are found
+   * @param keys what maps are told of
+   * @param bytes how much each thread has: a page, or a part of one
+   * @param leaver takes a thread's own copy of its page's address away, if it has one
+   */
+  Registry(
+      Kernel kernel,
+      LongSupplier clock,
+      ThreadLists lists,
+      KeyDirectory keys,
+      int bytes,
+      Consumer<Thread> leaver) {
+    this.kernel = kernel;
+    this.clock = clock;
+    this.lists = lists;
+    this.leaver = leaver;
+    this.packed = bytes < DataPage.SIZE;
+    this.threads = new Threads(this, lists, bytes, clock);
+    this.maps = new Maps(this, keys);
+  }
+
+  /**
+   * {@return a page for the calling thread, which has none yet, or has to leave the one it has}
+   *
+   * @param thread the calling thread, and no other
+   * @throws VirtualThreadException if that is a virtual thread
+   * @throws OutOfMemoryError if the system gives no memory; the next call tries again
+   */
+  public ThreadPage first(Thread thread) {
+    if (thread.isVirtual()) {
+      throw new VirtualThreadException(
+          "a key was used on the virtual thread \""
+              + thread.getName()
+              + "\" ("
+              + thread.threadId()
+              + ")",
+          "a virtual thread has no kernel task that BPF could look at; set the key on a platform"
+              + " thread, such as one of an executor from Executors.newFixedThreadPool");
+    }
+    StackSpace.require();
+    int tid = kernel.currentTid();
+    ThreadPage page;
+    waiting.incrementAndGet();
+    synchronized (lock) {
+      waiting.decrementAndGet();
+      page = lists.find(thread.threadId());
+      if (page == null) {
+        page = enter(thread, tid, thread.threadId());
+      } else if (page.address() == 0) {
+        page = threads.move(page.record);
+      }
+    }
+    maps.logFailures();
+    return page;
+  }
+
+  private ThreadPage enter(Thread thread, int tid, long listed) {
+    Task task = Task.of(tid, thread);
+    ThreadRecord known = threads.nativeOf(tid);
+    if (known != null) {
+      return threads.attach(known, task, listed);
+    }
+    ThreadState state =
+        packed ? new Attached(task, listed, kernel.task(tid)) : new Java(task, listed);
+    return threads.enter(state);
+  }
+
+  /**
+   * {@return a page for a thread that has not been started} It is that thread's from {@link #begin}
+   * on, and is in none of the lists. It is released if it becomes unreachable before.
+   *
+   * @throws OutOfMemoryError if the system gives no memory
+   */
+  public ThreadPage reserve() {
+    StackSpace.require();
+    synchronized (lock) {
+      return threads.reserve();
+    }
+  }
+
+  /**
+   * Announces that a thread is being started, so that nobody makes another page for it.
+   *
+   * @param page from {@link #reserve}
+   */
+  public void starting(ThreadPage page) {
+    synchronized (lock) {
+      if (page.record.state() instanceof Reserved reserved && !reserved.starting) {
+        reserved.starting = true;
+        starting++;
+      }
+    }
+  }
+
+  /** Ends {@link #starting}: the thread could not be started, or has begun, or cannot begin. */
+  public void notStarting(ThreadPage page) {
+    synchronized (lock) {
+      if (page.record.state() instanceof Reserved reserved) {
+        notStarting(reserved);
+      }
+    }
+  }
+
+  private void notStarting(Reserved reserved) {
+    if (reserved.starting) {
+      reserved.starting = false;
+      starting--;
+      lock.notifyAll();
+    }
+  }
+
+  /** Waits until no thread is between its start and {@link #begin}, for a second at most. */
+  private void awaitStarting() {
+    long end = clock.getAsLong() + START_NANOS;
+    boolean interrupted = false;
+    while (starting > 0) {
+      long left = TimeUnit.NANOSECONDS.toMillis(end - clock.getAsLong());
+      if (left <= 0) {
+        break;
+      }
+      try {
+        lock.wait(left);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
+   * Registers the calling thread, which has a reserved page, or has to leave the one it has.
+   *
+   * @param page the page that it has; in none of the lists
+   * @param thread the calling thread
+   * @return the page that it has from now on
+   */
+  public ThreadPage begin(ThreadPage page, Thread thread) {
+    StackSpace.require();
+    int tid = kernel.currentTid();
+    ThreadPage now = page;
+    synchronized (lock) {
+      ThreadRecord record = page.record;
+      if (record.state() instanceof Reserved reserved) {
+        ThreadRecord known = threads.nativeOf(tid);
+        if (known != null) {
+          // Another thread has set a value for the task meanwhile, and could not know of this page,
+          // since this thread was not started by start().
+          now = threads.attach(known, Task.of(tid, thread), 0);
+        }
+        threads.begin(record, reserved, known == null ? new Java(Task.of(tid, thread), 0) : null);
+        notStarting(reserved);
+        now = now.record.unfit ? threads.move(now.record) : now;
+      } else if (page.address() == 0) {
+        now = threads.move(record);
+      }
+    }
+    maps.logFailures();
+    return now;
+  }
+
+  /**
+   * {@return the page of a thread of this process, made if the thread has none} It serves no other
+   * thread until {@link ThreadPage#giveBack}.
+   *
+   * @param task from {@link Task#all}
+   * @throws NotFoundException if the thread has ended
+   * @throws KernelException if it cannot be determined whether it has
+   */
+  public ThreadPage borrow(Task task) {
+    StackSpace.require();
+    ThreadPage page;
+    synchronized (lock) {
+      ThreadRecord record = threads.find(task);
+      if (record == null && starting > 0) {
+        awaitStarting(); // it may be one of these
+        record = threads.find(task);
+      }
+      if (record == null) {
+        requireAlive(task);
+        record = threads.enterNative(task);
+      } else if (record.unfit && record.state() instanceof Native) {
+        record = threads.move(record).record;
+      }
+      page = record.hold();
+      record.holds++;
+    }
+    maps.logFailures();
+    return page;
+  }
+
+  /**
+   * {@return the page of a thread of this process, or null if it has none} It serves no other
+   * thread until {@link ThreadPage#giveBack}.
+   *
+   * @param task from {@link Task#all}
+   * @throws NotFoundException if the thread has ended
+   * @throws KernelException if it cannot be determined whether it has
+   */
+  public @Nullable ThreadPage borrowIfAny(Task task) {
+    StackSpace.require();
+    synchronized (lock) {
+      ThreadRecord record = threads.find(task);
+      if (record == null) {
+        requireAlive(task);
+        return null;
+      }
+      ThreadPage page = record.hold();
+      record.holds++;
+      return page;
+    }
+  }
+
+  void giveBack(ThreadPage page) {
+    synchronized (lock) {
+      page.record.holds--;
+      threads.releaseIfUnused(page.record);
+    }
+  }
+
+  private void requireAlive(Task task) {
+    if (!kernel.isAlive(task)) {
+      throw new NotFoundException(
+          "find",
+          task.toString(),
+          null,
+          "the thread has ended",
+          "list the threads again: NativeThread.list()");
+    }
+  }
+
+  /** From now on the page may be in use after the end of its thread. */
+  void escape(ThreadPage page) {
+    StackSpace.require();
+    synchronized (lock) {
+      threads.escape(page);
+    }
+  }
+
+  /**
+   * {@return the Java thread of a kernel task, if it has used a key and has not ended}
+   *
+   * @param task from {@link Task#all}
+   * @throws KernelException if it cannot be determined whether it has
+   */
+  public @Nullable Thread threadOf(Task task) {
+    synchronized (lock) {
+      ThreadRecord record = threads.find(task);
+      Task known = record == null ? null : record.state().task();
+      return known == null ? null : known.liveThread();
+    }
+  }
+
+  /** {@return the open maps} */
+  public Maps maps() {
+    return maps;
+  }
+
+  /** {@return how many pages of values were taken from the system, in use or free} */
+  public int pages() {
+    return threads.pages();
+  }
+}
