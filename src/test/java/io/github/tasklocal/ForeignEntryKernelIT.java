@@ -12,6 +12,7 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
@@ -23,7 +24,6 @@ import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.KeeperRounds;
-import io.github.tasklocal.memory.Pages;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
@@ -66,13 +66,15 @@ class ForeignEntryKernelIT {
   private static final MemorySegment PAGE;
 
   static {
-    Pages pages = new Pages();
-    KEYS = new KeyDirectory(pages.take(), pages.take());
+    KEYS =
+        new KeyDirectory(
+            Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
+            Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
     if (OFFSET > DataPage.START) {
       Key ignored =
           KEYS.define("padding", MemoryLayout.sequenceLayout(OFFSET - DataPage.START, JAVA_BYTE));
     }
-    PAGE = pages.take();
+    PAGE = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
     DataPage.prepare(PAGE);
     PAGE.set(JAVA_INT, KEYS.define("life.00", JAVA_INT).offset(), FOREIGN);
   }
@@ -129,14 +131,14 @@ class ForeignEntryKernelIT {
       MemorySegment value = arena.allocate(view.wire().valueSize(), 8);
       MapValue.write(value, view.wire(), PAGE.address(), KEYS.metadata(view.wire()), FOREIGN_STAMP);
       Task task = Task.of(worker.tid(), worker.thread());
-      assertThat(TaskStorage.put(map, task, value, replace)).isTrue();
+      assertThat(new TaskStorage(new LinuxKernel()).put(map, task, value, replace)).isTrue();
     }
     assertThat(view.of(worker.tid())).isEqualTo(FOREIGN);
   }
 
   private static void delete(BpfView view, Worker worker) {
     try (KernelMap map = KernelMap.duplicate(view.map().fd())) {
-      TaskStorage.remove(map, Task.of(worker.tid(), worker.thread()));
+      new TaskStorage(new LinuxKernel()).remove(map, Task.of(worker.tid(), worker.thread()));
     }
   }
 
@@ -201,7 +203,7 @@ class ForeignEntryKernelIT {
       foreign(view, before, false);
       foreign(view, after, false);
       try (TaskLocalMap map = open(view)) {
-        assertThat(unregistered(map)).containsExactly(before.tid());
+        assertThat(unregistered(map)).as("%s", map.unregistered()).containsExactly(before.tid());
         map.foreignEntries(ForeignEntries.TAKE_OVER);
         assertThat(view.of(before.tid())).isEqualTo(2);
         after.run(() -> VALUE.set(3));

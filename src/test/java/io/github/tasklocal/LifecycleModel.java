@@ -138,7 +138,7 @@ public final class LifecycleModel {
         model.reads,
         model.writes,
         model.pinChanges,
-        ThreadPages.pages());
+        ThreadPages.REGISTRY.pages());
   }
 
   private void step() {

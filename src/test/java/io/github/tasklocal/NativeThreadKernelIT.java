@@ -297,7 +297,7 @@ class NativeThreadKernelIT {
   void pagesOfNativeThreadsThatHaveEndedServeOthers() {
     try (TaskLocalMap map = map()) {
       int threads = map.threads();
-      int most = ThreadPages.pages() + 10 * 16;
+      int most = ThreadPages.REGISTRY.pages() + 10 * 16;
       for (int round = 0; round < 40; round++) {
         List<Pthread> pthreads = Stream.generate(Pthread::new).limit(25).toList();
         List<NativeThread> listed = pthreads.stream().map(Pthread::listed).toList();
@@ -310,7 +310,9 @@ class NativeThreadKernelIT {
         }
         pthreads.forEach(Pthread::close);
       }
-      assertThat(ThreadPages.pages()).as("of 1000 threads, 25 at once").isLessThanOrEqualTo(most);
+      assertThat(ThreadPages.REGISTRY.pages())
+          .as("of 1000 threads, 25 at once")
+          .isLessThanOrEqualTo(most);
       Await.until("their entries are gone", () -> map.threads() <= threads);
       assertThat(map.failures()).isZero();
     }

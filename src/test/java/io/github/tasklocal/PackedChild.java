@@ -52,7 +52,7 @@ public final class PackedChild {
         check(mapA.failures() == 0 && mapC.failures() == 0, "failures " + mapA.lastFailure());
       }
     }
-    System.out.println("pages " + ThreadPages.pages());
+    System.out.println("pages " + ThreadPages.REGISTRY.pages());
     System.out.println("ok");
   }
 

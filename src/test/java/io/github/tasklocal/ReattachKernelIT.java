@@ -8,7 +8,6 @@ import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Keeper;
 import io.github.tasklocal.memory.KeeperRounds;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
@@ -51,9 +50,7 @@ class ReattachKernelIT {
   private record Seen(Thread thread, int tid, long page) {
     static Seen now() {
       return new Seen(
-          Thread.currentThread(),
-          Libc.currentTid(),
-          ThreadPages.of(Thread.currentThread()).address);
+          Thread.currentThread(), Libc.currentTid(), ThreadPages.of(Thread.currentThread()).start);
     }
   }
 
@@ -102,11 +99,11 @@ class ReattachKernelIT {
                   assertThat(view.of(tid)).isZero();
                   VALUE.set(12);
                   assertThat(view.of(tid)).isEqualTo(12);
-                  long rounds = Keeper.rounds();
+                  long rounds = ThreadPages.keeperRounds();
                   do {
                     assertThat(view.of(tid)).isEqualTo(12);
                     assertThat(VALUE.get()).isEqualTo(12);
-                  } while (Keeper.rounds() < rounds + 2);
+                  } while (ThreadPages.keeperRounds() < rounds + 2);
                 }));
   }
 
@@ -231,7 +228,7 @@ class ReattachKernelIT {
           assertThat(held.getFirst().get()).isEqualTo(41);
           try (Worker other = new Worker("other")) {
             other.run(() -> VALUE.set(44));
-            Long page = other.call(() -> ThreadPages.of(Thread.currentThread()).address);
+            Long page = other.call(() -> ThreadPages.of(Thread.currentThread()).start);
             assertThat(page).isNotEqualTo(seen.get(0).page());
           }
           assertThat(held.getFirst().get()).isEqualTo(41);

@@ -2,7 +2,7 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.memory.Keeper;
+import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.SequenceLayout;
@@ -49,11 +49,11 @@ final class SecondCopy implements AutoCloseable {
     return (int) call(key, "get", List.of());
   }
 
-  /** {@return {@code Keeper.rounds()} of the copy} */
+  /** {@return {@code ThreadPages.keeperRounds()} of the copy} */
   long keeperRounds() {
     try {
-      Class<?> keeper = loader.loadClass(Keeper.class.getName());
-      return (long) keeper.getMethod("rounds").invoke(null);
+      Class<?> keeper = loader.loadClass(ThreadPages.class.getName());
+      return (long) keeper.getMethod("keeperRounds").invoke(null);
     } catch (ReflectiveOperationException e) {
       throw new LinkageError(e.getMessage(), e);
     }

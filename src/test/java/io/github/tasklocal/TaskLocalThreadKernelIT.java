@@ -130,11 +130,11 @@ class TaskLocalThreadKernelIT {
                 });
         assertThat(before).as("a new thread's value").isZero();
       }
-      int pages = ThreadPages.pages();
+      int pages = ThreadPages.REGISTRY.pages();
       for (int i = 0; i < 1000; i++) {
         inNewThread(() -> VALUE.getAndSet(1));
       }
-      assertThat(ThreadPages.pages() - pages).as("pages more").isLessThanOrEqualTo(16);
+      assertThat(ThreadPages.REGISTRY.pages() - pages).as("pages more").isLessThanOrEqualTo(16);
       assertThat(map.failures()).isZero();
     }
   }
@@ -142,14 +142,14 @@ class TaskLocalThreadKernelIT {
   @Test
   void pagesOfThreadsThatAreNeverStartedComeBack() throws Exception {
     List<Worker> alive = Worker.start(40, VALUE, 0);
-    int pages = ThreadPages.pages();
+    int pages = ThreadPages.REGISTRY.pages();
     for (int round = 0; round < 40; round++) {
       for (int i = 0; i < 100; i++) {
         assertThat(new TaskLocalThread(() -> {}).isAlive()).isFalse();
       }
       Garbage.collect();
     }
-    assertThat(ThreadPages.pages() - pages).as("pages for 4000 threads").isLessThan(600);
+    assertThat(ThreadPages.REGISTRY.pages() - pages).as("pages for 4000 threads").isLessThan(600);
     alive.forEach(Worker::close);
   }
 

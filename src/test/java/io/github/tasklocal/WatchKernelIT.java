@@ -16,8 +16,8 @@ import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Keeper;
 import io.github.tasklocal.memory.KeeperRounds;
+import io.github.tasklocal.memory.ThreadPages;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -218,10 +218,10 @@ class WatchKernelIT {
         view.map().pin(pin); // beside it, and renamed over it
         assertThat(fileKey()).isNotEqualTo(file);
         int tid = workers.getFirst().tid();
-        long before = Keeper.rounds();
+        long before = ThreadPages.keeperRounds();
         do { // a round of the keeper is many looks at the pin
           assertThat(view.of(tid)).isEqualTo(BASE);
-        } while (Keeper.rounds() < before + 2);
+        } while (ThreadPages.keeperRounds() < before + 2);
         assertThat(states).hasSize(1).first().isInstanceOf(Attached.class);
       }
     }

@@ -25,11 +25,11 @@ class BtfKernelIT {
   void everyTypeHasTheNameThatLibbpfFindsToo(@TempDir Path folder) throws Exception {
     byte[] file = Files.readAllBytes(Clang.compile(folder, "types"));
     LibBpf.require("test", "types");
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       MemorySegment bytes = arena.allocate(file.length).copyFrom(MemorySegment.ofArray(file));
-      MemorySegment object = LibBpf.open(bytes, "types", "types");
+      MemorySegment object = LibBpf.open(bytes, "types", "types", MemorySegment.NULL);
       try {
-        LibBpf.load(object, "types");
+        LibBpf.load(object, "types", MemorySegment.NULL);
         int btfId = btfId(LibBpf.mapFd(LibBpf.maps(object).getFirst()), arena);
         MemorySegment btf = libbpf_h.bpf_object__btf(object);
         Set<Integer> kinds = new HashSet<>();

@@ -16,7 +16,7 @@ public final class Entries {
   public static boolean has(int fd, int tid) {
     try (KernelMap map = KernelMap.duplicate(fd);
         Arena arena = Arena.ofConfined()) {
-      int pidfd = Libc.pidfdOpen(tid, Errno.allocate(arena));
+      int pidfd = Libc.pidfdOpen(tid);
       if (pidfd < 0) {
         throw new AssertionError("no task " + tid + ": " + Errno.name(-pidfd));
       }
@@ -35,7 +35,7 @@ public final class Entries {
     try (KernelMap map = KernelMap.duplicate(fd);
         Arena arena = Arena.ofConfined()) {
       MemorySegment empty = arena.allocate(map.valueSize(), Long.BYTES);
-      if (!TaskStorage.put(map, Task.of(tid, thread), empty, false)) {
+      if (!new TaskStorage(new LinuxKernel()).put(map, Task.of(tid, thread), empty, false)) {
         throw new AssertionError("thread " + tid + " has ended");
       }
     }
@@ -44,7 +44,7 @@ public final class Entries {
   /** Deletes a thread's entry. */
   public static void remove(int fd, int tid, Thread thread) {
     try (KernelMap map = KernelMap.duplicate(fd)) {
-      TaskStorage.remove(map, Task.of(tid, thread));
+      new TaskStorage(new LinuxKernel()).remove(map, Task.of(tid, thread));
     }
   }
 }

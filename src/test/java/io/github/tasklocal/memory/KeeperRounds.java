@@ -11,7 +11,7 @@ public final class KeeperRounds {
 
   /** Waits until the keeper has begun a round after this call, and finished it. */
   public static void pass() {
-    pass(Keeper::rounds);
+    pass(ThreadPages::keeperRounds);
   }
 
   /** As {@link #pass}, for the keeper of another copy of the library. */

@@ -15,6 +15,7 @@ import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
@@ -75,7 +76,7 @@ class PageLifeKernelIT {
                 NUMBER.set(MARK);
                 assertThat(object.program("read_and_add").run()).isZero();
                 assertThat(NUMBER.get()).isEqualTo(MARK + 1);
-                return ThreadPages.of(Thread.currentThread()).address;
+                return ThreadPages.of(Thread.currentThread()).start;
               });
       assertThat(reusedWithin(64, used)).as("the page is reused").isTrue();
       assertThat(map.failures()).isZero();
@@ -88,7 +89,7 @@ class PageLifeKernelIT {
         inNewThread(
             () -> {
               NUMBER.set(MARK);
-              return ThreadPages.of(Thread.currentThread()).address;
+              return ThreadPages.of(Thread.currentThread()).start;
             });
     assertThat(reusedWithin(64, used)).as("the page is reused").isTrue();
   }
@@ -101,7 +102,7 @@ class PageLifeKernelIT {
           inNewThread(
               () -> {
                 NUMBER.set(MARK);
-                page.complete(ThreadPages.of(Thread.currentThread()).address);
+                page.complete(ThreadPages.of(Thread.currentThread()).start);
                 return NUMBER.bind();
               });
       assertThat(reusedWithin(8, page.get())).as("the held page is reused").isFalse();
@@ -238,9 +239,15 @@ class PageLifeKernelIT {
     try (KernelMap map = KernelMap.duplicate(object.map(Wire.A.mapName()).fd());
         Arena arena = Arena.ofConfined()) {
       MemorySegment value = arena.allocate(Wire.A.valueSize(), 8);
-      Pages pages = new Pages();
-      MapValue.write(value, Wire.A, pages.take().address(), pages.take().address(), 0);
-      assertThat(TaskStorage.put(map, Task.of(tid.get(), thread), value, false)).isTrue();
+      MapValue.write(
+          value,
+          Wire.A,
+          Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address(),
+          Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address(),
+          0);
+      assertThat(
+              new TaskStorage(new LinuxKernel()).put(map, Task.of(tid.get(), thread), value, false))
+          .isTrue();
       test.run(map, tid.get());
     } finally {
       done.countDown();
@@ -281,7 +288,7 @@ class PageLifeKernelIT {
     boolean reused = false;
     for (int i = 0; i < rounds && !reused; i++) {
       Garbage.collect();
-      ThreadPages.tend(0); // or the page would wait until no other is free
+      ThreadPages.REGISTRY.maps().tend(0); // or the page would wait until no other is free
       reused = inNewThread(() -> isCleanAnd(page, held));
     }
     assertThat(held).allSatisfy(each -> assertThat(each.get()).isBetween(0, 1));
@@ -290,7 +297,7 @@ class PageLifeKernelIT {
 
   private static boolean isCleanAnd(long page, List<TaskLocal.OfInt.Bound> held) {
     ThreadPage current = ThreadPages.of(Thread.currentThread());
-    MemorySegment bytes = Memory.ALL.asSlice(current.address, DataPage.SIZE);
+    MemorySegment bytes = Memory.ALL.asSlice(current.start, DataPage.SIZE);
     assertThat(bytes.get(JAVA_LONG, 0)).isEqualTo(DataPage.START);
     assertThat(bytes.asSlice(8).mismatch(MemorySegment.ofArray(new byte[4088]))).isEqualTo(-1);
     if (object.program("read_and_add").run() == 0) {
@@ -298,7 +305,7 @@ class PageLifeKernelIT {
       assertThat(NUMBER.get()).isEqualTo(1);
     }
     held.add(NUMBER.bind());
-    return current.address == page;
+    return current.start == page;
   }
 
   private static <T> T inNewThread(Supplier<T> work) throws Exception {

@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Which wire a map has: what decides that if its BTF can be read, and if it cannot. */
-class OpenMapTest {
+class MapWireTest {
 
   /** The kernel truncates names to 15 bytes. */
   private static String cut(String name) {
@@ -28,7 +28,7 @@ class OpenMapTest {
   }
 
   private static Wire wireOf(int size, String name, Wire named, String valueType) {
-    return OpenMap.wireOf("/pin (\"" + name + "\")", 29, size, cut(name), named, valueType);
+    return MapWire.of("/pin (\"" + name + "\")", 29, size, cut(name), named, valueType);
   }
 
   private static AbstractThrowableAssert<?, ?> refused(
@@ -115,7 +115,7 @@ class OpenMapTest {
     for (Wire wire : Wire.values()) {
       assertThatThrownBy(
               () ->
-                  OpenMap.wireOf(
+                  MapWire.of(
                       "/pin", type, wire.valueSize(), wire.mapName(), wire, wire.valueType()))
           .isExactlyInstanceOf(WrongObjectException.class)
           .hasMessageContaining("it has type " + type)
@@ -125,8 +125,8 @@ class OpenMapTest {
 
   @Test
   void pagesOfAnotherSizeAreNotSupported() {
-    assertThatCode(() -> OpenMap.requirePageSize("/pin", 4096)).doesNotThrowAnyException();
-    assertThatThrownBy(() -> OpenMap.requirePageSize("/pin", 65536))
+    assertThatCode(() -> MapWire.requirePageSize("/pin", 4096)).doesNotThrowAnyException();
+    assertThatThrownBy(() -> MapWire.requirePageSize("/pin", 65536))
         .isExactlyInstanceOf(NotSupportedException.class)
         .hasMessageStartingWith("open map /pin: ")
         .hasMessageContaining("pages have 65536 bytes")

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.BpfView;
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.layout.Wire;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Threads whose pages, from before the first map, lie in memory that BPF must not be given. */
+@KernelTest
+class UnfitPagesKernelIT {
+
+  private static BpfView view;
+
+  @BeforeAll
+  static void load(@TempDir Path folder) {
+    view = BpfView.load(BpfView.compile(folder, Wire.C), Wire.C);
+  }
+
+  @AfterAll
+  static void unload() {
+    view.close();
+  }
+
+  @Test
+  void aThreadLeavesSuchAPageAtItsNextAccessAndTakesItsValuesAlong() {
+    try (World world = new World()) {
+      world.kernel.early = false;
+      World.Person person = world.citizen();
+      ThreadPage before = person.page;
+      world.open(view);
+      assertThat(world.maps.unregistered(world.map(view)).values())
+          .singleElement()
+          .extracting(KernelException::getMessage)
+          .asString()
+          .contains("its page lies in memory that is shared, huge or a file's");
+      assertThat(before.address()).as("an address that was taken away").isZero();
+      ThreadPage after = person.worker.call(() -> world.registry.first(Thread.currentThread()));
+      assertThat(after.address()).isNotEqualTo(before.start).isNotZero();
+      assertThat(Memory.ALL.get(JAVA_INT, after.start + world.key.offset()))
+          .isEqualTo(person.value);
+      assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
+      assertThat(world.maps.unregistered(world.map(view))).isEmpty();
+      person.page = after;
+    }
+  }
+
+  @Test
+  void aThreadThatJavaDoesNotKnowIsMovedAtTheNextSet() {
+    try (World world = new World()) {
+      world.kernel.early = false;
+      World.Person person = world.person();
+      person.borrowed();
+      long before = person.page.start;
+      world.open(view);
+      assertThat(view.of(person.worker.tid())).isEqualTo(BpfView.NO_ENTRY);
+      person.borrowed();
+      assertThat(person.page.start).isNotEqualTo(before);
+      assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
+    }
+  }
+
+  @Test
+  void aThreadThatHasSuchAPageReservedBeginsWithAnother() {
+    try (World world = new World()) {
+      world.kernel.early = false;
+      ThreadPage reserved = world.registry.reserve();
+      World.Person person = world.person();
+      world.open(view);
+      person.begin(reserved);
+      assertThat(person.page.start).isNotEqualTo(reserved.start);
+      assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
+    }
+  }
+
+  @Test
+  void pagesOfEndedThreadsAreNotUsedAgainEither() {
+    try (World world = new World()) {
+      world.kernel.early = false;
+      World.Person ended = world.citizen();
+      ended.close();
+      world.persons().remove(ended);
+      world.open(view);
+      for (int i = 0; i < 40; i++) {
+        World.Person person = world.citizen();
+        assertThat(Math.abs(person.page.start - ended.page.start)).isGreaterThan(16 * 4096 - 1);
+        assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
+      }
+    }
+  }
+}

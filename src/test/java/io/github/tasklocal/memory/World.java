@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.BpfView;
+import io.github.tasklocal.Worker;
+import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Descriptors;
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.Key;
+import io.github.tasklocal.layout.KeyDirectory;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
+
+/** A registry of its own with threads and maps, and what has to be true of it at any time. */
+final class World implements AutoCloseable {
+
+  final FailingKernel kernel = new FailingKernel();
+  final KeyDirectory keys = new KeyDirectory(page(), page());
+  final Key key = keys.define("life.00", JAVA_INT);
+  final Registry registry =
+      new Registry(
+          kernel, System::nanoTime, ThreadLists.forTest(), keys, DataPage.SIZE, thread -> {});
+  final Maps maps = registry.maps();
+
+  private final List<Person> persons = new ArrayList<>();
+  private final Map<BpfView, OpenMap> open = new LinkedHashMap<>();
+  private final List<Watch> watches = new ArrayList<>();
+  private final int descriptors = Descriptors.count();
+  private int next = 100;
+
+  private static MemorySegment page() {
+    return Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
+  }
+
+  /** A thread with a value. */
+  final class Person implements AutoCloseable {
+    final Worker worker = new Worker("person-" + persons.size());
+    final int value = next++;
+    ThreadPage page;
+
+    private Person() {}
+
+    /** Uses a key for the first time, in its own thread. */
+    void first() {
+      page = inOwnThread(() -> registry.first(Thread.currentThread()));
+      set();
+    }
+
+    /** Begins as a thread with a reserved page does. */
+    void begin(ThreadPage reserved) {
+      page = inOwnThread(() -> registry.begin(reserved, Thread.currentThread()));
+      set();
+    }
+
+    private ThreadPage inOwnThread(Supplier<ThreadPage> work) {
+      return Thread.currentThread() == worker.thread() ? work.get() : worker.call(work);
+    }
+
+    /** Has its value set by another thread. */
+    void borrowed() {
+      ThreadPage borrowed = registry.borrow(task());
+      page = borrowed;
+      set();
+      borrowed.giveBack();
+    }
+
+    Task task() {
+      return Task.ofKernel(worker.tid());
+    }
+
+    private void set() {
+      Memory.ALL.set(JAVA_INT, page.start + key.offset(), value);
+    }
+
+    int get() {
+      return Memory.ALL.get(JAVA_INT, page.start + key.offset());
+    }
+
+    @Override
+    public void close() {
+      worker.close();
+    }
+  }
+
+  /** {@return a thread that has no page yet} */
+  Person person() {
+    Person person = new Person();
+    persons.add(person);
+    return person;
+  }
+
+  /** {@return a thread with a value} */
+  Person citizen() {
+    Person person = person();
+    person.first();
+    return person;
+  }
+
+  void open(BpfView view) {
+    KernelMap map = KernelMap.duplicate(view.map().fd());
+    open.put(view, maps.open(map, view.wire(), false));
+  }
+
+  void close(BpfView view) {
+    OpenMap map = open.get(view);
+    if (map != null) {
+      maps.close(map);
+      open.remove(view);
+    }
+  }
+
+  OpenMap map(BpfView view) {
+    return open.get(view);
+  }
+
+  Watch watch(Path pin) {
+    Watch watch = new Watch(maps, pin, null, () -> {});
+    watches.add(watch);
+    return watch;
+  }
+
+  /** Everything that has to be true, whatever has failed before: the kernel is healthy now. */
+  void check(List<BpfView> views) {
+    maps.tend(1000);
+    CompletableFuture<Integer> free = new CompletableFuture<>();
+    Thread.ofPlatform().daemon().start(() -> free.complete(registry.pages()));
+    int ignored = Await.result("the lock", free);
+    for (Person person : persons) {
+      if (person.page == null) {
+        continue;
+      }
+      assertThat(person.get()).as("the thread's own value").isEqualTo(person.value);
+      for (BpfView view : views) {
+        assertThat(view.of(person.worker.tid())).as("what BPF sees").isEqualTo(person.value);
+      }
+    }
+    for (OpenMap map : maps.all()) {
+      assertThat(maps.unregistered(map)).as("threads without an entry").isEmpty();
+    }
+  }
+
+  List<Person> persons() {
+    return persons;
+  }
+
+  /** Ends all threads and closes all maps, after which nothing may be left. */
+  @Override
+  public void close() {
+    kernel.disarm();
+    persons.forEach(Person::close);
+    watches.forEach(Watch::close);
+    open.values().forEach(maps::close);
+    assertThat(maps.all()).as("open maps").isEmpty();
+    Await.until(
+        "the end of every thread",
+        () -> {
+          maps.tend(1000);
+          return registry.threads.first() == null;
+        });
+    Await.until("no keeper's descriptor", Descriptors::count, now -> now <= descriptors);
+  }
+}
