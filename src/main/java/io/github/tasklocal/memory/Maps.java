@@ -9,7 +9,7 @@ import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.Wire;
-import io.github.tasklocal.memory.Entry.Status;
+import io.github.tasklocal.memory.Walk.Work;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -24,9 +24,6 @@ import org.jspecify.annotations.Nullable;
  * use never waits for more than one registration.
  */
 public final class Maps {
-
-  /** How many threads for which nothing is to do are passed by, before others get the lock. */
-  private static final int SKIPPED = 256;
 
   /** Whose turn it is to open, close or take over. First uses do not take this lock. */
   private final Object opening = new Object();
@@ -44,12 +41,12 @@ public final class Maps {
   /** Changed under both locks, and never in place. */
   private volatile OpenMap[] open = {};
 
-  /** Ended threads whose entries could not be taken out. Under the registry's lock. */
-  private final RecordList leaving = new RecordList();
+  private final Walk walk;
 
   Maps(Registry registry, KeyDirectory keys) {
     this.registry = registry;
     this.keys = keys;
+    this.walk = new Walk(registry);
   }
 
   /**
@@ -83,11 +80,11 @@ public final class Maps {
         OpenMap[] more = Arrays.copyOf(open, open.length + 1);
         more[open.length] = fresh;
         synchronized (registry.lock) {
-          registry.threads.releaseEnded();
+          registry.threads.ends().releaseEnded();
           open = more;
           isOpen = true;
         }
-        forEachThread(fresh, Work.REGISTER);
+        walk.all(fresh, Work.REGISTER);
         keeper.start();
         return fresh;
       }
@@ -117,7 +114,8 @@ public final class Maps {
               .formatted(SlotSize.PROPERTY, SlotSize.BYTES),
           "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
     }
-    OpenMap prepared = new OpenMap(this, registry.kernel, map, wire, keys.metadata(wire), stamp);
+    OpenMap prepared =
+        new OpenMap(registry.leftovers, registry.kernel, map, wire, keys.metadata(wire), stamp);
     prepared.prepare();
     synchronized (registry.lock) {
       registry.threads.checkPages();
@@ -132,88 +130,6 @@ public final class Maps {
       }
     }
     return null;
-  }
-
-  /** What is done for each thread. */
-  private enum Work {
-    REGISTER,
-    TRY_AGAIN,
-    LOOK,
-    LEAVE
-  }
-
-  /** {@return whether there was anything to do} */
-  private static boolean work(OpenMap map, ThreadRecord record, Work work) {
-    Entry entry = record.entry(map);
-    boolean isSet = entry != null && entry.status() == Status.SET;
-    switch (work) {
-      case REGISTER -> map.register(record);
-      case TRY_AGAIN -> {
-        if (!isSet) {
-          map.registerAgain(record);
-        }
-        return !isSet;
-      }
-      case LOOK -> {
-        if (entry != null && isSet) {
-          map.look(entry);
-        }
-        return isSet;
-      }
-      case LEAVE -> leave(record, map);
-    }
-    return true;
-  }
-
-  /** One at a time, each under the lock; those that come meanwhile may be left out. */
-  private void forEachThread(OpenMap map, Work work) {
-    ThreadRecord ignored = forThreads(map, work, null, Integer.MAX_VALUE);
-  }
-
-  /**
-   * Does something for threads, one at a time under the lock, and once for each.
-   *
-   * @param from the first, or null for the first of all
-   * @param most for how many at most
-   * @return with which to go on the next time
-   */
-  private @Nullable ThreadRecord forThreads(
-      OpenMap map, Work work, @Nullable ThreadRecord from, int most) {
-    ThreadRecord at = from;
-    boolean wrapped = false;
-    int done = 0;
-    while (done < most) {
-      letFirstUsesPass();
-      synchronized (registry.lock) {
-        if (map.users == 0 && work != Work.LEAVE) {
-          return null; // closed meanwhile, and its descriptor may be another map's by now
-        }
-        at = RecordList.listed(at);
-        if (at == null && !wrapped) {
-          wrapped = true;
-          at = registry.threads.first();
-        }
-        boolean worked = false;
-        for (int i = 0; i < SKIPPED && at != null && !worked; i++) {
-          if (wrapped && at == from) {
-            return at;
-          }
-          worked = work(map, at, work);
-          at = RecordList.listed(at.next);
-        }
-        if (at == null && wrapped) {
-          return null;
-        }
-        done += worked ? 1 : 0;
-      }
-    }
-    return at;
-  }
-
-  private void letFirstUsesPass() {
-    for (int i = 0; i < 1000 && registry.waiting.get() > 0; i++) {
-      Thread.onSpinWait();
-    }
   }
 
   /**
@@ -234,8 +150,10 @@ public final class Maps {
         map.users = 0;
       }
       try {
-        forEachThread(map, Work.LEAVE);
-        forget(map);
+        walk.all(map, Work.TAKE_OUT);
+        synchronized (registry.lock) {
+          registry.leftovers.forget(map);
+        }
       } finally {
         map.close();
       }
@@ -254,88 +172,10 @@ public final class Maps {
     return fewer;
   }
 
-  private static void leave(ThreadRecord record, OpenMap map) {
-    Entry entry = record.entry(map);
-    if (entry != null) {
-      map.unregister(entry);
-      if (entry.status() == Status.MISSING) {
-        record.remove(entry);
-      }
-    }
-  }
-
-  /** Nobody tries again to take an ended thread's entries out of a map that is closed. */
-  private void forget(OpenMap map) {
-    synchronized (registry.lock) {
-      for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
-        boolean waits = false;
-        for (Entry entry = each.entries; entry != null; entry = entry.next) {
-          waits |= entry.map != map && entry.status() == Status.STALE;
-        }
-        if (!waits) {
-          leaving.remove(each);
-        }
-      }
-    }
-  }
-
   /** Registers a thread with each map. Under the registry's lock; reports failures. */
   void register(ThreadRecord record) {
     for (OpenMap map : open) {
       map.register(record);
-    }
-  }
-
-  /** Takes an ended thread's entries out of all maps. Under the registry's lock. */
-  void unregister(ThreadRecord record) {
-    for (Entry each = record.entries; each != null; each = each.next) {
-      leave(record, each.map);
-    }
-    if (record.hasStaleEntry()) {
-      leaving.add(record);
-    }
-  }
-
-  /** {@return whether the task of an entry has one that an ended thread has left in the map} */
-  boolean hasStale(Entry entry) {
-    for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
-      Entry left = each.entry(entry.map);
-      if (left != null && left.status() == Status.STALE && left.task.tid() == entry.task.tid()) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** Tries to take out what ended threads have left. Under the registry's lock. */
-  private void takeOutStale(int most) {
-    int tried = 0;
-    for (ThreadRecord each = leaving.first(); each != null && tried < most; each = each.next) {
-      tried++;
-      for (Entry entry = each.entries; entry != null; entry = entry.next) {
-        if (entry.status() == Status.STALE && entry.map.users > 0) {
-          leave(each, entry.map);
-        }
-      }
-      settle(each);
-    }
-  }
-
-  private void settle(ThreadRecord record) {
-    if (!record.hasStaleEntry()) {
-      leaving.remove(record);
-      registry.threads.releaseIfUnused(record);
-    }
-  }
-
-  /** The task of an entry that was just set may have had one that an ended thread had left. */
-  void replaced(Entry by) {
-    for (ThreadRecord each = leaving.first(); each != null; each = each.next) {
-      Entry left = each.entry(by.map);
-      if (left != null && left.task.tid() == by.task.tid()) {
-        each.remove(left);
-        settle(each);
-      }
     }
   }
 
@@ -351,7 +191,7 @@ public final class Maps {
         map.takesOver = takeOver;
       }
       if (takeOver && map.users > 0) {
-        forEachThread(map, Work.TRY_AGAIN);
+        walk.all(map, Work.TRY_AGAIN);
       }
     }
   }
@@ -359,7 +199,7 @@ public final class Maps {
   /** {@return how many live threads have an entry in a map} */
   public int threads(OpenMap map) {
     synchronized (registry.lock) {
-      registry.threads.releaseEnded();
+      registry.threads.ends().releaseEnded();
       return map.entries;
     }
   }
@@ -370,7 +210,7 @@ public final class Maps {
   public Map<Task, KernelException> unregistered(OpenMap map) {
     Map<Task, KernelException> found = new LinkedHashMap<>();
     synchronized (registry.lock) {
-      registry.threads.releaseEnded();
+      registry.threads.ends().releaseEnded();
       for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
         Entry entry = each.entry(map);
         if (entry != null && entry.reason != null) {
@@ -401,9 +241,9 @@ public final class Maps {
    */
   void tend(int most) {
     synchronized (registry.lock) {
-      registry.threads.releaseUnreachable();
-      registry.threads.releaseEnded();
-      takeOutStale(most);
+      registry.threads.ends().releaseUnreachable();
+      registry.threads.ends().releaseEnded();
+      registry.leftovers.takeOut(most);
     }
     for (OpenMap map : open) {
       tend(map, most);
@@ -412,8 +252,8 @@ public final class Maps {
 
   /** Does so for a map, which may be closed meanwhile. */
   void tend(OpenMap map, int most) {
-    map.nextLook = forThreads(map, Work.LOOK, map.nextLook, most);
-    map.nextAttempt = forThreads(map, Work.TRY_AGAIN, map.nextAttempt, most);
+    map.nextLook = walk.go(map, Work.LOOK, map.nextLook, most);
+    map.nextAttempt = walk.go(map, Work.TRY_AGAIN, map.nextAttempt, most);
   }
 
   /** {@return the thread that follows pins and looks after entries} */

@@ -17,7 +17,6 @@ import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Entry.Status;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,7 +28,7 @@ public final class OpenMap {
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
-  private final Maps maps;
+  private final Leftovers leftovers;
   private final Kernel kernel;
   private final TaskStorage storage;
   private final KernelMap map;
@@ -40,16 +39,10 @@ public final class OpenMap {
   /** Freed by the collector, as closing a shared arena takes a handshake with each thread. */
   private final MemorySegment value;
 
-  /** Reported where there is no memory to say more. */
-  private final KernelException unexplained;
-
-  private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
+  private final Failures failures;
 
   /** Whether entries that somebody else made are replaced. */
   boolean takesOver;
-
-  private volatile int failures;
-  private volatile @Nullable KernelException lastFailure;
 
   /** How many threads have an entry. */
   int entries;
@@ -65,8 +58,8 @@ public final class OpenMap {
 
   @Nullable ThreadRecord nextAttempt;
 
-  OpenMap(Maps maps, Kernel kernel, KernelMap map, Wire wire, long metadata, int stamp) {
-    this.maps = maps;
+  OpenMap(Leftovers leftovers, Kernel kernel, KernelMap map, Wire wire, long metadata, int stamp) {
+    this.leftovers = leftovers;
     this.kernel = kernel;
     this.storage = new TaskStorage(kernel);
     this.map = map;
@@ -74,21 +67,7 @@ public final class OpenMap {
     this.metadata = metadata;
     this.stamp = stamp;
     this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
-    this.unexplained = broken(null);
-  }
-
-  private KernelException broken(@Nullable Throwable cause) {
-    KernelException e =
-        new KernelException(
-            "set the entry of a thread in",
-            map.toString(),
-            null,
-            cause == null ? "the virtual machine has no memory to say why" : cause.toString(),
-            "raise the limit of the heap (-Xmx) if memory is what lacks");
-    if (cause != null) {
-      e.initCause(cause);
-    }
-    return e;
+    this.failures = new Failures(map.toString());
   }
 
   /**
@@ -125,7 +104,7 @@ public final class OpenMap {
   void register(ThreadRecord record) {
     KernelException e = tryToRegister(record);
     if (e != null) {
-      failed(e);
+      failures.add(e);
     }
   }
 
@@ -133,7 +112,7 @@ public final class OpenMap {
   void registerAgain(ThreadRecord record) {
     KernelException e = tryToRegister(record);
     if (e != null) {
-      lastFailure = e;
+      failures.again(e);
     }
   }
 
@@ -158,20 +137,12 @@ public final class OpenMap {
     } catch (KernelException e) {
       reason = e;
     } catch (RuntimeException | Error e) {
-      reason = explained(e);
+      reason = failures.explained(e);
     }
     if (entry != null) {
       entry.reason = reason;
     }
     return reason;
-  }
-
-  private KernelException explained(Throwable cause) {
-    try {
-      return broken(cause);
-    } catch (RuntimeException | Error e) {
-      return unexplained;
-    }
   }
 
   private void put(Entry entry) {
@@ -197,7 +168,7 @@ public final class OpenMap {
     entry.tried = true;
     boolean set;
     try {
-      set = put(entry, takesOver || maps.hasStale(entry));
+      set = put(entry, takesOver || leftovers.hasStale(entry));
     } catch (EntryExistsException e) {
       if (wire == Wire.B || !isOurs(entry)) {
         entry.tried = false;
@@ -210,7 +181,7 @@ public final class OpenMap {
     }
     if (set) {
       entry.is(Status.SET);
-      maps.replaced(entry);
+      leftovers.replaced(entry);
     }
   }
 
@@ -242,9 +213,9 @@ public final class OpenMap {
         }
         out = true;
       } catch (KernelException e) {
-        failed(e);
+        failures.add(e);
       } catch (RuntimeException | Error e) {
-        failed(explained(e));
+        failures.add(failures.explained(e));
       } finally {
         entry.is(out ? Status.MISSING : Status.STALE);
       }
@@ -275,34 +246,17 @@ public final class OpenMap {
     } else {
       register(entry.record); // before it is said that it was set again
     }
-    failed(wrong);
-  }
-
-  private void failed(KernelException e) {
-    lastFailure = e;
-    int count = failures; // changed under the lock
-    failures = count + 1;
-    if (count == 0) {
-      unlogged.set(e);
-    }
+    failures.add(wrong);
   }
 
   /** {@return whether {@link #log} has something to say} */
   boolean hasUnlogged() {
-    return unlogged.get() != null;
+    return failures.hasUnlogged();
   }
 
   /** Logs the first failure, once. Not under the lock, since a log handler is foreign code. */
   public void log() {
-    KernelException e = unlogged.getAndSet(null);
-    if (e != null
-        && !Log.warn(
-            e.getMessage()
-                + ". The thread goes on with plain memory, and registration is tried again;"
-                + " further failures of this map are counted, not logged.",
-            null)) {
-      unlogged.compareAndSet(null, e); // until the log works
-    }
+    failures.log();
   }
 
   /** Gives the descriptor back. */
@@ -322,12 +276,12 @@ public final class OpenMap {
 
   /** {@return how many registrations have failed} */
   public int failures() {
-    return failures;
+    return failures.count();
   }
 
   /** {@return the last failure, or null} */
   public @Nullable KernelException lastFailure() {
-    return lastFailure;
+    return failures.last();
   }
 
   @Override

@@ -13,7 +13,6 @@ import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Native;
 import io.github.tasklocal.memory.ThreadState.Reserved;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -29,27 +28,23 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Registry {
 
-  /** How long others wait at most for a thread that has been started to reach {@link #begin}. */
-  private static final long START_NANOS = TimeUnit.SECONDS.toNanos(1);
-
   final Object lock = new Object();
 
   /** How many threads wait for the lock to make their first use of a key. */
   final AtomicInteger waiting = new AtomicInteger();
 
   final Kernel kernel;
+  final Leftovers leftovers = new Leftovers(this);
   final Maps maps;
   final Threads threads;
 
-  private final LongSupplier clock;
   private final ThreadLists lists;
   private final boolean packed;
 
   /** Takes a thread's own copy of its page's address away. */
   final Consumer<Thread> leaver;
 
-  /** How many threads are between {@code start()} and {@link #begin}. */
-  private int starting;
+  private final Starting starting;
 
   /**
    * Makes an empty registry.
@@ -69,7 +64,7 @@ public final class Registry {
       int bytes,
       Consumer<Thread> leaver) {
     this.kernel = kernel;
-    this.clock = clock;
+    this.starting = new Starting(lock, clock);
     this.lists = lists;
     this.leaver = leaver;
     this.packed = bytes < DataPage.SIZE;
@@ -143,9 +138,8 @@ public final class Registry {
    */
   public void starting(ThreadPage page) {
     synchronized (lock) {
-      if (page.record.state() instanceof Reserved reserved && !reserved.starting) {
-        reserved.starting = true;
-        starting++;
+      if (page.record.state() instanceof Reserved reserved) {
+        starting.begin(reserved);
       }
     }
   }
@@ -154,36 +148,8 @@ public final class Registry {
   public void notStarting(ThreadPage page) {
     synchronized (lock) {
       if (page.record.state() instanceof Reserved reserved) {
-        notStarting(reserved);
+        starting.end(reserved);
       }
-    }
-  }
-
-  private void notStarting(Reserved reserved) {
-    if (reserved.starting) {
-      reserved.starting = false;
-      starting--;
-      lock.notifyAll();
-    }
-  }
-
-  /** Waits until no thread is between its start and {@link #begin}, for a second at most. */
-  private void awaitStarting() {
-    long end = clock.getAsLong() + START_NANOS;
-    boolean interrupted = false;
-    while (starting > 0) {
-      long left = TimeUnit.NANOSECONDS.toMillis(end - clock.getAsLong());
-      if (left <= 0) {
-        break;
-      }
-      try {
-        lock.wait(left);
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
     }
   }
 
@@ -208,7 +174,7 @@ public final class Registry {
           now = threads.attach(known, Task.of(tid, thread), 0);
         }
         threads.begin(record, reserved, known == null ? new Java(Task.of(tid, thread), 0) : null);
-        notStarting(reserved);
+        starting.end(reserved);
         now = now.record.unfit ? threads.move(now.record) : now;
       } else if (page.address() == 0) {
         now = threads.move(record);
@@ -231,8 +197,8 @@ public final class Registry {
     ThreadPage page;
     synchronized (lock) {
       ThreadRecord record = threads.find(task);
-      if (record == null && starting > 0) {
-        awaitStarting(); // it may be one of these
+      if (record == null && starting.await()) {
+        // It may have been one of these.
         record = threads.find(task);
       }
       if (record == null) {
@@ -273,7 +239,7 @@ public final class Registry {
   void giveBack(ThreadPage page) {
     synchronized (lock) {
       page.record.holds--;
-      threads.releaseIfUnused(page.record);
+      threads.ends().releaseIfUnused(page.record);
     }
   }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import static io.github.tasklocal.memory.ThreadState.Over.ENDED;
-
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.Task;
@@ -17,10 +15,7 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The records of threads with a page, from the lease of the page to its release. A page is released
- * when its thread has ended and nothing holds it ({@link ThreadPage}) any more. The {@link Keeper},
- * and any thread that finds no free page, look for ended threads; the garbage collector finds
- * unreachable holds that have escaped from their threads.
+ * The records of threads with a page, from the lease of the page to its release ({@link Ends}).
  *
  * <p>Everything is under the registry's lock. Each step allocates what it needs before it changes
  * anything.
@@ -34,11 +29,6 @@ final class Threads {
    */
   private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-  /**
-   * How many threads that Java does not know are checked each time; each takes the read of a file.
-   */
-  private static final int NATIVES = 64;
-
   private final Registry registry;
   private final Kernel kernel;
   private final ThreadLists lists;
@@ -51,12 +41,7 @@ final class Threads {
 
   private final RecordTable byTid = new RecordTable();
   private final Ending.List endings = new Ending.List();
-
-  /** How many threads there have to be before it is worth looking for ended ones again. */
-  private int lookAt;
-
-  /** The native thread at which the next look begins, if any. */
-  private @Nullable ThreadRecord nextNative;
+  private final Ends ends;
 
   Threads(Registry registry, ThreadLists lists, int bytes, LongSupplier clock) {
     this.registry = registry;
@@ -65,6 +50,7 @@ final class Threads {
     this.packed = bytes < DataPage.SIZE;
     this.arena = new PageArena(kernel);
     this.pages = new Pages(kernel, arena, bytes, GRACE_NANOS, clock);
+    this.ends = new Ends(registry, lists, live, byTid, endings, pages, packed);
   }
 
   /** {@return the page of a thread that has had none} */
@@ -123,9 +109,9 @@ final class Threads {
   /** {@return a record that nobody else knows, with a page that is not prepared} */
   private ThreadRecord lease() {
     if (!pages.haveFree()) {
-      releaseUnreachable();
-      if (live.size() >= lookAt) {
-        releaseEnded();
+      ends.releaseUnreachable();
+      if (ends.isDue()) {
+        ends.releaseEnded();
       }
     }
     MemorySegment page = pages.take();
@@ -167,7 +153,7 @@ final class Threads {
     if (begun == null) {
       record.end();
       endings.remove(reserved.unstarted);
-      releaseIfUnused(record);
+      ends.releaseIfUnused(record);
       return;
     }
     DataPage.prepare(record.page);
@@ -195,14 +181,6 @@ final class Threads {
       lists.add(page);
     }
     return page;
-  }
-
-  /** The Java side of such a thread has ended; its task lives on and keeps the values. */
-  private void detach(ThreadRecord record, Attached before, Task task) {
-    ThreadPage keep = record.newHold(0);
-    Native after = new Native(task, keep);
-    lists.remove(before.threadId());
-    record.detach(after);
   }
 
   /** {@return a page for a thread that has to leave its own, with the same values} */
@@ -258,15 +236,10 @@ final class Threads {
   /** {@return the record of a kernel task, or of one that had its tid before} */
   private @Nullable ThreadRecord latest(int tid) {
     ThreadRecord record = byTid.get(tid);
-    if (record != null && !(record.state() instanceof Native) && !isAlive(record)) {
-      end(record); // it has ended in Java, and this is the first look since
+    if (record != null && !(record.state() instanceof Native) && !ends.isAlive(record)) {
+      ends.end(record); // it has ended in Java, and this is the first look since
     }
     return byTid.get(tid);
-  }
-
-  private boolean isAlive(ThreadRecord record) {
-    Task task = record.state().task();
-    return task != null && kernel.isAlive(task);
   }
 
   /** From now on the page may be in use after the end of its thread. */
@@ -274,100 +247,7 @@ final class Threads {
     if (!page.escaped) {
       Ending ignored = endings.add(page);
       page.escaped = true;
-      releaseUnreachable();
-    }
-  }
-
-  /** Releases the pages of ended threads whose last escaped hold is gone. */
-  void releaseUnreachable() {
-    for (Ending ending = endings.poll(); ending != null; ending = endings.poll()) {
-      endings.remove(ending);
-      ThreadRecord record = ending.record;
-      if (record.state() instanceof Reserved) {
-        record.end(); // nobody can start it any more
-      }
-      releaseIfUnused(record);
-    }
-  }
-
-  /**
-   * Takes the entries of ended threads out, and releases their pages if nothing holds them. Of the
-   * threads that Java does not know, each call checks some, and all in rotation.
-   */
-  void releaseEnded() {
-    int natives = 0;
-    int before = live.size();
-    ThreadRecord begin = RecordList.listed(nextNative);
-    nextNative = null;
-    ThreadRecord first = begin == null ? live.first() : begin;
-    ThreadRecord each = first;
-    boolean wrapped = begin == null;
-    while (each != null) {
-      ThreadRecord next = each.next;
-      if (!(each.state() instanceof Native) || natives++ < NATIVES) {
-        endIfOver(each);
-      } else if (nextNative == null) {
-        nextNative = each;
-      }
-      each = RecordList.listed(next);
-      if (each == null && !wrapped) {
-        wrapped = true;
-        each = live.first();
-      }
-      if (wrapped && each == begin) {
-        break;
-      }
-    }
-    int left = live.size();
-    // If some of the checked ones had ended, others may have too.
-    lookAt = nextNative != null && left < before ? 0 : left + left / 4;
-  }
-
-  private void endIfOver(ThreadRecord record) {
-    try {
-      if (!isAlive(record)) {
-        end(record);
-      }
-    } catch (KernelException e) {
-      // Not known, for instance because no descriptor is left: the next look may tell.
-    }
-  }
-
-  private void end(ThreadRecord record) {
-    if (record.state() instanceof Attached attached) {
-      Task task = attached.kernel();
-      if (task != null && kernel.isAlive(task)) {
-        detach(record, attached, task);
-        return;
-      }
-      // A program may remember the part of a task of which nobody can tell whether it has ended.
-      record.unfit |= packed && task == null && record.shared;
-    }
-    live.remove(record);
-    byTid.remove(record);
-    lists.remove(record.state().threadId());
-    record.end();
-    registry.maps.unregister(record);
-    releaseIfUnused(record);
-  }
-
-  /** Cannot fail. */
-  void releaseIfUnused(ThreadRecord record) {
-    if (record.state() != ENDED || record.holds > 0) {
-      return;
-    }
-    if (packed && record.shared && record.hasStaleEntry()) {
-      return; // a program may still reach it through the entry
-    }
-    if (!record.release() || record.unfit) {
-      return;
-    }
-    if (!record.shared) {
-      pages.release(record.page);
-    } else if (packed) {
-      pages.retire(record.page);
-    } else {
-      pages.releaseShared(record.page);
+      ends.releaseUnreachable();
     }
   }
 
@@ -404,6 +284,11 @@ final class Threads {
   /** {@return the first thread that has not ended, from which the others follow; or null} */
   @Nullable ThreadRecord first() {
     return live.first();
+  }
+
+  /** {@return what notices the ends of threads} */
+  Ends ends() {
+    return ends;
   }
 
   int pages() {

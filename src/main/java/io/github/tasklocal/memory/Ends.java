@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import static io.github.tasklocal.memory.ThreadState.Over.ENDED;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.kernel.Kernel;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.memory.ThreadState.Attached;
+import io.github.tasklocal.memory.ThreadState.Native;
+import io.github.tasklocal.memory.ThreadState.Reserved;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The ends of threads, and the release of their pages. A page is released when its thread has ended
+ * and nothing holds it ({@link ThreadPage}) any more. The {@link Keeper}, and any thread that finds
+ * no free page, look for ended threads; the garbage collector finds unreachable holds that have
+ * escaped from their threads. Under the registry's lock.
+ */
+final class Ends {
+
+  /**
+   * How many threads that Java does not know are checked each time; each takes the read of a file.
+   */
+  private static final int NATIVES = 64;
+
+  private final Kernel kernel;
+  private final Leftovers leftovers;
+  private final ThreadLists lists;
+  private final RecordList live;
+  private final RecordTable byTid;
+  private final Ending.List endings;
+  private final Pages pages;
+  private final boolean packed;
+
+  /** How many threads there have to be before it is worth looking for ended ones again. */
+  private int lookAt;
+
+  /** The native thread at which the next look begins, if any. */
+  private @Nullable ThreadRecord nextNative;
+
+  Ends(
+      Registry registry,
+      ThreadLists lists,
+      RecordList live,
+      RecordTable byTid,
+      Ending.List endings,
+      Pages pages,
+      boolean packed) {
+    this.kernel = registry.kernel;
+    this.leftovers = registry.leftovers;
+    this.lists = lists;
+    this.live = live;
+    this.byTid = byTid;
+    this.endings = endings;
+    this.pages = pages;
+    this.packed = packed;
+  }
+
+  /** {@return whether it is worth looking for ended threads} */
+  boolean isDue() {
+    return live.size() >= lookAt;
+  }
+
+  boolean isAlive(ThreadRecord record) {
+    Task task = record.state().task();
+    return task != null && kernel.isAlive(task);
+  }
+
+  /** Releases the pages of ended threads whose last escaped hold is gone. */
+  void releaseUnreachable() {
+    for (Ending ending = endings.poll(); ending != null; ending = endings.poll()) {
+      endings.remove(ending);
+      ThreadRecord record = ending.record;
+      if (record.state() instanceof Reserved) {
+        record.end(); // nobody can start it any more
+      }
+      releaseIfUnused(record);
+    }
+  }
+
+  /**
+   * Takes the entries of ended threads out, and releases their pages if nothing holds them. Of the
+   * threads that Java does not know, each call checks some, and all in rotation.
+   */
+  void releaseEnded() {
+    int natives = 0;
+    int before = live.size();
+    ThreadRecord begin = RecordList.listed(nextNative);
+    nextNative = null;
+    ThreadRecord first = begin == null ? live.first() : begin;
+    ThreadRecord each = first;
+    boolean wrapped = begin == null;
+    while (each != null) {
+      ThreadRecord next = each.next;
+      if (!(each.state() instanceof Native) || natives++ < NATIVES) {
+        endIfOver(each);
+      } else if (nextNative == null) {
+        nextNative = each;
+      }
+      each = RecordList.listed(next);
+      if (each == null && !wrapped) {
+        wrapped = true;
+        each = live.first();
+      }
+      if (wrapped && each == begin) {
+        break;
+      }
+    }
+    int left = live.size();
+    // If some of the checked ones had ended, others may have too.
+    lookAt = nextNative != null && left < before ? 0 : left + left / 4;
+  }
+
+  private void endIfOver(ThreadRecord record) {
+    try {
+      if (!isAlive(record)) {
+        end(record);
+      }
+    } catch (KernelException e) {
+      // Not known, for instance because no descriptor is left: the next look may tell.
+    }
+  }
+
+  void end(ThreadRecord record) {
+    if (record.state() instanceof Attached attached) {
+      Task task = attached.kernel();
+      if (task != null && kernel.isAlive(task)) {
+        detach(record, attached, task);
+        return;
+      }
+      // A program may remember the part of a task of which nobody can tell whether it has ended.
+      record.unfit |= packed && task == null && record.shared;
+    }
+    live.remove(record);
+    byTid.remove(record);
+    lists.remove(record.state().threadId());
+    record.end();
+    leftovers.add(record);
+    releaseIfUnused(record);
+  }
+
+  /** Cannot fail. */
+  void releaseIfUnused(ThreadRecord record) {
+    if (record.state() != ENDED || record.holds > 0) {
+      return;
+    }
+    if (packed && record.shared && record.hasStaleEntry()) {
+      return; // a program may still reach it through the entry
+    }
+    if (!record.release() || record.unfit) {
+      return;
+    }
+    if (!record.shared) {
+      pages.release(record.page);
+    } else if (packed) {
+      pages.retire(record.page);
+    } else {
+      pages.releaseShared(record.page);
+    }
+  }
+
+  /** The Java side of such a thread has ended; its task lives on and keeps the values. */
+  private void detach(ThreadRecord record, Attached before, Task task) {
+    ThreadPage keep = record.newHold(0);
+    Native after = new Native(task, keep);
+    lists.remove(before.threadId());
+    record.detach(after);
+  }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.memory.ThreadState.Reserved;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+
+/**
+ * How many threads are between {@code start()} and their first step: each will be a task that
+ * nobody knows, and has a page already. Under the registry's lock.
+ */
+final class Starting {
+
+  /** How long others wait at most for a thread that has been started. */
+  private static final long MOST_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private final Object lock;
+  private final LongSupplier clock;
+  private int count;
+
+  Starting(Object lock, LongSupplier clock) {
+    this.lock = lock;
+    this.clock = clock;
+  }
+
+  void begin(Reserved thread) {
+    if (!thread.starting) {
+      thread.starting = true;
+      count++;
+    }
+  }
+
+  void end(Reserved thread) {
+    if (thread.starting) {
+      thread.starting = false;
+      count--;
+      lock.notifyAll();
+    }
+  }
+
+  /** {@return whether there is any, after a wait until there is none, for a second at most} */
+  boolean await() {
+    boolean any = count > 0;
+    long end = clock.getAsLong() + MOST_NANOS;
+    boolean interrupted = false;
+    while (count > 0) {
+      long left = TimeUnit.NANOSECONDS.toMillis(end - clock.getAsLong());
+      if (left <= 0) {
+        break;
+      }
+      try {
+        lock.wait(left);
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    return any;
+  }
+}
