@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 
 /** A platform thread that does what it is told until it is closed. */
@@ -49,6 +50,14 @@ public final class Worker implements AutoCloseable {
       }
     } catch (InterruptedException e) {
       throw new AssertionError(e);
+    }
+  }
+
+  /** Has the thread do something, and waits for it without allocating anything. */
+  public void runQuietly(FutureTask<?> task) {
+    work.add(task);
+    while (!task.isDone()) {
+      LockSupport.parkNanos(1_000_000);
     }
   }
 

@@ -107,25 +107,40 @@ public final class Keeper {
   }
 
   private final class Rounds implements Runnable {
+
+    private long tended = System.nanoTime();
+
     @Override
     public void run() {
-      long tended = System.nanoTime();
-      while (isNeeded()) {
-        boolean isTime = System.nanoTime() - tended >= TEND_NANOS;
-        boolean all = lookAtPins();
-        all &= !isTime || tend();
-        if (isTime) {
-          tended = System.nanoTime();
-          long count = rounds; // changed by one thread at a time
-          rounds = count + 1;
+      boolean goesOn = true;
+      while (goesOn) {
+        try {
+          goesOn = isNeeded();
+          if (goesOn) {
+            round();
+            LockSupport.parkNanos(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
+          }
+        } catch (RuntimeException | Error e) {
+          // There is no memory even to note what has failed: the next round tries it all again.
+          Thread.onSpinWait();
         }
-        if (all) {
-          lastFailure = null;
-        }
-        report();
-        Thread.interrupted(); // an interrupt would make every wait end at once
-        LockSupport.parkNanos(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
       }
+    }
+
+    private void round() {
+      boolean isTime = System.nanoTime() - tended >= TEND_NANOS;
+      boolean all = lookAtPins();
+      all &= !isTime || tend();
+      if (isTime) {
+        tended = System.nanoTime();
+        long count = rounds; // changed by one thread at a time
+        rounds = count + 1;
+      }
+      if (all) {
+        lastFailure = null;
+      }
+      report();
+      boolean ignored = Thread.interrupted(); // an interrupt would make every wait end at once
     }
   }
 

@@ -98,18 +98,28 @@ class BrokenCallsKernelIT {
   @ParameterizedTest
   @ValueSource(strings = {"-Xint", "-Xcomp"})
   void atWhateverDepthTheStackEndsNothingIsLost(String mode) {
-    List<String> options = List.of(mode, "-XX:CompileCommand=quiet", COMPILED);
     Jvm.Result result =
-        Jvm.run(
-            Jvm.command(
-                options,
-                Jvm.join(Jvm.classPath()),
-                StackDepthChild.class,
-                FILES.get(0).toString(),
-                FILES.get(1).toString(),
-                bpffs.path("deep").toString()));
+        child(StackDepthChild.class, List.of(mode, "-XX:CompileCommand=quiet", COMPILED));
     assertThat(result.output()).contains("all operations at every depth");
     assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void inAFullHeapNothingIsLost() {
+    Jvm.Result result = child(FullHeapChild.class, List.of("-Xmx20m", "-XX:+UseSerialGC"));
+    assertThat(result.output()).contains("all operations in a full heap");
+    assertThat(result.exit()).isZero();
+  }
+
+  private static Jvm.Result child(Class<?> main, List<String> options) {
+    return Jvm.run(
+        Jvm.command(
+            options,
+            Jvm.join(Jvm.classPath()),
+            main,
+            FILES.get(0).toString(),
+            FILES.get(1).toString(),
+            bpffs.path("child").toString()));
   }
 
   /** {@return how many calls there were} */

@@ -37,8 +37,13 @@ final class World implements AutoCloseable {
   private final List<Person> persons = new ArrayList<>();
   private final Map<BpfView, OpenMap> open = new LinkedHashMap<>();
   private final List<Watch> watches = new ArrayList<>();
-  private final int descriptors = Descriptors.count();
+  private final long descriptors = descriptors();
   private int next = 100;
+
+  /** {@return how many pidfds and maps are open; the JDK loses a file's where memory runs out} */
+  private static long descriptors() {
+    return Descriptors.all().values().stream().filter(each -> each.contains("anon_inode")).count();
+  }
 
   private static MemorySegment page() {
     return Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
@@ -169,6 +174,8 @@ final class World implements AutoCloseable {
           maps.tend(1000);
           return registry.threads.first() == null;
         });
-    Await.until("no keeper's descriptor", Descriptors::count, now -> now <= descriptors);
+    long ignored =
+        Await.until(
+            "no pidfd or map that is left open", World::descriptors, now -> now <= descriptors);
   }
 }
