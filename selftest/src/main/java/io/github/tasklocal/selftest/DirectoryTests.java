@@ -9,8 +9,8 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.DirectoryFullException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
-import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.LinuxKernel;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
@@ -75,7 +75,10 @@ final class DirectoryTests {
             Random random = new Random(seed + index);
             for (int round = 0; round < ROUNDS; round++) {
               if (index == RACERS) {
-                directory[0] = new KeyDirectory(Arena.global().allocate(DataPage.SIZE, DataPage.SIZE), Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
+                directory[0] =
+                    new KeyDirectory(
+                        Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
+                        Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
               }
               barrier.await();
               if (index < RACERS) {
@@ -137,7 +140,8 @@ final class DirectoryTests {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
       MapValue.write(value, wire, page.address(), directory.metadata(wire), 0);
       Check.that(
-          new TaskStorage(new LinuxKernel()).put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
+          new TaskStorage(new LinuxKernel())
+              .put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
     Check.equal(keys.size(), object.program("read_all").run(), "keys that BPF found");

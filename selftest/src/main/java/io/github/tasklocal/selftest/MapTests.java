@@ -11,8 +11,8 @@ import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Libc;
-import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.LinuxKernel;
+import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Need;
@@ -295,7 +295,10 @@ final class MapTests {
   /** Makes an entry with the value 77 for the calling thread, as another library would. */
   private static void registerWithoutUs(Fixture fixture, BpfObject object) {
     Wire wire = fixture.wire();
-    KeyDirectory theirs = new KeyDirectory(Arena.global().allocate(DataPage.SIZE, DataPage.SIZE), Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
+    KeyDirectory theirs =
+        new KeyDirectory(
+            Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
+            Arena.global().allocate(DataPage.SIZE, DataPage.SIZE));
     Key key = theirs.define("looked_up", JAVA_INT);
     MemorySegment page = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
     DataPage.prepare(page);
@@ -305,7 +308,8 @@ final class MapTests {
       MemorySegment value = arena.allocate(wire.valueSize(), Long.BYTES);
       MapValue.write(value, wire, page.address(), theirs.metadata(wire), 0);
       Check.that(
-          new TaskStorage(new LinuxKernel()).put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
+          new TaskStorage(new LinuxKernel())
+              .put(map, Task.of(Libc.currentTid(), Thread.currentThread()), value, false),
           "a running thread is taken for one that has ended");
     }
   }
@@ -320,7 +324,9 @@ final class MapTests {
       Await.change(
           "the deletion to be seen",
           () -> map.failures() == 1,
-          () -> new TaskStorage(new LinuxKernel()).remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
+          () ->
+              new TaskStorage(new LinuxKernel())
+                  .remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
     }
     Check.equal(6, lookUp.run(), "the value in BPF, set again");
   }

@@ -26,6 +26,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A process runs out of something for a while: its threads go on, the error is reported once, and
@@ -68,11 +69,12 @@ final class Limits {
 
   private void measure() throws Exception {
     LibraryLog log = LibraryLog.install(false, line -> logged.incrementAndGet());
-    try (Stage stage = new Stage("descriptors", Wire.A)) {
-      stage.outOfDescriptors();
-    }
+    // Before the first map: until then pages come from the allocator that can be limited.
     try (Stage stage = new Stage("memory", Wire.B)) {
       stage.outOfMemory();
+    }
+    try (Stage stage = new Stage("descriptors", Wire.A)) {
+      stage.outOfDescriptors();
     }
     try (Stage stage = new Stage("refused", Wire.C)) {
       stage.refusedEntries();
@@ -117,7 +119,8 @@ final class Limits {
     private final BpfObject object;
     private final Tasks tasks;
     private final KernelMap entries;
-    private final TaskLocalMap map;
+    private final Fixture fixture;
+    private @Nullable TaskLocalMap map;
 
     /** Threads that have used the key before the shortage. */
     private final List<Worker> old = new ArrayList<>();
@@ -128,16 +131,26 @@ final class Limits {
     private final int loggedBefore = logged.get();
 
     Stage(String name, Wire wire) throws IOException {
-      Fixture fixture = run.on(wire);
+      this.fixture = run.on(wire);
       this.name = name;
       this.object = fixture.load("soak_tasks");
       this.tasks = new Tasks(object);
       this.entries = KernelMap.duplicate(fixture.dataMap(object).fd());
-      this.map = fixture.share(object);
+    }
+
+    /** {@return the map, which is opened at the first call} */
+    private TaskLocalMap map() {
+      TaskLocalMap open = map;
+      if (open == null) {
+        open = fixture.share(object);
+        map = open;
+      }
+      return open;
     }
 
     void outOfDescriptors() throws Exception {
       start(THREADS);
+      share();
       try (DescriptorLimit _ = new DescriptorLimit(1)) {
         Check.equal(0, refusedWrites(), "threads without a page");
         refusedForLong();
@@ -147,9 +160,10 @@ final class Limits {
 
     void refusedEntries() throws Exception {
       start(THREADS);
+      share();
       List<Task> tasksOfFresh = new ArrayList<>();
       try (Arena arena = Arena.ofConfined()) {
-        MemorySegment foreign = arena.allocate(map.wire().valueSize(), Long.BYTES);
+        MemorySegment foreign = arena.allocate(map().wire().valueSize(), Long.BYTES);
         for (Worker worker : fresh) {
           Task task = worker.ask(() -> Task.of(Libc.currentTid(), Thread.currentThread()));
           Check.that(
@@ -164,7 +178,7 @@ final class Limits {
       seenSoon();
     }
 
-    /** Pages come in blocks, so some threads get a page even so. */
+    /** Pages come in blocks, so some threads get a page even so. The map is opened afterwards. */
     void outOfMemory() throws Exception {
       start(HUNGRY);
       int refused;
@@ -177,6 +191,7 @@ final class Limits {
       run.some(name + ": threads without a page", refused);
       run.equal(0, name + ": values lost", lost);
       Check.equal(0, refusedWrites(), "threads still without a page");
+      Check.equal(0, map().unregistered().size(), "threads refused");
       seenSoon();
     }
 
@@ -190,8 +205,12 @@ final class Limits {
       for (Worker worker : old) {
         Check.that(worker.write(tasks), "a thread got no page");
       }
+    }
+
+    /** Opens the map, in which the threads that have used the key are seen. */
+    private void share() {
+      Check.equal(0, map().unregistered().size(), "threads refused before");
       Check.equal((long) old.size(), Tasks.own(tasks.values()), "values seen before");
-      Check.equal(0, map.unregistered().size(), "threads refused before");
     }
 
     /** Lets all write, and {@return how many had no memory for it} */
@@ -216,7 +235,7 @@ final class Limits {
       long ignored =
           Await.until(
               "more rounds of the keeper", ThreadPages::keeperRounds, rounds -> rounds >= end);
-      int refused = map.unregistered().size();
+      int refused = map().unregistered().size();
       int records = logged.get() - loggedBefore;
       run.equal(fresh.size(), name + ": threads refused", refused);
       run.equal(1, name + ": log records", records);
@@ -238,7 +257,7 @@ final class Limits {
             name + ": clock's worst delay",
             clock.millis());
       }
-      run.equal(0, name + ": threads still refused", map.unregistered().size());
+      run.equal(0, name + ": threads still refused", map().unregistered().size());
     }
 
     private List<Worker> all() {
@@ -265,6 +284,7 @@ final class Limits {
     @Override
     public void close() {
       all().forEach(worker -> worker.thread.shutdown());
+      map().close(); // or the next stage's failures would be this map's, too
       entries.close();
     }
   }
