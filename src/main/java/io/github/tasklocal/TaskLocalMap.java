@@ -324,6 +324,7 @@ public final class TaskLocalMap implements AutoCloseable {
       }
     }
     OpenMap open = MAPS.open(map, wire, false);
+    MAPS.keep();
     open.log();
     return new TaskLocalMap(open);
   }

@@ -51,7 +51,8 @@ public final class Maps {
 
   /**
    * Opens a map for all threads that have a page or will have one. The caller then calls {@link
-   * OpenMap#log}, under no lock; so do callers of {@link #close} and {@link #takeOver}.
+   * #keep} and {@link OpenMap#log}, under no lock; the latter also after {@link #close} and {@link
+   * #takeOver}.
    *
    * @param map the map, which is owned by this class from here on, even if this fails
    * @param wire the map's wire
@@ -85,7 +86,6 @@ public final class Maps {
           isOpen = true;
         }
         walk.all(fresh, Work.REGISTER);
-        keeper.start();
         return fresh;
       }
     } finally {
@@ -254,6 +254,11 @@ public final class Maps {
   void tend(OpenMap map, int most) {
     map.nextLook = walk.go(map, Work.LOOK, map.nextLook, most);
     map.nextAttempt = walk.go(map, Work.TRY_AGAIN, map.nextAttempt, most);
+  }
+
+  /** Has the keeper look after the maps that are open. Under no lock, since it may log. */
+  public void keep() {
+    keeper.start();
   }
 
   /** {@return the thread that follows pins and looks after entries} */

@@ -28,6 +28,8 @@ final class PageArena implements Arena {
   /** What the JDK gave, until it is checked. */
   private final List<MemorySegment> early = new ArrayList<>();
 
+  private List<MemorySegment> unfit = List.of();
+
   private boolean checked;
 
   PageArena(Kernel kernel) {
@@ -64,11 +66,11 @@ final class PageArena implements Arena {
   /**
    * Checks what the JDK gave, at the first call; from then on pages are mapped here.
    *
-   * @return the blocks that BPF must not be given
+   * @return the blocks that BPF must not be given, at each call
    */
   synchronized List<MemorySegment> checkEarly() {
     if (checked) {
-      return List.of();
+      return unfit;
     }
     List<MemorySegment> wrong = new ArrayList<>();
     for (MemorySegment block : early) {
@@ -76,6 +78,7 @@ final class PageArena implements Arena {
         wrong.add(block);
       }
     }
+    unfit = wrong;
     early.clear();
     checked = true;
     return wrong;

@@ -259,7 +259,9 @@ final class Threads {
    */
   void checkPages() {
     for (MemorySegment block : arena.checkEarly()) {
-      pages.abandon(block);
+      if (!pages.isAbandoned(block)) {
+        pages.abandon(block);
+      }
     }
     for (ThreadRecord each = live.first(); each != null; each = each.next) {
       if (!each.unfit && pages.isAbandoned(each.page)) {
