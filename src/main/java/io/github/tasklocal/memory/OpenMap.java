@@ -164,17 +164,19 @@ public final class OpenMap {
           "use a key in that thread once more, and it moves to another page; or start java without"
               + " the setting of malloc (GLIBC_TUNABLES, LD_PRELOAD)");
     }
+    boolean wasTried = entry.tried;
     record.shared = true;
     entry.tried = true;
     boolean set;
     try {
       set = put(entry, takesOver || leftovers.hasStale(entry));
     } catch (EntryExistsException e) {
-      if (wire == Wire.B || !isOurs(entry)) {
+      // An earlier attempt may have failed after it had set the entry. Wire B has no stamp to tell.
+      if (wire == Wire.B ? !wasTried : !isOurs(entry)) {
         entry.tried = false;
         throw e;
       }
-      set = put(entry, true); // an earlier attempt has failed after it had set the entry
+      set = put(entry, true);
     } catch (KernelException e) {
       entry.tried = false;
       throw e;

@@ -48,7 +48,7 @@ class BrokenCallsKernelIT {
   static void load(@TempDir Path folder) throws IOException {
     LOGGER.setUseParentHandlers(false); // it would be full of what the test wants
     one = view(folder, Wire.A);
-    two = view(folder, Wire.C);
+    two = view(folder, Wire.B);
     bpffs = new Bpffs("rwx------");
   }
 

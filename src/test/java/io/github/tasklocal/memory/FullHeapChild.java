@@ -26,7 +26,7 @@ public final class FullHeapChild {
   public static void main(String[] arguments) throws Exception {
     LOGGER.setUseParentHandlers(false);
     try (BpfView one = BpfView.load(Path.of(arguments[0]), Wire.A);
-        BpfView two = BpfView.load(Path.of(arguments[1]), Wire.C)) {
+        BpfView two = BpfView.load(Path.of(arguments[1]), Wire.B)) {
       for (Operation operation : Operation.values()) {
         run(operation, one, two, Path.of(arguments[2]));
       }
