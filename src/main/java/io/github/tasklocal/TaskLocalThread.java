@@ -140,7 +140,10 @@ public class TaskLocalThread extends Thread {
   private ThreadPage enter() {
     ThreadPage now = ThreadPages.REGISTRY.begin(page, this);
     page = now;
-    ADDRESS.setOpaque(this, now.start);
+    ADDRESS.setVolatile(this, now.start);
+    if (now.address() == 0) {
+      ADDRESS.setOpaque(this, 0L); // taken away meanwhile
+    }
     return now;
   }
 

@@ -143,11 +143,18 @@ final class LibBpfLog {
     }
   }
 
+  /** Not under the monitor, which a callback may wait for. What a handler throws is its own. */
   private void pass() {
-    if (LOGGER.isLoggable(Level.DEBUG)) {
-      synchronized (this) {
-        lines.forEach(line -> LOGGER.log(Level.DEBUG, line));
+    try {
+      if (LOGGER.isLoggable(Level.DEBUG)) {
+        List<String> copy;
+        synchronized (this) {
+          copy = List.copyOf(lines);
+        }
+        copy.forEach(line -> LOGGER.log(Level.DEBUG, line));
       }
+    } catch (RuntimeException | Error e) {
+      // The call itself has succeeded, or has failed for another reason.
     }
   }
 

@@ -86,7 +86,7 @@ final class Ends {
   void releaseEnded() {
     int natives = 0;
     int before = live.size();
-    ThreadRecord begin = RecordList.listed(nextNative);
+    ThreadRecord begin = live.from(nextNative);
     nextNative = null;
     ThreadRecord first = begin == null ? live.first() : begin;
     ThreadRecord each = first;
@@ -98,7 +98,7 @@ final class Ends {
       } else if (nextNative == null) {
         nextNative = each;
       }
-      each = RecordList.listed(next);
+      each = live.from(next);
       if (each == null && !wrapped) {
         wrapped = true;
         each = live.first();
@@ -123,6 +123,9 @@ final class Ends {
   }
 
   void end(ThreadRecord record) {
+    if (record.hasEnded()) {
+      return;
+    }
     if (record.state() instanceof Attached attached) {
       Task task = attached.kernel();
       if (task != null && kernel.isAlive(task)) {

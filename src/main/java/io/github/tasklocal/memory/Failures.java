@@ -74,13 +74,20 @@ final class Failures {
   /** Logs the first one, once. Not under the lock, since a log handler is foreign code. */
   void log() {
     KernelException e = unlogged.getAndSet(null);
-    if (e != null
-        && !Log.warn(
-            e.getMessage()
-                + ". The thread goes on with plain memory, and registration is tried again;"
-                + " further failures of this map are counted, not logged.",
-            null)) {
+    if (e != null && !isLogged(e)) {
       unlogged.compareAndSet(null, e); // until the log works
+    }
+  }
+
+  private static boolean isLogged(KernelException e) {
+    try {
+      return Log.warn(
+          e.getMessage()
+              + ". The thread goes on with plain memory, and registration is tried again;"
+              + " further failures of this map are counted, not logged.",
+          null);
+    } catch (RuntimeException | Error lacking) {
+      return false; // memory for the message, for instance: a first use does not fail for that
     }
   }
 

@@ -2,6 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.memory.Entry.Status;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Ended threads whose entries could not be taken out of all maps. Their tasks may live on, and BPF
@@ -11,7 +12,9 @@ import io.github.tasklocal.memory.Entry.Status;
 final class Leftovers {
 
   private final Registry registry;
-  private final RecordList records = new RecordList();
+
+  /** Linked by a field of its own: others may be on their way through the records' list. */
+  private @Nullable ThreadRecord first;
 
   Leftovers(Registry registry) {
     this.registry = registry;
@@ -33,27 +36,15 @@ final class Leftovers {
     for (Entry each = record.entries; each != null; each = each.next) {
       takeOut(record, each.map);
     }
-    if (record.hasStaleEntry()) {
-      records.add(record);
-    }
-  }
-
-  /** Nobody tries again to take entries out of a map that is closed. */
-  void forget(OpenMap map) {
-    for (ThreadRecord each = records.first(); each != null; each = each.next) {
-      boolean waits = false;
-      for (Entry entry = each.entries; entry != null; entry = entry.next) {
-        waits |= entry.map != map && entry.status() == Status.STALE;
-      }
-      if (!waits) {
-        records.remove(each);
-      }
+    if (record.waits()) {
+      record.nextLeft = first;
+      first = record;
     }
   }
 
   /** {@return whether the task of an entry has one that an ended thread has left in the map} */
   boolean hasStale(Entry entry) {
-    for (ThreadRecord each = records.first(); each != null; each = each.next) {
+    for (ThreadRecord each = first; each != null; each = each.nextLeft) {
       Entry left = each.entry(entry.map);
       if (left != null && left.status() == Status.STALE && left.task.tid() == entry.task.tid()) {
         return true;
@@ -62,35 +53,64 @@ final class Leftovers {
     return false;
   }
 
-  /** Tries again to take entries out. */
+  /** Tries again to take entries out, each time those of other threads first. */
   void takeOut(int most) {
     int tried = 0;
-    for (ThreadRecord each = records.first(); each != null && tried < most; each = each.next) {
+    ThreadRecord last = first;
+    for (ThreadRecord each = first; each != null && tried < most; each = each.nextLeft) {
       tried++;
+      last = each;
       for (Entry entry = each.entries; entry != null; entry = entry.next) {
-        if (entry.status() == Status.STALE && entry.map.users > 0) {
+        if (entry.status() == Status.STALE) {
           takeOut(each, entry.map);
         }
       }
-      settle(each);
     }
+    settle();
+    rotate(last);
+  }
+
+  /** What was tried goes to the end. */
+  private void rotate(@Nullable ThreadRecord tried) {
+    ThreadRecord begin = first;
+    ThreadRecord next = tried == null ? null : tried.nextLeft;
+    if (begin == null || tried == null || next == null || !tried.waits()) {
+      return;
+    }
+    ThreadRecord end = next;
+    for (ThreadRecord each = next; each != null; each = each.nextLeft) {
+      end = each;
+    }
+    first = next;
+    end.nextLeft = begin;
+    tried.nextLeft = null;
   }
 
   /** The task of an entry that was just set may have had one that an ended thread had left. */
   void replaced(Entry by) {
-    for (ThreadRecord each = records.first(); each != null; each = each.next) {
+    for (ThreadRecord each = first; each != null; each = each.nextLeft) {
       Entry left = each.entry(by.map);
       if (left != null && left.task.tid() == by.task.tid()) {
         each.remove(left);
-        settle(each);
       }
     }
+    settle();
   }
 
-  private void settle(ThreadRecord record) {
-    if (!record.hasStaleEntry()) {
-      records.remove(record);
-      registry.threads.ends().releaseIfUnused(record);
+  /** Drops the threads of which nothing can be taken out any more. */
+  void settle() {
+    ThreadRecord before = null;
+    for (ThreadRecord each = first; each != null; each = each.nextLeft) {
+      if (each.waits()) {
+        before = each;
+      } else {
+        if (before == null) {
+          first = each.nextLeft;
+        } else {
+          before.nextLeft = each.nextLeft;
+        }
+        registry.threads.ends().releaseIfUnused(each);
+      }
     }
   }
 }

@@ -70,10 +70,10 @@ public final class Maps {
       synchronized (opening) {
         OpenMap known = find(map.id());
         if (known != null) {
-          known.users++;
           if (takeOver) {
             takeOver(known, true);
           }
+          known.users++;
           return known; // has a descriptor of its own
         }
         OpenMap fresh = prepared(map, wire);
@@ -151,10 +151,13 @@ public final class Maps {
       }
       try {
         walk.all(map, Work.TAKE_OUT);
-        synchronized (registry.lock) {
-          registry.leftovers.forget(map);
-        }
       } finally {
+        synchronized (registry.lock) {
+          map.gone = true;
+          map.nextLook = null;
+          map.nextAttempt = null;
+          registry.leftovers.settle();
+        }
         map.close();
       }
     }

@@ -53,6 +53,9 @@ public final class OpenMap {
    */
   int users = 1;
 
+  /** Whether the descriptor is closed. Under the registry's lock. */
+  boolean gone;
+
   /** Where the next look at entries begins, and the next attempt at missing ones. */
   @Nullable ThreadRecord nextLook;
 
@@ -123,7 +126,7 @@ public final class OpenMap {
     try {
       entry = record.entry(this);
       Task task = record.state().task();
-      if (task == null) {
+      if (task == null || record.superseded || gone) {
         return null;
       }
       if (entry == null) {
@@ -178,7 +181,7 @@ public final class OpenMap {
       }
       set = put(entry, true);
     } catch (KernelException e) {
-      entry.tried = false;
+      entry.tried = wasTried;
       throw e;
     }
     if (set) {
@@ -207,6 +210,9 @@ public final class OpenMap {
    * thread: that of main waits for the JVM to end, and a native thread detaches.
    */
   void unregister(Entry entry) {
+    if (gone) {
+      return; // its descriptor may be another map's by now
+    }
     if (entry.status() != Status.MISSING || entry.tried) {
       boolean out = false;
       try {

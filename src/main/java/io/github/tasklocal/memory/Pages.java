@@ -195,8 +195,8 @@ final class Pages {
 
   /** {@return whether a page is in a block that was taken out of use} */
   boolean isAbandoned(MemorySegment page) {
-    for (MemorySegment block : abandoned) {
-      if (contains(block, page.address())) {
+    for (int i = 0; i < abandoned.size(); i++) { // without an iterator, which is allocated
+      if (contains(abandoned.get(i), page.address())) {
         return true;
       }
     }

@@ -16,9 +16,11 @@ final class RecordList {
   private @Nullable ThreadRecord first;
   private @Nullable ThreadRecord last;
   private int size;
+  private long numbers;
 
   void add(ThreadRecord record) {
     record.listed = true;
+    record.number = numbers++;
     record.previous = last;
     record.next = null;
     if (last == null) {
@@ -48,6 +50,7 @@ final class RecordList {
     }
     record.listed = false;
     record.previous = null;
+    record.next = null; // or a record that something keeps would keep all that followed it
     size--;
   }
 
@@ -57,12 +60,15 @@ final class RecordList {
   }
 
   /** {@return the first record from this one on that is in the list, or null} */
-  static @Nullable ThreadRecord listed(@Nullable ThreadRecord from) {
-    ThreadRecord record = from;
-    while (record != null && !record.listed) {
-      record = record.next;
+  @Nullable ThreadRecord from(@Nullable ThreadRecord record) {
+    if (record == null || record.listed) {
+      return record;
     }
-    return record;
+    ThreadRecord each = first;
+    while (each != null && each.number < record.number) {
+      each = each.next;
+    }
+    return each;
   }
 
   int size() {

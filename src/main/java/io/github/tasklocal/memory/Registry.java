@@ -176,7 +176,9 @@ public final class Registry {
         threads.begin(record, reserved, known == null ? new Java(Task.of(tid, thread), 0) : null);
         starting.end(reserved);
         now = now.record.unfit ? threads.move(now.record) : now;
-      } else if (page.address() == 0) {
+      } else if (record.hasEnded()) {
+        now = enter(thread, tid, 0); // the reserved page was given back before this failed
+      } else if (page.address() == 0 || record.unfit) {
         now = threads.move(record);
       }
     }

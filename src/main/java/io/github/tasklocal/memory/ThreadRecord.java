@@ -28,20 +28,27 @@ final class ThreadRecord {
   /** Whether the kernel was ever given this page. */
   boolean shared;
 
+  /** Whether another record has its tid by now, and so what is in the maps is not its own. */
+  boolean superseded;
+
   /** Whether the page must not be given to the kernel, or to another thread. */
   boolean unfit;
 
   /** What is known of its entries, in no order. */
   @Nullable Entry entries;
 
-  /** The neighbours in the registry's list; the next stays when this is taken out. */
+  /** The neighbours in the registry's list, and the place in it. */
   @Nullable ThreadRecord previous;
 
   @Nullable ThreadRecord next;
 
   boolean listed;
+  long number;
 
   private WeakReference<ThreadPage> hold = new WeakReference<>(null);
+
+  /** The next of {@link Leftovers}. */
+  @Nullable ThreadRecord nextLeft;
 
   /** The next with the same last bits of its tid. */
   @Nullable ThreadRecord nextOfTid;
@@ -133,6 +140,7 @@ final class ThreadRecord {
 
   /** Another record has its tid from now on: what is in the maps is that one's, or will be. */
   void supersede() {
+    superseded = true;
     for (Entry each = entries; each != null; each = each.next) {
       each.is(Entry.Status.MISSING);
     }
@@ -142,6 +150,16 @@ final class ThreadRecord {
   boolean hasStaleEntry() {
     for (Entry each = entries; each != null; each = each.next) {
       if (each.status() == Entry.Status.STALE) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** {@return whether such an entry can still be taken out} */
+  boolean waits() {
+    for (Entry each = entries; each != null; each = each.next) {
+      if (each.status() == Entry.Status.STALE && !each.map.gone) {
         return true;
       }
     }

@@ -288,6 +288,11 @@ final class Threads {
     return live.first();
   }
 
+  /** {@return the first thread from this one on that has not ended, or null} */
+  @Nullable ThreadRecord from(@Nullable ThreadRecord record) {
+    return live.from(record);
+  }
+
   /** {@return what notices the ends of threads} */
   Ends ends() {
     return ends;

@@ -72,7 +72,7 @@ final class Walk {
         if (map.users == 0 && work != Work.TAKE_OUT) {
           return null; // closed meanwhile, and its descriptor may be another map's by now
         }
-        at = RecordList.listed(at);
+        at = registry.threads.from(at);
         if (at == null && !wrapped) {
           wrapped = true;
           at = registry.threads.first();
@@ -83,7 +83,7 @@ final class Walk {
             return at;
           }
           worked = work(map, at, work);
-          at = RecordList.listed(at.next);
+          at = at.next;
         }
         if (at == null && wrapped) {
           return null;
