@@ -109,7 +109,7 @@ final class Leftovers {
         } else {
           before.nextLeft = each.nextLeft;
         }
-        registry.threads.ends().releaseIfUnused(each);
+        registry.threads.ends.releaseIfUnused(each);
       }
     }
   }

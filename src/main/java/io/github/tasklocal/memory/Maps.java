@@ -81,7 +81,7 @@ public final class Maps {
         OpenMap[] more = Arrays.copyOf(open, open.length + 1);
         more[open.length] = fresh;
         synchronized (registry.lock) {
-          registry.threads.ends().releaseEnded();
+          registry.threads.ends.releaseEnded();
           open = more;
           isOpen = true;
         }
@@ -202,7 +202,7 @@ public final class Maps {
   /** {@return how many live threads have an entry in a map} */
   public int threads(OpenMap map) {
     synchronized (registry.lock) {
-      registry.threads.ends().releaseEnded();
+      registry.threads.ends.releaseEnded();
       return map.entries;
     }
   }
@@ -213,7 +213,7 @@ public final class Maps {
   public Map<Task, KernelException> unregistered(OpenMap map) {
     Map<Task, KernelException> found = new LinkedHashMap<>();
     synchronized (registry.lock) {
-      registry.threads.ends().releaseEnded();
+      registry.threads.ends.releaseEnded();
       for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
         Entry entry = each.entry(map);
         if (entry != null && entry.reason != null) {
@@ -244,8 +244,8 @@ public final class Maps {
    */
   void tend(int most) {
     synchronized (registry.lock) {
-      registry.threads.ends().releaseUnreachable();
-      registry.threads.ends().releaseEnded();
+      registry.threads.ends.releaseUnreachable();
+      registry.threads.ends.releaseEnded();
       registry.leftovers.takeOut(most);
     }
     for (OpenMap map : open) {

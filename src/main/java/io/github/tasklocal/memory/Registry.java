@@ -241,7 +241,7 @@ public final class Registry {
   void giveBack(ThreadPage page) {
     synchronized (lock) {
       page.record.holds--;
-      threads.ends().releaseIfUnused(page.record);
+      threads.ends.releaseIfUnused(page.record);
     }
   }
 

@@ -41,7 +41,7 @@ final class Threads {
 
   private final RecordTable byTid = new RecordTable();
   private final Ending.List endings = new Ending.List();
-  private final Ends ends;
+  final Ends ends;
 
   Threads(Registry registry, ThreadLists lists, int bytes, LongSupplier clock) {
     this.registry = registry;
@@ -291,11 +291,6 @@ final class Threads {
   /** {@return the first thread from this one on that has not ended, or null} */
   @Nullable ThreadRecord from(@Nullable ThreadRecord record) {
     return live.from(record);
-  }
-
-  /** {@return what notices the ends of threads} */
-  Ends ends() {
-    return ends;
   }
 
   int pages() {
