@@ -7,7 +7,7 @@ package io.github.tasklocal.kernel;
  */
 public final class StackSpace {
 
-  /** So many frames take 20 KiB if they are compiled, and 50 KiB if they are interpreted. */
+  /** Estimated: so many frames take some 20 KiB if compiled, and twice as much if interpreted. */
   private static final int FRAMES = 128;
 
   private static final long[] VALUES = new long[12];
@@ -15,8 +15,7 @@ public final class StackSpace {
   private StackSpace() {}
 
   /**
-   * Checks that the calling thread has stack left for an operation of the library's. Takes less
-   * than a microsecond.
+   * Checks that the calling thread has stack left for an operation of the library's.
    *
    * @throws StackOverflowError if it has not
    */
