@@ -4,11 +4,9 @@ package io.github.tasklocal;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.TaskLocalMap.ForeignEntries;
 import io.github.tasklocal.TaskLocalMap.Unregistered;
-import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.kernel.KernelMap;
@@ -33,7 +31,6 @@ import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.logging.Handler;
 import java.util.logging.LogRecord;
@@ -340,105 +337,6 @@ class ForeignEntryKernelIT {
       assertThat(logged).hasSize(1);
     } finally {
       workers.forEach(Worker::close);
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void twoCopiesOfTheLibraryServeDifferentThreadsSideBySide(Wire wire) throws Exception {
-    BpfView view = VIEWS.get(wire);
-    try (SecondCopy copy = new SecondCopy(OFFSET);
-        Worker one = new Worker("one");
-        Worker two = new Worker("two")) {
-      one.run(() -> VALUE.set(1));
-      two.run(() -> copy.set(2));
-      try (TaskLocalMap map = open(view)) {
-        try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
-          assertThat(view.of(one.tid())).isEqualTo(1);
-          assertThat(view.of(two.tid())).isEqualTo(2);
-          one.run(() -> VALUE.set(11));
-          two.run(() -> copy.set(12));
-          assertThat(view.of(one.tid())).isEqualTo(11);
-          assertThat(view.of(two.tid())).isEqualTo(12);
-          KeeperRounds.pass(); // each keeper looks after its own entries
-          KeeperRounds.pass(copy::keeperRounds);
-          assertThat(copied.failures()).isZero();
-          assertThat(map.failures()).isZero();
-        }
-        assertThat(view.of(one.tid())).isEqualTo(11);
-        assertThat(view.of(two.tid())).isEqualTo(BpfView.NO_ENTRY);
-      }
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void aSecondCopyOfTheLibraryIsRefusedTheSameThreadAndDoesNoDamage(Wire wire) throws Exception {
-    BpfView view = VIEWS.get(wire);
-    try (SecondCopy copy = new SecondCopy(OFFSET);
-        Worker both = new Worker("both")) {
-      both.run(() -> VALUE.set(1));
-      both.run(() -> copy.set(2));
-      try (TaskLocalMap map = open(view)) {
-        try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
-          assertThat(copied.failures()).isEqualTo(1);
-          assertThat(copied.unregistered()).isEqualTo(1);
-          assertThat(copied.lastFailure()).contains("EntryExistsException");
-          assertThat(view.of(both.tid())).isEqualTo(1);
-          KeeperRounds.pass(copy::keeperRounds);
-          both.run(() -> VALUE.set(3));
-          assertThat(view.of(both.tid())).isEqualTo(3);
-          assertThat((int) both.call(copy::get)).isEqualTo(2);
-        }
-        assertThat(view.of(both.tid())).isEqualTo(3);
-        assertThat(map.failures()).isZero();
-      }
-    }
-  }
-
-  @Test
-  void aSecondCopyOfTheLibraryDoesNotTakeTheVerifiersLogAway(@TempDir Path folder)
-      throws Exception {
-    Path refused = Clang.compile(folder, "refused");
-    BpfView view = VIEWS.get(Wire.A);
-    try (SecondCopy copy = new SecondCopy(OFFSET)) {
-      assertThatThrownBy(() -> BpfObject.load(refused)).hasMessageContaining("verifier");
-      copy.open(view.map().fd()).close(); // from here on it uses libbpf, too
-      assertThatThrownBy(() -> BpfObject.load(refused)).hasMessageContaining("verifier");
-    }
-  }
-
-  @ParameterizedTest
-  @EnumSource
-  void aSecondCopyThatTakesOverKeepsTheEntryWhenTheFirstCloses(Wire wire) throws Exception {
-    BpfView view = VIEWS.get(wire);
-    try (SecondCopy copy = new SecondCopy(OFFSET);
-        Worker both = new Worker("both")) {
-      both.run(() -> VALUE.set(1));
-      both.run(() -> copy.set(2));
-      TaskLocalMap map = open(view);
-      try (SecondCopy.CopiedMap copied = copy.open(view.map().fd())) {
-        copied.takeOver();
-        assertThat(view.of(both.tid())).isEqualTo(2);
-        if (wire == Wire.B) {
-          // Its entries have no stamp that tells whose they are: the first deletes the second's.
-          Optional<String> noticed =
-              Await.change(
-                  "the second has seen that its entry was deleted",
-                  copied::lastFailure,
-                  failure -> failure.equals(Optional.of("NotFoundException")),
-                  map::close);
-          assertThat(noticed).isPresent();
-          Await.until("set again", () -> view.of(both.tid()) == 2);
-        } else {
-          Await.until("the first has seen it", () -> map.unregistered().size() == 1);
-          map.close();
-        }
-        assertThat(view.of(both.tid())).isEqualTo(2);
-      } finally {
-        map.close();
-      }
-      assertThat(view.of(both.tid())).isEqualTo(BpfView.NO_ENTRY);
     }
   }
 }

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
-import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
-import java.lang.foreign.MemoryLayout;
-import java.lang.foreign.SequenceLayout;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.WeakReference;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.net.URL;
@@ -14,31 +12,37 @@ import java.net.URLClassLoader;
 import java.util.List;
 import java.util.Optional;
 
-/** A second copy of the library, in a class loader of its own, which shares nothing with ours. */
-final class SecondCopy implements AutoCloseable {
+/** A second copy of the library, in a class loader of its own, which shares no class with ours. */
+final class SecondCopy {
 
-  private final URLClassLoader loader;
+  private final ClassLoader loader;
   private final Object key;
 
-  /** Makes its key "life.00" at the given offset, which BPF may have cached. */
-  SecondCopy(long offset) throws IOException, ReflectiveOperationException {
-    URL library = Children.home(TaskLocal.class).toUri().toURL();
-    loader = new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
-    Class<?> keys = loader.loadClass(TaskLocal.class.getName());
-    if (keys == TaskLocal.class) {
-      throw new AssertionError("this is no second copy");
+  SecondCopy() {
+    this("life.00");
+  }
+
+  /** Makes a key. */
+  SecondCopy(String name) {
+    try {
+      URL library = Children.home(TaskLocal.class).toUri().toURL();
+      // Not closed: it has folders alone, and the copy's threads may still have to load a class.
+      loader = new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
+      Class<?> keys = loader.loadClass(TaskLocal.class.getName());
+      if (keys == TaskLocal.class) {
+        throw new AssertionError("this is no second copy");
+      }
+      key =
+          keys.getMethod("of", String.class, ValueLayout.OfInt.class)
+              .invoke(null, name, ValueLayout.JAVA_INT);
+    } catch (IOException | ReflectiveOperationException e) {
+      throw new LinkageError(e.getMessage(), e);
     }
-    if (offset > 8) {
-      Object ignored =
-          keys.getMethod("of", String.class, SequenceLayout.class)
-              .invoke(
-                  null,
-                  "second.padding",
-                  MemoryLayout.sequenceLayout(offset - 8, ValueLayout.JAVA_BYTE));
-    }
-    key =
-        keys.getMethod("of", String.class, ValueLayout.OfInt.class)
-            .invoke(null, "life.00", ValueLayout.JAVA_INT);
+  }
+
+  /** Tells when the copy's classes are gone. */
+  WeakReference<ClassLoader> classes() {
+    return new WeakReference<>(loader);
   }
 
   void set(int value) {
@@ -47,6 +51,11 @@ final class SecondCopy implements AutoCloseable {
 
   int get() {
     return (int) call(key, "get", List.of());
+  }
+
+  /** {@return a bound value of the calling thread, which holds its page} */
+  Object bind() {
+    return call(key, "bind", List.of());
   }
 
   /** {@return {@code ThreadPages.keeperRounds()} of the copy} */
@@ -115,16 +124,5 @@ final class SecondCopy implements AutoCloseable {
     } catch (ReflectiveOperationException e) {
       throw new LinkageError(e.getMessage(), e);
     }
-  }
-
-  @Override
-  public void close() throws IOException {
-    // The copy's own keeper may still have to load a class.
-    Await.until(
-        "no keeper runs",
-        () ->
-            Thread.getAllStackTraces().keySet().stream()
-                .noneMatch(each -> each.getName().equals("tasklocal-keeper")));
-    loader.close();
   }
 }

@@ -29,7 +29,7 @@ public final class KernelMap implements AutoCloseable {
   public static final int RING_BUFFER = 27;
 
   private final int fd;
-  private final String origin;
+  private final String description;
   private final int id;
   private final int type;
   private final int keySize;
@@ -41,7 +41,6 @@ public final class KernelMap implements AutoCloseable {
 
   private KernelMap(int fd, String origin, MemorySegment info) {
     this.fd = fd;
-    this.origin = origin;
     this.id = bpf_map_info.id(info);
     this.type = bpf_map_info.type(info);
     this.keySize = bpf_map_info.key_size(info);
@@ -50,6 +49,30 @@ public final class KernelMap implements AutoCloseable {
     this.name = bpf_map_info.name(info).getString(0);
     this.btfId = bpf_map_info.btf_id(info);
     this.btfValueType = bpf_map_info.btf_value_type_id(info);
+    this.description = origin + " (\"" + name + "\", id " + id + ")";
+  }
+
+  private KernelMap(int fd, int id, int valueSize, String description) {
+    this.fd = fd;
+    this.description = description;
+    this.id = id;
+    this.type = TASK_STORAGE;
+    this.keySize = Integer.BYTES;
+    this.valueSize = valueSize;
+    this.maxEntries = 0;
+    this.name = description;
+    this.btfId = 0;
+    this.btfValueType = 0;
+  }
+
+  /**
+   * {@return a map of task storage that another copy of the library has opened}
+   *
+   * @param fd its descriptor
+   * @param description from {@link #description}
+   */
+  public static KernelMap known(int fd, int id, int valueSize, String description) {
+    return new KernelMap(fd, id, valueSize, description);
   }
 
   /**
@@ -209,7 +232,7 @@ public final class KernelMap implements AutoCloseable {
 
   /** {@return where it was found, its name and its id, for messages that already say "map"} */
   public String description() {
-    return origin + " (\"" + name + "\", id " + id + ")";
+    return description;
   }
 
   @Override

@@ -32,9 +32,9 @@ public final class Task {
   private final long startTime;
   private final String name;
 
-  private Task(int tid, @Nullable Thread thread, long startTime, String name) {
+  private Task(int tid, @Nullable WeakReference<Thread> thread, long startTime, String name) {
     this.tid = tid;
-    this.thread = thread == null ? null : new WeakReference<>(thread);
+    this.thread = thread;
     this.startTime = startTime;
     this.name = name;
   }
@@ -45,7 +45,18 @@ public final class Task {
    * @param tid the kernel's id of the thread, or 0 if that is not known
    */
   public static Task of(int tid, Thread thread) {
-    return new Task(tid, thread, 0, thread.getName());
+    return new Task(tid, new WeakReference<>(thread), 0, thread.getName());
+  }
+
+  /**
+   * {@return a thread that another copy of the library has found}
+   *
+   * @param thread for one that Java knows, or null
+   * @param startTime for one that the kernel knows, as {@link #startTime} gave it; or 0
+   */
+  public static Task known(
+      int tid, @Nullable WeakReference<Thread> thread, long startTime, String name) {
+    return new Task(tid, thread, startTime, name);
   }
 
   /**
@@ -154,6 +165,11 @@ public final class Task {
   /** {@return its name when this was made; the kernel cuts names after 15 bytes} */
   public String name() {
     return name;
+  }
+
+  /** {@return the Java thread that this was made from, if it was} */
+  public @Nullable WeakReference<Thread> thread() {
+    return thread;
   }
 
   /** {@return the Java thread, if this was made from one that has not ended} */

@@ -38,6 +38,9 @@ public final class KeyDirectory {
   private final @Nullable Key[] keys = new Key[MAX_KEYS];
   private final int size;
 
+  /** Names and layouts in turn, which every directory of the process adds to; its own lock. */
+  private final List<Object> shared;
+
   /** How many keys there are; they are read after it, and written before. */
   private volatile int count;
 
@@ -48,22 +51,27 @@ public final class KeyDirectory {
    * @param formB the metadata page of wires B and C, likewise
    */
   public KeyDirectory(MemorySegment formA, MemorySegment formB) {
-    this(formA, formB, DataPage.SIZE);
+    this(formA, formB, DataPage.SIZE, new ArrayList<>(2 * MAX_KEYS));
   }
 
   /**
-   * Makes an empty directory in two zeroed pages, which it keeps.
+   * Makes a view of the keys that several directories have in common.
    *
-   * @param formA the metadata page of wire A
-   * @param formB the metadata page of wires B and C
+   * @param formA the metadata page of wire A, the same for all, and zeroed for the first
+   * @param formB the metadata page of wires B and C, likewise
    * @param size how many bytes each thread has for its values: a page or less
+   * @param shared the same for all, and empty for the first, with room for 128 elements: the names
+   *     and layouts of the keys in turn
    */
-  public KeyDirectory(MemorySegment formA, MemorySegment formB, int size) {
+  public KeyDirectory(MemorySegment formA, MemorySegment formB, int size, List<Object> shared) {
     this.formA = formA;
     this.formB = formB;
     this.size = size;
-    MetadataA.prepare(formA);
-    MetadataB.prepare(formB, size - DataPage.START);
+    this.shared = shared;
+    synchronized (shared) {
+      MetadataA.prepare(formA);
+      MetadataB.prepare(formB, size - DataPage.START);
+    }
   }
 
   /**
@@ -77,6 +85,7 @@ public final class KeyDirectory {
 
   /** {@return the keys in the order in which they were made} */
   public List<Key> keys() {
+    catchUp();
     List<Key> copy = new ArrayList<>();
     int known = count;
     for (int i = 0; i < known; i++) {
@@ -115,11 +124,26 @@ public final class KeyDirectory {
     return known != null ? same(known, natural) : make(name, bytes, natural);
   }
 
-  private synchronized Key make(String name, byte[] bytes, MemoryLayout layout) {
-    Key known = find(name);
-    if (known != null) {
-      return same(known, layout);
+  /** Learns of the keys that other directories have made. */
+  private void catchUp() {
+    synchronized (shared) {
+      for (int i = count; i < shared.size() / 2; i++) {
+        MemoryLayout layout = (MemoryLayout) shared.get(2 * i + 1);
+        keys[i] = new Key((String) shared.get(2 * i), layout, i, end(i));
+        count = i + 1;
+      }
     }
+  }
+
+  private Key make(String name, byte[] bytes, MemoryLayout layout) {
+    synchronized (shared) {
+      catchUp();
+      Key known = find(name);
+      return known == null ? add(name, bytes, layout) : same(known, layout);
+    }
+  }
+
+  private Key add(String name, byte[] bytes, MemoryLayout layout) {
     int index = count;
     if (index == MAX_KEYS) {
       throw new DirectoryFullException(
@@ -150,6 +174,7 @@ public final class KeyDirectory {
     if (index < MetadataB.ENTRIES) {
       MetadataB.publish(formB, index, bytes, (short) key.size());
     }
+    boolean ignored = shared.add(name) && shared.add(layout); // has room, and cannot fail
     keys[index] = key;
     count = index + 1;
     return key;

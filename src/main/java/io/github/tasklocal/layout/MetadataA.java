@@ -49,9 +49,12 @@ final class MetadataA {
 
   private MetadataA() {}
 
-  /** Makes a zeroed page an empty directory: there is nothing to write. */
+  /**
+   * Makes a zeroed page an empty directory: there is nothing to write. One that holds keys stays as
+   * it is.
+   */
   static void prepare(MemorySegment page) {
-    BYTE.setRelease(page, 0L, (byte) 0); // makes sure that publish() is linked
+    BYTE.setRelease(page, 0L, page.get(JAVA_BYTE, 0)); // makes sure that publish() is linked
   }
 
   /** Writes an entry, while a BPF program may be looking. */

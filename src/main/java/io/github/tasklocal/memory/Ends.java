@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import static io.github.tasklocal.memory.ThreadState.Over.ENDED;
-
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Native;
-import io.github.tasklocal.memory.ThreadState.Reserved;
+import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,14 +22,14 @@ final class Ends {
    */
   private static final int NATIVES = 64;
 
+  private final Registry registry;
   private final Kernel kernel;
+  private final SharedData data;
   private final Leftovers leftovers;
   private final ThreadLists lists;
   private final RecordList live;
   private final RecordTable byTid;
-  private final Ending.List endings;
   private final Pages pages;
-  private final boolean packed;
 
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private int lookAt;
@@ -39,22 +37,15 @@ final class Ends {
   /** The native thread at which the next look begins, if any. */
   private @Nullable ThreadRecord nextNative;
 
-  Ends(
-      Registry registry,
-      ThreadLists lists,
-      RecordList live,
-      RecordTable byTid,
-      Ending.List endings,
-      Pages pages,
-      boolean packed) {
+  Ends(Registry registry, ThreadLists lists, RecordList live, RecordTable byTid, Pages pages) {
+    this.registry = registry;
     this.kernel = registry.kernel;
+    this.data = registry.data;
     this.leftovers = registry.leftovers;
     this.lists = lists;
     this.live = live;
     this.byTid = byTid;
-    this.endings = endings;
     this.pages = pages;
-    this.packed = packed;
   }
 
   /** {@return whether it is worth looking for ended threads} */
@@ -64,18 +55,13 @@ final class Ends {
 
   boolean isAlive(ThreadRecord record) {
     Task task = record.state().task();
-    return task != null && kernel.isAlive(task);
+    return task != null && !record.place.isOver() && kernel.isAlive(task);
   }
 
   /** Releases the pages of ended threads whose last escaped hold is gone. */
   void releaseUnreachable() {
-    for (Ending ending = endings.poll(); ending != null; ending = endings.poll()) {
-      endings.remove(ending);
-      ThreadRecord record = ending.record;
-      if (record.state() instanceof Reserved) {
-        record.end(); // nobody can start it any more
-      }
-      releaseIfUnused(record);
+    for (Place each = data.unreachable(); each != null; each = data.unreachable()) {
+      releaseIfUnused(each);
     }
   }
 
@@ -126,6 +112,13 @@ final class Ends {
     if (record.hasEnded()) {
       return;
     }
+    if (record.place.isOver()) {
+      forget(record); // another copy of the library has seen to everything
+      return;
+    }
+    for (OpenMap each : registry.maps.all()) {
+      Entry ignored = record.knownEntry(each); // here, where it may fail
+    }
     if (record.state() instanceof Attached attached) {
       Task task = attached.kernel();
       if (task != null && kernel.isAlive(task)) {
@@ -133,33 +126,41 @@ final class Ends {
         return;
       }
       // A program may remember the part of a task of which nobody can tell whether it has ended.
-      record.unfit |= packed && task == null && record.shared;
+      if (data.packed() && task == null && record.place.isGiven()) {
+        record.place.makeUnfit();
+      }
     }
+    forget(record);
+    leftovers.add(record);
+    endPlace(record.place);
+  }
+
+  private void forget(ThreadRecord record) {
     live.remove(record);
     byTid.remove(record);
     lists.remove(record.state().threadId());
     record.end();
-    leftovers.add(record);
-    releaseIfUnused(record);
+  }
+
+  /** No thread uses a page any more, though something may hold it. Cannot fail. */
+  void endPlace(Place place) {
+    place.end();
+    data.unlist(place);
+    releaseIfUnused(place);
   }
 
   /** Cannot fail. */
-  void releaseIfUnused(ThreadRecord record) {
-    if (record.state() != ENDED || record.holds > 0) {
+  void releaseIfUnused(Place place) {
+    if (!place.release() || place.isUnfit()) {
       return;
     }
-    if (packed && record.shared && record.hasStaleEntry()) {
-      return; // a program may still reach it through the entry
-    }
-    if (!record.release() || record.unfit) {
-      return;
-    }
-    if (!record.shared) {
-      pages.release(record.page);
-    } else if (packed) {
-      pages.retire(record.page);
+    MemorySegment page = place.page(data.slotBytes());
+    if (!place.isGiven()) {
+      pages.release(page);
+    } else if (data.packed()) {
+      pages.retire(page);
     } else {
-      pages.releaseShared(record.page);
+      pages.releaseShared(page);
     }
   }
 

@@ -24,6 +24,7 @@ final class Entry {
   /** The thread, also after its end. */
   final Task task;
 
+  /** What it is unless it is set, which all copies of the library know. */
   private Status status = Status.MISSING;
 
   /** Whether the kernel was asked to set it, and nothing says that it has not done so. */
@@ -42,13 +43,13 @@ final class Entry {
   }
 
   Status status() {
-    return status;
+    return map.hasEntry(record.place) ? Status.SET : status;
   }
 
   /** Changes the status, and with it how many entries the map has. */
   void is(Status now) {
-    map.entries += (now == Status.SET ? 1 : 0) - (status == Status.SET ? 1 : 0);
-    status = now;
+    map.setEntry(record.place, now == Status.SET);
+    status = now == Status.STALE ? Status.STALE : Status.MISSING;
     tried = now != Status.MISSING;
     if (tried) {
       reason = null;

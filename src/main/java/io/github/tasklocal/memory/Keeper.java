@@ -5,13 +5,16 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A daemon thread that follows pins, tries registrations again, and forgets ended threads. It runs
- * as long as a map is open or watched. Nothing that fails ends it, and it runs no code that is not
- * ours: log handlers and listeners, which may block, are called by threads of their own.
+ * as long as this copy of the library has a map open or watched, and is kept by anything else
+ * ({@link Beat}). Nothing that fails ends it, and it runs no code that is not ours: log handlers
+ * and listeners, which may block, are called by threads of their own.
  */
 public final class Keeper {
 
@@ -23,11 +26,20 @@ public final class Keeper {
   /** How many entries of a map are checked each second; that takes some hundred microseconds. */
   private static final int ENTRIES = 64;
 
+  private static final String NAME = "tasklocal-keeper";
+
+  /** How many rounds a thread of ours makes. */
+  private static final int OURS = 10;
+
   private final Maps maps;
   private final List<Watch> watches = new CopyOnWriteArrayList<>();
   private final Object lock = new Object();
 
   private @Nullable Thread thread;
+
+  /** Kept here alone: when nothing keeps this, the thread ends. */
+  @SuppressWarnings("UnusedVariable")
+  private @Nullable Rounds work;
 
   private volatile long rounds;
 
@@ -73,7 +85,8 @@ public final class Keeper {
         return;
       }
       try {
-        Thread keeper = newThread("tasklocal-keeper", new Rounds());
+        work = new Rounds();
+        Thread keeper = newThread(NAME, work);
         keeper.start();
         thread = keeper;
       } catch (RuntimeException | Error e) {
@@ -106,24 +119,54 @@ public final class Keeper {
     return thread;
   }
 
-  private final class Rounds implements Runnable {
+  /** The work; the thread that does it is at first one of ours, and then one that keeps nothing. */
+  private final class Rounds implements Runnable, BooleanSupplier {
 
+    private final AtomicLong wait = new AtomicLong(TEND_NANOS);
     private long tended = System.nanoTime();
 
     @Override
     public void run() {
-      boolean goesOn = true;
-      while (goesOn) {
-        try {
-          goesOn = isNeeded();
-          if (goesOn) {
-            round();
-            LockSupport.parkNanos(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
-          }
-        } catch (RuntimeException | Error e) {
-          // There is no memory even to note what has failed: the next round tries it all again.
-          Thread.onSpinWait();
+      boolean goesOn = getAsBoolean();
+      // Method handles take some time, and not while the application starts.
+      for (int i = 1; goesOn; i++) {
+        if (i > OURS && handOver()) {
+          return;
         }
+        LockSupport.parkNanos(wait.get());
+        goesOn = getAsBoolean();
+      }
+    }
+
+    /** {@return whether another thread goes on} */
+    private boolean handOver() {
+      try {
+        Thread next = newThread(NAME, Beat.of(this, wait));
+        synchronized (lock) {
+          next.start();
+          thread = next;
+        }
+        return true;
+      } catch (RuntimeException | Error e) {
+        return false; // for lack of memory or threads: the next round tries it again
+      }
+    }
+
+    /** One round; false if no other is needed. */
+    @Override
+    public boolean getAsBoolean() {
+      try {
+        boolean goesOn = isNeeded();
+        if (goesOn) {
+          round();
+          wait.set(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
+        }
+        return goesOn;
+      } catch (RuntimeException | Error e) {
+        // There is no memory even to note what has failed: the next round tries it all again.
+        return true;
+      } finally {
+        boolean ignored = Thread.interrupted(); // an interrupt would make every wait end at once
       }
     }
 
@@ -140,7 +183,6 @@ public final class Keeper {
         lastFailure = null;
       }
       report();
-      boolean ignored = Thread.interrupted(); // an interrupt would make every wait end at once
     }
   }
 
@@ -226,7 +268,7 @@ public final class Keeper {
 
   private boolean isNeeded() {
     synchronized (lock) {
-      if (watches.isEmpty() && maps.all().length == 0) {
+      if (watches.isEmpty() && !maps.anyInUse()) {
         thread = null;
         return false;
       }

@@ -22,7 +22,7 @@ final class Leftovers {
 
   /** Takes a thread's entry out of a map, if it has one. */
   static void takeOut(ThreadRecord record, OpenMap map) {
-    Entry entry = record.entry(map);
+    Entry entry = record.knownEntry(map);
     if (entry != null) {
       map.unregister(entry);
       if (entry.status() == Status.MISSING) {
@@ -39,6 +39,9 @@ final class Leftovers {
     if (record.waits()) {
       record.nextLeft = first;
       first = record;
+      if (registry.data.packed()) {
+        record.place.hold(); // a program may still reach it through the entry
+      }
     }
   }
 
@@ -109,7 +112,10 @@ final class Leftovers {
         } else {
           before.nextLeft = each.nextLeft;
         }
-        registry.threads.ends.releaseIfUnused(each);
+        if (registry.data.packed() && !each.hasStaleEntry()) {
+          each.place.letGo();
+          registry.threads.ends.releaseIfUnused(each.place);
+        }
       }
     }
   }

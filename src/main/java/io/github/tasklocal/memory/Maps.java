@@ -11,10 +11,11 @@ import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Walk.Work;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ThreadLocalRandom;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,28 +26,73 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Maps {
 
-  /** Whose turn it is to open, close or take over. First uses do not take this lock. */
-  private final Object opening = new Object();
-
   private final Registry registry;
+  private final SharedData data;
   private final KeyDirectory keys;
   private final Keeper keeper = new Keeper(this);
 
-  /**
-   * What this copy of the library writes into entries. Another copy, in another class loader, has
-   * another stamp, and other libraries leave 0.
-   */
-  private final int stamp = ThreadLocalRandom.current().nextInt() | 1;
+  /** How many times this copy of the library has each map open. Under the registry's lock. */
+  private final int[] uses;
 
-  /** Changed under both locks, and never in place. */
+  /** All of the process. Changed under the registry's lock, and never in place. */
   private volatile OpenMap[] open = {};
+
+  /** The {@link SharedData#mapsChanged} of {@link #open}. */
+  private long known;
 
   private final Walk walk;
 
-  Maps(Registry registry, KeyDirectory keys) {
+  Maps(Registry registry, KeyDirectory keys, int[] uses) {
     this.registry = registry;
+    this.data = registry.data;
     this.keys = keys;
+    this.uses = uses;
     this.walk = new Walk(registry);
+  }
+
+  /** Learns of the maps that other copies of the library have opened or closed. */
+  void catchUp() {
+    if (data.mapsChanged() == known) {
+      return;
+    }
+    List<OpenMap> now = new ArrayList<>();
+    for (int i = 0; i < SharedData.MAPS; i++) {
+      OpenMap each = at(i);
+      if (each != null && each.users() > 0) {
+        now.add(each);
+      }
+    }
+    open = now.toArray(new OpenMap[0]);
+    known = data.mapsChanged();
+  }
+
+  /** {@return the map with a number, or null} */
+  private @Nullable OpenMap at(int number) {
+    Object shared = data.maps[number];
+    for (OpenMap each : open) {
+      if (each.is(shared)) {
+        return each;
+      }
+    }
+    return shared == null ? null : OpenMap.known(registry, shared, number, keys);
+  }
+
+  /** Counts that this copy of the library has a map open once more, or once less. */
+  private void use(OpenMap map, int more) {
+    map.use(more);
+    uses[map.number] += more;
+  }
+
+  /** {@return whether this copy of the library has any map open} */
+  boolean anyInUse() {
+    synchronized (registry.lock) {
+      for (int each : uses) {
+        if (each > 0) {
+          return true;
+        }
+      }
+      return false;
+    }
   }
 
   /**
@@ -67,22 +113,32 @@ public final class Maps {
     boolean isOpen = false;
     try {
       StackSpace.require();
-      synchronized (opening) {
-        OpenMap known = find(map.id());
-        if (known != null) {
+      synchronized (data.opening) {
+        closeUnused();
+        OpenMap before;
+        synchronized (registry.lock) {
+          registry.catchUp();
+          before = find(map.id());
+        }
+        if (before != null) {
           if (takeOver) {
-            takeOver(known, true);
+            takeOver(before, true);
           }
-          known.users++;
-          return known; // has a descriptor of its own
+          synchronized (registry.lock) {
+            use(before, 1);
+          }
+          return before; // has a descriptor of its own
         }
         OpenMap fresh = prepared(map, wire);
-        fresh.takesOver = takeOver;
-        OpenMap[] more = Arrays.copyOf(open, open.length + 1);
-        more[open.length] = fresh;
+        fresh.takeOver(takeOver);
+        Object shared = fresh.shared();
         synchronized (registry.lock) {
+          registry.catchUp();
           registry.threads.ends.releaseEnded();
-          open = more;
+          OpenMap[] more = Arrays.copyOf(open, open.length + 1);
+          more[open.length] = fresh;
+          publish(fresh.number, shared, more);
+          use(fresh, 1);
           isOpen = true;
         }
         walk.all(fresh, Work.REGISTER);
@@ -105,19 +161,31 @@ public final class Maps {
   }
 
   private OpenMap prepared(KernelMap map, Wire wire) {
-    if (wire == Wire.B && SlotSize.packed()) {
+    if (wire == Wire.B && data.packed()) {
       throw new NotSupportedException(
           "open",
           map.toString(),
           null,
           "threads share pages (-D%s=%d), and its wire, B, has a page for each thread"
-              .formatted(SlotSize.PROPERTY, SlotSize.BYTES),
+              .formatted(SlotSize.PROPERTY, data.slotBytes()),
           "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
     }
-    OpenMap prepared =
-        new OpenMap(registry.leftovers, registry.kernel, map, wire, keys.metadata(wire), stamp);
+    int number = 0;
+    while (number < SharedData.MAPS && data.maps[number] != null) {
+      number++;
+    }
+    if (number == SharedData.MAPS) {
+      throw new NotSupportedException(
+          "open",
+          map.toString(),
+          null,
+          "the process has " + SharedData.MAPS + " maps open, which is the most",
+          "close one of them first");
+    }
+    OpenMap prepared = new OpenMap(registry, map, wire, keys.metadata(wire), number);
     prepared.prepare();
     synchronized (registry.lock) {
+      registry.catchUp();
       registry.threads.checkPages();
     }
     return prepared;
@@ -139,40 +207,78 @@ public final class Maps {
    */
   public void close(OpenMap map) {
     StackSpace.require();
-    synchronized (opening) {
-      if (map.users > 1) {
-        map.users--;
-        return;
-      }
-      OpenMap[] fewer = without(map);
+    synchronized (data.opening) {
+      boolean isLast;
       synchronized (registry.lock) {
-        open = fewer;
-        map.users = 0;
-      }
-      try {
-        walk.all(map, Work.TAKE_OUT);
-      } finally {
-        synchronized (registry.lock) {
-          map.gone = true;
-          map.nextLook = null;
-          map.nextAttempt = null;
-          registry.leftovers.settle();
+        registry.catchUp();
+        isLast = map.users() == 1;
+        OpenMap[] fewer = isLast ? without(map) : open;
+        use(map, -1);
+        if (isLast) {
+          publish(map.number, data.maps[map.number], fewer);
         }
-        map.close();
+      }
+      if (isLast) {
+        shut(map);
       }
     }
     keeper.wake();
   }
 
-  private OpenMap[] without(OpenMap map) {
-    OpenMap[] fewer = new OpenMap[open.length - 1];
-    int i = 0;
-    for (OpenMap each : open) {
-      if (each != map) {
-        fewer[i++] = each;
+  /** Changes the maps that are open, for all copies. Cannot fail. */
+  private void publish(int number, @Nullable Object shared, OpenMap[] now) {
+    data.maps[number] = shared;
+    data.changeMaps();
+    open = now;
+    known = data.mapsChanged();
+  }
+
+  /** Takes all entries out of a map that nobody uses, and closes it. */
+  private void shut(OpenMap map) {
+    try {
+      walk.all(map, Work.TAKE_OUT);
+    } finally {
+      synchronized (registry.lock) {
+        for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
+          map.setEntry(each.place, false); // the next map has this number
+        }
+        map.gone();
+        map.nextLook = null;
+        map.nextAttempt = null;
+        registry.leftovers.settle();
+        publish(map.number, null, open);
+      }
+      map.close();
+    }
+  }
+
+  /** Closes the maps of copies of the library that are gone and have not closed them. */
+  private void closeUnused() {
+    synchronized (data.opening) {
+      for (int i = 0; i < SharedData.MAPS; i++) {
+        OpenMap unused;
+        synchronized (registry.lock) {
+          registry.catchUp();
+          registry.threads.ends.releaseUnreachable();
+          unused = at(i);
+          if (unused == null || unused.users() > 0) {
+            continue;
+          }
+          publish(i, data.maps[i], without(unused));
+        }
+        shut(unused);
       }
     }
-    return fewer;
+  }
+
+  private OpenMap[] without(OpenMap map) {
+    List<OpenMap> fewer = new ArrayList<>();
+    for (OpenMap each : open) {
+      if (each != map) {
+        fewer.add(each);
+      }
+    }
+    return fewer.toArray(new OpenMap[0]);
   }
 
   /** Registers a thread with each map. Under the registry's lock; reports failures. */
@@ -189,11 +295,11 @@ public final class Maps {
    */
   public void takeOver(OpenMap map, boolean takeOver) {
     StackSpace.require();
-    synchronized (opening) {
+    synchronized (data.opening) {
       synchronized (registry.lock) {
-        map.takesOver = takeOver;
+        map.takeOver(takeOver);
       }
-      if (takeOver && map.users > 0) {
+      if (takeOver && map.users() > 0) {
         walk.all(map, Work.TRY_AGAIN);
       }
     }
@@ -202,8 +308,9 @@ public final class Maps {
   /** {@return how many live threads have an entry in a map} */
   public int threads(OpenMap map) {
     synchronized (registry.lock) {
+      registry.catchUp();
       registry.threads.ends.releaseEnded();
-      return map.entries;
+      return map.entries();
     }
   }
 
@@ -213,6 +320,7 @@ public final class Maps {
   public Map<Task, KernelException> unregistered(OpenMap map) {
     Map<Task, KernelException> found = new LinkedHashMap<>();
     synchronized (registry.lock) {
+      registry.catchUp();
       registry.threads.ends.releaseEnded();
       for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
         Entry entry = each.entry(map);
@@ -243,12 +351,24 @@ public final class Maps {
    * @param most how many entries of each map to check at most, and how many to try again
    */
   void tend(int most) {
+    List<OpenMap> ours = new ArrayList<>();
+    boolean anyUnused = false;
     synchronized (registry.lock) {
+      registry.catchUp();
       registry.threads.ends.releaseUnreachable();
       registry.threads.ends.releaseEnded();
       registry.leftovers.takeOut(most);
+      for (OpenMap map : open) {
+        anyUnused |= map.users() <= 0;
+        if (uses[map.number] > 0) {
+          ours.add(map);
+        }
+      }
     }
-    for (OpenMap map : open) {
+    if (anyUnused) {
+      closeUnused();
+    }
+    for (OpenMap map : ours) {
       tend(map, most);
     }
   }

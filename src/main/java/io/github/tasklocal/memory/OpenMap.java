@@ -12,6 +12,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Entry.Status;
@@ -28,6 +29,17 @@ public final class OpenMap {
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
+  /** Indexes of what is shared. */
+  private static final int FD = 0;
+
+  private static final int ID = 1;
+  private static final int WIRE = 2;
+  private static final int USERS = 3;
+  private static final int TAKES_OVER = 4;
+  private static final int ENTRIES = 5;
+  private static final int GONE = 6;
+  private static final int SHARED = 7;
+
   private final Leftovers leftovers;
   private final Kernel kernel;
   private final TaskStorage storage;
@@ -41,36 +53,113 @@ public final class OpenMap {
 
   private final Failures failures;
 
-  /** Whether entries that somebody else made are replaced. */
-  boolean takesOver;
+  /** Which of the process's maps this is, from 0. */
+  final int number;
 
-  /** How many threads have an entry. */
-  int entries;
-
-  /**
-   * How many times the process has opened this map; 0 once it is closed. Changed under the lock of
-   * opening and closing, and to 0 under the registry's, too.
-   */
-  int users = 1;
-
-  /** Whether the descriptor is closed. Under the registry's lock. */
-  boolean gone;
+  /** What all copies of the library know of it. */
+  private final int[] shared;
 
   /** Where the next look at entries begins, and the next attempt at missing ones. */
   @Nullable ThreadRecord nextLook;
 
   @Nullable ThreadRecord nextAttempt;
 
-  OpenMap(Leftovers leftovers, Kernel kernel, KernelMap map, Wire wire, long metadata, int stamp) {
-    this.leftovers = leftovers;
-    this.kernel = kernel;
+  /**
+   * Makes a map that is not open yet.
+   *
+   * @param number which of the process's maps it will be
+   */
+  OpenMap(Registry registry, KernelMap map, Wire wire, long metadata, int number) {
+    this(registry, map, wire, metadata, number, new int[SHARED]);
+    shared[FD] = map.fd();
+    shared[ID] = map.id();
+    shared[WIRE] = wire.ordinal();
+  }
+
+  private OpenMap(
+      Registry registry, KernelMap map, Wire wire, long metadata, int number, int[] shared) {
+    this.leftovers = registry.leftovers;
+    this.kernel = registry.kernel;
+    this.number = number;
+    this.shared = shared;
     this.storage = new TaskStorage(kernel);
     this.map = map;
     this.wire = wire;
     this.metadata = metadata;
-    this.stamp = stamp;
+    this.stamp = registry.data.stamp();
     this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
     this.failures = new Failures(map.toString());
+  }
+
+  /**
+   * {@return a map that another copy of the library has opened}
+   *
+   * @param shared one of {@link SharedData#maps}
+   * @param keys what the map is told of
+   */
+  static OpenMap known(Registry registry, Object shared, int number, KeyDirectory keys) {
+    Object[] parts = (Object[]) shared;
+    int[] numbers = (int[]) parts[0];
+    Wire wire = Wire.values()[numbers[WIRE]];
+    KernelMap map =
+        KernelMap.known(numbers[FD], numbers[ID], wire.valueSize(), String.valueOf(parts[1]));
+    return new OpenMap(registry, map, wire, keys.metadata(wire), number, numbers);
+  }
+
+  /** {@return what {@link #known} needs, for other copies} */
+  Object shared() {
+    return new Object[] {shared, map.description()};
+  }
+
+  /** {@return whether a shared one is this map} */
+  @SuppressWarnings("ReferenceEquality")
+  boolean is(@Nullable Object other) {
+    return other instanceof Object[] parts && parts[0] == shared;
+  }
+
+  /** A copy is gone that had maps open so many times. */
+  static void leave(@Nullable Object[] maps, int[] uses) {
+    for (int i = 0; i < maps.length; i++) {
+      if (maps[i] instanceof Object[] parts && parts[0] instanceof int[] numbers) {
+        numbers[USERS] -= uses[i];
+      }
+    }
+  }
+
+  /** {@return how many times the process has opened this map; 0 once it is being closed} */
+  int users() {
+    return shared[USERS];
+  }
+
+  /** Notes that one more has opened it, or one less. */
+  void use(int more) {
+    shared[USERS] += more;
+  }
+
+  /** {@return whether the descriptor is closed} */
+  boolean isGone() {
+    return shared[GONE] != 0;
+  }
+
+  /** {@return how many threads have an entry} */
+  int entries() {
+    return shared[ENTRIES];
+  }
+
+  /** {@return whether a thread has its entry} */
+  boolean hasEntry(Place place) {
+    return !isGone() && place.hasEntry(number);
+  }
+
+  void setEntry(Place place, boolean is) {
+    if (!isGone() && place.setEntry(number, is)) {
+      shared[ENTRIES] += is ? 1 : -1;
+    }
+  }
+
+  /** Chooses whether entries that somebody else made are replaced. */
+  void takeOver(boolean takeOver) {
+    shared[TAKES_OVER] = takeOver ? 1 : 0;
   }
 
   /**
@@ -126,7 +215,7 @@ public final class OpenMap {
     try {
       entry = record.entry(this);
       Task task = record.state().task();
-      if (task == null || record.superseded || gone) {
+      if (task == null || record.superseded || record.place.isOver() || isGone()) {
         return null;
       }
       if (entry == null) {
@@ -160,7 +249,7 @@ public final class OpenMap {
           "its kernel task is not known, since /proc could not be read when it first used a key",
           "mount procfs at /proc");
     }
-    if (record.unfit) {
+    if (record.place.isUnfit()) {
       throw refused(
           task,
           "its page lies in memory that is shared, huge or a file's, as malloc gave it",
@@ -168,11 +257,11 @@ public final class OpenMap {
               + " the setting of malloc (GLIBC_TUNABLES, LD_PRELOAD)");
     }
     boolean wasTried = entry.tried;
-    record.shared = true;
+    record.place.give();
     entry.tried = true;
     boolean set;
     try {
-      set = put(entry, takesOver || leftovers.hasStale(entry));
+      set = put(entry, shared[TAKES_OVER] != 0 || leftovers.hasStale(entry));
     } catch (EntryExistsException e) {
       // An earlier attempt may have failed after it had set the entry. Wire B has no stamp to tell.
       if (wire == Wire.B ? !wasTried : !isOurs(entry)) {
@@ -210,7 +299,7 @@ public final class OpenMap {
    * thread: that of main waits for the JVM to end, and a native thread detaches.
    */
   void unregister(Entry entry) {
-    if (gone) {
+    if (isGone()) {
       return; // its descriptor may be another map's by now
     }
     if (entry.status() != Status.MISSING || entry.tried) {
@@ -265,6 +354,11 @@ public final class OpenMap {
   /** Logs the first failure, once. Not under the lock, since a log handler is foreign code. */
   public void log() {
     failures.log();
+  }
+
+  /** The descriptor is closed, or will be without the lock. */
+  void gone() {
+    shared[GONE] = 1;
   }
 
   /** Gives the descriptor back. */

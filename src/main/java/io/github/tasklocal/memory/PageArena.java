@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.Arena;
@@ -18,22 +19,17 @@ import java.util.List;
  * ({@code glibc.malloc.hugetlb=2}, another malloc), and is {@link #checkEarly checked} as the first
  * map is opened.
  *
- * <p>Any thread may use it.
+ * <p>Under the registry's lock.
  */
 @SuppressWarnings("restricted")
 final class PageArena implements Arena {
 
   private final Kernel kernel;
+  private final SharedData data;
 
-  /** What the JDK gave, until it is checked. */
-  private final List<MemorySegment> early = new ArrayList<>();
-
-  private List<MemorySegment> unfit = List.of();
-
-  private boolean checked;
-
-  PageArena(Kernel kernel) {
+  PageArena(Kernel kernel, SharedData data) {
     this.kernel = kernel;
+    this.data = data;
   }
 
   /**
@@ -44,15 +40,15 @@ final class PageArena implements Arena {
    * @throws OutOfMemoryError if the system gives no memory; a later call may work
    */
   @Override
-  public synchronized MemorySegment allocate(long bytes, long alignment) {
+  public MemorySegment allocate(long bytes, long alignment) {
     if (bytes % DataPage.SIZE != 0 || alignment > DataPage.SIZE) {
       throw new IllegalArgumentException(
           "whole pages of %d bytes are allocated here, not %d bytes aligned to %d"
               .formatted(DataPage.SIZE, bytes, alignment));
     }
-    if (!checked) {
+    if (data.numbers[SharedData.CHECKED] == 0) {
       MemorySegment block = Arena.global().allocate(bytes, DataPage.SIZE);
-      early.add(block);
+      data.early.add(new long[] {block.address(), bytes});
       return block;
     }
     long address = kernel.mapPages(bytes);
@@ -64,24 +60,24 @@ final class PageArena implements Arena {
   }
 
   /**
-   * Checks what the JDK gave, at the first call; from then on pages are mapped here.
+   * Checks what the JDK gave, at the first call; from then on pages are mapped here. What BPF must
+   * not be given is abandoned.
    *
-   * @return the blocks that BPF must not be given, at each call
+   * @throws KernelException if it cannot be checked; the next call tries again
    */
-  synchronized List<MemorySegment> checkEarly() {
-    if (checked) {
-      return unfit;
+  void checkEarly() {
+    if (data.numbers[SharedData.CHECKED] != 0) {
+      return;
     }
-    List<MemorySegment> wrong = new ArrayList<>();
-    for (MemorySegment block : early) {
-      if (!kernel.preparePages(block.address(), block.byteSize())) {
+    List<long[]> wrong = new ArrayList<>();
+    for (long[] block : data.early) {
+      if (!kernel.preparePages(block[0], block[1])) {
         wrong.add(block);
       }
     }
-    unfit = wrong;
-    early.clear();
-    checked = true;
-    return wrong;
+    data.abandoned.addAll(wrong);
+    data.early.clear();
+    data.numbers[SharedData.CHECKED] = 1;
   }
 
   /** {@return the scope of memory that is never freed} */

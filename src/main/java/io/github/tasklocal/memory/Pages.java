@@ -5,11 +5,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.layout.DataPage;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -26,46 +23,39 @@ final class Pages {
   /** How many pages a block has: few, to waste no memory, but enough that its padding is small. */
   private static final int BLOCK = 16;
 
+  /** Indexes of {@link SharedData#pages}. There is room for all pages, so that no push fails. */
+  private static final int FREE = 0;
+
+  /** Parts to which a BPF program may still write for a moment, a ring, with the time of each. */
+  private static final int RETIRED = 1;
+
+  private static final int RETIRED_AT = 2;
+
   private final Kernel kernel;
-  private final Arena arena;
+  private final PageArena arena;
+  private final SharedData data;
   private final int bytes;
   private final long graceNanos;
   private final LongSupplier clock;
 
-  /** Addresses, a stack. There is room for all that were ever allocated, so that no push fails. */
-  private long[] free = {};
-
-  private int freeCount;
-
   /**
-   * Parts to which a BPF program may still write for a moment, a ring, with the time of each; with
-   * as much room.
-   */
-  private long[] retired = {};
-
-  private long[] retiredAt = {};
-  private int retiredFirst;
-  private int retiredCount;
-
-  /** What BPF must not be given, and no other thread either. */
-  private final List<MemorySegment> abandoned = new ArrayList<>();
-
-  private volatile int count;
-
-  /**
-   * Makes pages or parts of them.
+   * Makes a view of a process's pages.
    *
    * @param arena allocates whole pages
-   * @param bytes the size of each, a power of two of at most a page
    * @param graceNanos how long a {@link #retire retired} one is not reused
    * @param clock in nanoseconds
    */
-  Pages(Kernel kernel, Arena arena, int bytes, long graceNanos, LongSupplier clock) {
+  Pages(Kernel kernel, PageArena arena, SharedData data, long graceNanos, LongSupplier clock) {
     this.kernel = kernel;
     this.arena = arena;
-    this.bytes = bytes;
+    this.data = data;
+    this.bytes = data.slotBytes();
     this.graceNanos = graceNanos;
     this.clock = clock;
+  }
+
+  private int get(int number) {
+    return (int) data.numbers[number];
   }
 
   /**
@@ -74,17 +64,18 @@ final class Pages {
    * @throws OutOfMemoryError if the system gives this process no more memory; a later call may work
    */
   MemorySegment take() {
-    if (freeCount == 0 && !hasRested()) {
+    if (get(SharedData.FREE) == 0 && !hasRested()) {
       allocate();
     }
-    boolean isFree = freeCount > 0;
-    long address = isFree ? free[freeCount - 1] : retired[retiredFirst];
+    int free = get(SharedData.FREE);
+    int first = get(SharedData.RETIRED_FIRST);
+    long address = free > 0 ? data.pages[FREE][free - 1] : data.pages[RETIRED][first];
     MemorySegment page = MemorySegment.ofAddress(address).reinterpret(bytes);
-    if (isFree) {
-      freeCount--;
+    if (free > 0) {
+      data.numbers[SharedData.FREE]--;
     } else {
-      retiredFirst = (retiredFirst + 1) % retired.length;
-      retiredCount--;
+      data.numbers[SharedData.RETIRED_FIRST] = (first + 1L) % data.pages[RETIRED].length;
+      data.numbers[SharedData.RETIRED]--;
     }
     return page;
   }
@@ -99,32 +90,33 @@ final class Pages {
           "the system gives this process no memory for another page of task local data ("
               + bytes
               + " bytes for each thread that uses a key, "
-              + count
+              + count()
               + " pages so far); raise its limit (ulimit -v, the container's memory), the thread's"
               + " next use of a key tries again");
     }
     for (long offset = block.byteSize() - bytes; offset >= 0; offset -= bytes) {
-      free[freeCount++] = block.address() + offset;
+      push(block.address() + offset);
     }
-    int before = count; // changed under the lock
-    count = before + (int) (block.byteSize() / DataPage.SIZE);
+    data.numbers[SharedData.PAGES] += block.byteSize() / DataPage.SIZE;
   }
 
   private @Nullable MemorySegment allocate(int pages) {
-    int room = (count + pages) * (DataPage.SIZE / bytes);
-    if (free.length < room) {
-      int enough = Math.max(room, free.length * 2);
-      long[] moreFree = Arrays.copyOf(free, enough);
-      long[] moreRetired = new long[enough];
-      long[] moreRetiredAt = new long[enough];
-      for (int i = 0; i < retiredCount; i++) {
-        moreRetired[i] = retired[(retiredFirst + i) % retired.length];
-        moreRetiredAt[i] = retiredAt[(retiredFirst + i) % retired.length];
+    int room = (count() + pages) * (DataPage.SIZE / bytes);
+    int before = data.pages[FREE].length;
+    if (before < room) {
+      int enough = Math.max(room, before * 2);
+      long[] free = Arrays.copyOf(data.pages[FREE], enough);
+      long[] retired = new long[enough];
+      long[] retiredAt = new long[enough];
+      for (int i = 0; i < get(SharedData.RETIRED); i++) {
+        int from = (get(SharedData.RETIRED_FIRST) + i) % before;
+        retired[i] = data.pages[RETIRED][from];
+        retiredAt[i] = data.pages[RETIRED_AT][from];
       }
-      free = moreFree;
-      retired = moreRetired;
-      retiredAt = moreRetiredAt;
-      retiredFirst = 0;
+      data.pages[FREE] = free;
+      data.pages[RETIRED] = retired;
+      data.pages[RETIRED_AT] = retiredAt;
+      data.numbers[SharedData.RETIRED_FIRST] = 0;
     }
     try {
       return arena.allocate((long) pages * DataPage.SIZE, DataPage.SIZE);
@@ -140,8 +132,12 @@ final class Pages {
    */
   void release(MemorySegment page) {
     if (!isAbandoned(page)) {
-      free[freeCount++] = page.address();
+      push(page.address());
     }
+  }
+
+  private void push(long address) {
+    data.pages[FREE][(int) data.numbers[SharedData.FREE]++] = address;
   }
 
   /**
@@ -166,49 +162,52 @@ final class Pages {
    * @param part from {@link #take}
    */
   void retire(MemorySegment part) {
-    int last = (retiredFirst + retiredCount) % retired.length;
-    retired[last] = part.address();
-    retiredAt[last] = clock.getAsLong();
-    retiredCount++;
+    int room = data.pages[RETIRED].length;
+    int last = (get(SharedData.RETIRED_FIRST) + get(SharedData.RETIRED)) % room;
+    data.pages[RETIRED][last] = part.address();
+    data.pages[RETIRED_AT][last] = clock.getAsLong();
+    data.numbers[SharedData.RETIRED]++;
   }
 
   private boolean hasRested() {
-    return retiredCount > 0 && clock.getAsLong() - retiredAt[retiredFirst] >= graceNanos;
+    return get(SharedData.RETIRED) > 0
+        && clock.getAsLong() - data.pages[RETIRED_AT][get(SharedData.RETIRED_FIRST)] >= graceNanos;
   }
 
   /** {@return whether the next {@link #take} needs no new memory} */
   boolean haveFree() {
-    return freeCount > 0 || hasRested();
+    return get(SharedData.FREE) > 0 || hasRested();
   }
 
-  /** Takes a block out of use: none of its pages is taken or released any more. */
-  void abandon(MemorySegment block) {
-    abandoned.add(block);
+  /** Takes the blocks out of use that must not be: none of their pages is taken any more. */
+  void dropAbandoned() {
     int kept = 0;
-    for (int i = 0; i < freeCount; i++) {
-      if (!contains(block, free[i])) {
+    long[] free = data.pages[FREE];
+    for (int i = 0; i < get(SharedData.FREE); i++) {
+      if (!isAbandoned(free[i])) {
         free[kept++] = free[i];
       }
     }
-    freeCount = kept;
+    data.numbers[SharedData.FREE] = kept;
   }
 
   /** {@return whether a page is in a block that was taken out of use} */
   boolean isAbandoned(MemorySegment page) {
-    for (int i = 0; i < abandoned.size(); i++) { // without an iterator, which is allocated
-      if (contains(abandoned.get(i), page.address())) {
+    return isAbandoned(page.address());
+  }
+
+  private boolean isAbandoned(long address) {
+    for (int i = 0; i < data.abandoned.size(); i++) { // without an iterator, which is allocated
+      long[] block = data.abandoned.get(i);
+      if (address >= block[0] && address < block[0] + block[1]) {
         return true;
       }
     }
     return false;
   }
 
-  private static boolean contains(MemorySegment block, long address) {
-    return address >= block.address() && address < block.address() + block.byteSize();
-  }
-
   /** {@return how many pages were taken from the system, in use or free} */
   int count() {
-    return count;
+    return get(SharedData.PAGES);
   }
 }

@@ -7,13 +7,11 @@ import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Task;
-import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Native;
 import io.github.tasklocal.memory.ThreadState.Reserved;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -28,21 +26,19 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Registry {
 
-  final Object lock = new Object();
+  /** What all copies of the library have in common; its lock is theirs. */
+  final SharedData data;
 
-  /** How many threads wait for the lock to make their first use of a key. */
-  final AtomicInteger waiting = new AtomicInteger();
-
+  final Object lock;
   final Kernel kernel;
   final Leftovers leftovers = new Leftovers(this);
   final Maps maps;
   final Threads threads;
 
   private final ThreadLists lists;
-  private final boolean packed;
 
-  /** Takes a thread's own copy of its page's address away. */
-  final Consumer<Thread> leaver;
+  /** Kept here: the shared data keeps no function. */
+  private final Consumer<Thread> leaver;
 
   private final Starting starting;
 
@@ -53,7 +49,7 @@ public final class Registry {
    * @param clock in nanoseconds
    * @param lists where the pages of threads are found
    * @param keys what maps are told of
-   * @param bytes how much each thread has: a page, or a part of one
+   * @param data what all copies have in common
    * @param leaver takes a thread's own copy of its page's address away, if it has one
    */
   Registry(
@@ -61,15 +57,26 @@ public final class Registry {
       LongSupplier clock,
       ThreadLists lists,
       KeyDirectory keys,
-      int bytes,
+      SharedData data,
       Consumer<Thread> leaver) {
+    this.data = data;
+    this.lock = data.lock;
     this.kernel = kernel;
-    this.starting = new Starting(lock, clock);
+    this.starting = new Starting(data, clock);
     this.lists = lists;
-    this.leaver = leaver;
-    this.packed = bytes < DataPage.SIZE;
-    this.threads = new Threads(this, lists, bytes, clock);
-    this.maps = new Maps(this, keys);
+    this.leaver = new Leaver(lists, leaver);
+    this.threads = new Threads(this, lists, clock);
+    int[] uses;
+    synchronized (lock) {
+      uses = data.join(this, this.leaver);
+    }
+    this.maps = new Maps(this, keys, uses);
+  }
+
+  /** Learns what other copies of the library have done. First of all whenever the lock is taken. */
+  void catchUp() {
+    maps.catchUp();
+    threads.catchUp();
   }
 
   /**
@@ -93,14 +100,15 @@ public final class Registry {
     StackSpace.require();
     int tid = kernel.currentTid();
     ThreadPage page;
-    waiting.incrementAndGet();
+    data.waiting.incrementAndGet();
     synchronized (lock) {
-      waiting.decrementAndGet();
+      data.waiting.decrementAndGet();
+      catchUp();
       page = lists.find(thread.threadId());
       if (page == null) {
         page = enter(thread, tid, thread.threadId());
       } else if (page.address() == 0) {
-        page = threads.move(page.record);
+        page = leave(page, thread, tid, thread.threadId());
       }
     }
     maps.logFailures();
@@ -113,9 +121,22 @@ public final class Registry {
     if (known != null) {
       return threads.attach(known, task, listed);
     }
+    ThreadRecord met = threads.metElsewhere(tid, thread);
+    if (met != null) {
+      return threads.meet(met, task, listed);
+    }
     ThreadState state =
-        packed ? new Attached(task, listed, kernel.task(tid)) : new Java(task, listed);
+        data.packed() ? new Attached(task, listed, kernel.task(tid)) : new Java(task, listed);
     return threads.enter(state);
+  }
+
+  /** {@return the page to which the calling thread moves, or has moved in another copy} */
+  private ThreadPage leave(ThreadPage page, Thread thread, int tid, long listed) {
+    if (!page.record.place.isOver()) {
+      return threads.move(page.record);
+    }
+    threads.ends.end(page.record);
+    return enter(thread, tid, listed);
   }
 
   /**
@@ -127,6 +148,7 @@ public final class Registry {
   public ThreadPage reserve() {
     StackSpace.require();
     synchronized (lock) {
+      catchUp();
       return threads.reserve();
     }
   }
@@ -165,21 +187,26 @@ public final class Registry {
     int tid = kernel.currentTid();
     ThreadPage now = page;
     synchronized (lock) {
+      catchUp();
       ThreadRecord record = page.record;
       if (record.state() instanceof Reserved reserved) {
+        Task task = Task.of(tid, thread);
         ThreadRecord known = threads.nativeOf(tid);
+        ThreadRecord met = known == null ? threads.metElsewhere(tid, thread) : null;
         if (known != null) {
           // Another thread has set a value for the task meanwhile, and could not know of this page,
           // since this thread was not started by start().
-          now = threads.attach(known, Task.of(tid, thread), 0);
+          now = threads.attach(known, task, 0);
+        } else if (met != null) {
+          now = threads.meet(met, task, 0);
         }
-        threads.begin(record, reserved, known == null ? new Java(Task.of(tid, thread), 0) : null);
+        threads.begin(record, reserved, now == page ? new Java(task, 0) : null);
         starting.end(reserved);
-        now = now.record.unfit ? threads.move(now.record) : now;
+        now = now.record.place.isUnfit() ? threads.move(now.record) : now;
       } else if (record.hasEnded()) {
         now = enter(thread, tid, 0); // the reserved page was given back before this failed
-      } else if (page.address() == 0 || record.unfit) {
-        now = threads.move(record);
+      } else if (page.address() == 0 || record.place.isUnfit()) {
+        now = leave(page, thread, tid, 0);
       }
     }
     maps.logFailures();
@@ -198,19 +225,20 @@ public final class Registry {
     StackSpace.require();
     ThreadPage page;
     synchronized (lock) {
+      catchUp();
       ThreadRecord record = threads.find(task);
       if (record == null && starting.await()) {
-        // It may have been one of these.
+        catchUp(); // it may have been one of these
         record = threads.find(task);
       }
       if (record == null) {
         requireAlive(task);
         record = threads.enterNative(task);
-      } else if (record.unfit && record.state() instanceof Native) {
+      } else if (record.place.isUnfit() && record.state() instanceof Native) {
         record = threads.move(record).record;
       }
       page = record.hold();
-      record.holds++;
+      record.place.hold();
     }
     maps.logFailures();
     return page;
@@ -227,21 +255,22 @@ public final class Registry {
   public @Nullable ThreadPage borrowIfAny(Task task) {
     StackSpace.require();
     synchronized (lock) {
+      catchUp();
       ThreadRecord record = threads.find(task);
       if (record == null) {
         requireAlive(task);
         return null;
       }
       ThreadPage page = record.hold();
-      record.holds++;
+      record.place.hold();
       return page;
     }
   }
 
   void giveBack(ThreadPage page) {
     synchronized (lock) {
-      page.record.holds--;
-      threads.ends.releaseIfUnused(page.record);
+      page.record.place.letGo();
+      threads.ends.releaseIfUnused(page.record.place);
     }
   }
 
@@ -272,6 +301,7 @@ public final class Registry {
    */
   public @Nullable Thread threadOf(Task task) {
     synchronized (lock) {
+      catchUp();
       ThreadRecord record = threads.find(task);
       Task known = record == null ? null : record.state().task();
       return known == null ? null : known.liveThread();
@@ -285,6 +315,20 @@ public final class Registry {
 
   /** {@return how many pages of values were taken from the system, in use or free} */
   public int pages() {
-    return threads.pages();
+    synchronized (lock) {
+      return threads.pages();
+    }
+  }
+
+  /** Takes a thread's copies of its page's address away. Under the lock; cannot fail. */
+  private record Leaver(ThreadLists lists, Consumer<Thread> more) implements Consumer<Thread> {
+    @Override
+    public void accept(Thread thread) {
+      ThreadPage page = lists.find(thread.threadId());
+      if (page != null) {
+        page.takeAway();
+      }
+      more.accept(thread);
+    }
   }
 }

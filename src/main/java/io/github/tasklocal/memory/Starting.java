@@ -14,42 +14,45 @@ final class Starting {
   /** How long others wait at most for a thread that has been started. */
   private static final long MOST_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-  private final Object lock;
+  private final SharedData data;
   private final LongSupplier clock;
-  private int count;
 
-  Starting(Object lock, LongSupplier clock) {
-    this.lock = lock;
+  Starting(SharedData data, LongSupplier clock) {
+    this.data = data;
     this.clock = clock;
+  }
+
+  private boolean any() {
+    return data.numbers[SharedData.STARTING] > 0;
   }
 
   void begin(Reserved thread) {
     if (!thread.starting) {
       thread.starting = true;
-      count++;
+      data.numbers[SharedData.STARTING]++;
     }
   }
 
   void end(Reserved thread) {
     if (thread.starting) {
       thread.starting = false;
-      count--;
-      lock.notifyAll();
+      data.numbers[SharedData.STARTING]--;
+      data.lock.notifyAll();
     }
   }
 
   /** {@return whether there is any, after a wait until there is none, for a second at most} */
   boolean await() {
-    boolean any = count > 0;
+    boolean any = any();
     long end = clock.getAsLong() + MOST_NANOS;
     boolean interrupted = false;
-    while (count > 0) {
+    while (any()) {
       long left = TimeUnit.NANOSECONDS.toMillis(end - clock.getAsLong());
       if (left <= 0) {
         break;
       }
       try {
-        lock.wait(left);
+        data.lock.wait(left);
       } catch (InterruptedException e) {
         interrupted = true;
       }

@@ -2,9 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.LinuxKernel;
-import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
-import java.lang.foreign.Arena;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -12,22 +10,16 @@ import org.jspecify.annotations.Nullable;
 /** The pages of this process's threads: its registry, and how each access finds its page. */
 public final class ThreadPages {
 
+  private static final SharedData DATA =
+      new SharedData(Home.find(SharedData.fresh(SlotSize.BYTES)));
+
   /** The keys of the process. */
-  public static final KeyDirectory DIRECTORY =
-      new KeyDirectory(
-          Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
-          Arena.global().allocate(DataPage.SIZE, DataPage.SIZE),
-          SlotSize.BYTES);
+  public static final KeyDirectory DIRECTORY = DATA.directory();
 
   /** The threads and maps of the process. */
   public static final Registry REGISTRY =
       new Registry(
-          new LinuxKernel(),
-          new Clock(),
-          ThreadLists.ofProcess(),
-          DIRECTORY,
-          SlotSize.BYTES,
-          new Leaver());
+          new LinuxKernel(), new Clock(), ThreadLists.ofProcess(), DIRECTORY, DATA, new Leaver());
 
   private static volatile @Nullable Consumer<Thread> leaver;
 

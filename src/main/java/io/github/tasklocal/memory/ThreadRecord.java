@@ -20,19 +20,13 @@ final class ThreadRecord {
   final Registry registry;
   final MemorySegment page;
 
+  /** What all copies of the library know of it. */
+  final Place place;
+
   private ThreadState state;
-
-  /** How many holds may be reachable from other places than the thread itself. */
-  int holds;
-
-  /** Whether the kernel was ever given this page. */
-  boolean shared;
 
   /** Whether another record has its tid by now, and so what is in the maps is not its own. */
   boolean superseded;
-
-  /** Whether the page must not be given to the kernel, or to another thread. */
-  boolean unfit;
 
   /** What is known of its entries, in no order. */
   @Nullable Entry entries;
@@ -54,9 +48,10 @@ final class ThreadRecord {
   @Nullable ThreadRecord nextOfTid;
 
   /** Makes the record of a thread that does not run, until it gets another state. */
-  ThreadRecord(Registry registry, MemorySegment page) {
+  ThreadRecord(Registry registry, MemorySegment page, Place place) {
     this.registry = registry;
     this.page = page;
+    this.place = place;
     this.state = Over.ENDED;
   }
 
@@ -97,16 +92,15 @@ final class ThreadRecord {
     state = left;
   }
 
+  /** A thread that another copy of the library knows uses a key of this one. */
+  void list(ThreadState.Java listed) {
+    ThreadState.Java ignored = (ThreadState.Java) state;
+    state = listed;
+  }
+
   /** The thread has ended. */
   void end() {
     state = Over.ENDED;
-  }
-
-  /** {@return whether an ended thread's page is released by this call, and was not before} */
-  boolean release() {
-    boolean first = state == Over.ENDED;
-    state = Over.RELEASED;
-    return first;
   }
 
   /** {@return the thread's entry in a map, or null if nothing is known of one} */
@@ -117,6 +111,17 @@ final class ThreadRecord {
       }
     }
     return null;
+  }
+
+  /** {@return the thread's entry in a map, made if another copy of the library has set it} */
+  @Nullable Entry knownEntry(OpenMap map) {
+    Entry entry = entry(map);
+    Task task = state.task();
+    if (entry == null && task != null && map.hasEntry(place)) {
+      entry = new Entry(map, this, task);
+      add(entry);
+    }
+    return entry;
   }
 
   void add(Entry entry) {
@@ -159,7 +164,7 @@ final class ThreadRecord {
   /** {@return whether such an entry can still be taken out} */
   boolean waits() {
     for (Entry each = entries; each != null; each = each.next) {
-      if (each.status() == Entry.Status.STALE && !each.map.gone) {
+      if (each.status() == Entry.Status.STALE && !each.map.isGone()) {
         return true;
       }
     }

@@ -2,6 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.Task;
+import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,9 +16,6 @@ import org.jspecify.annotations.Nullable;
  *    |                  |                  |    detach      |
  *    |                  v                  |                |
  *    +---------------> ENDED <-------------+----------------+
- *                       |
- *                       v
- *                    RELEASED
  * }</pre>
  *
  * Where threads share pages, {@code first()} leads to {@code Attached}.
@@ -38,12 +36,12 @@ sealed interface ThreadState {
   final class Reserved implements ThreadState {
 
     /** Tells that nobody can reach the page any more. */
-    final Ending unstarted;
+    final Reference<Object> unstarted;
 
     /** Whether {@code start()} was called. */
     boolean starting;
 
-    Reserved(Ending unstarted) {
+    Reserved(Reference<Object> unstarted) {
       this.unstarted = unstarted;
     }
   }
@@ -67,11 +65,8 @@ sealed interface ThreadState {
    */
   record Native(Task task, ThreadPage keep) implements ThreadState {}
 
-  /** A thread that is over. */
+  /** The thread has ended, or will never run. */
   enum Over implements ThreadState {
-    /** The thread has ended, or will never run. */
-    ENDED,
-    /** Its page may serve another thread, or will never serve one. */
-    RELEASED
+    ENDED
   }
 }

@@ -10,6 +10,7 @@ import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Native;
 import io.github.tasklocal.memory.ThreadState.Reserved;
 import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -32,7 +33,7 @@ final class Threads {
   private final Registry registry;
   private final Kernel kernel;
   private final ThreadLists lists;
-  private final boolean packed;
+  private final SharedData data;
   private final PageArena arena;
   private final Pages pages;
 
@@ -40,17 +41,49 @@ final class Threads {
   private final RecordList live = new RecordList();
 
   private final RecordTable byTid = new RecordTable();
-  private final Ending.List endings = new Ending.List();
   final Ends ends;
 
-  Threads(Registry registry, ThreadLists lists, int bytes, LongSupplier clock) {
+  /** The number of the last place that is known. */
+  private long known;
+
+  Threads(Registry registry, ThreadLists lists, LongSupplier clock) {
     this.registry = registry;
     this.kernel = registry.kernel;
     this.lists = lists;
-    this.packed = bytes < DataPage.SIZE;
-    this.arena = new PageArena(kernel);
-    this.pages = new Pages(kernel, arena, bytes, GRACE_NANOS, clock);
-    this.ends = new Ends(registry, lists, live, byTid, endings, pages, packed);
+    this.data = registry.data;
+    this.arena = new PageArena(kernel, data);
+    this.pages = new Pages(kernel, arena, data, GRACE_NANOS, clock);
+    this.ends = new Ends(registry, lists, live, byTid, pages);
+  }
+
+  /** Learns of the threads that other copies of the library have met. */
+  void catchUp() {
+    if (data.newest() == known) {
+      return;
+    }
+    if (ends.isDue()) {
+      ends.releaseEnded();
+    }
+    Object next;
+    for (Place each = data.after(known);
+        each != null;
+        each = next == null ? null : new Place(next)) {
+      next = each.next();
+      meet(each);
+      known = each.number();
+    }
+    known = data.newest(); // others have ended again
+  }
+
+  private void meet(Place place) {
+    Task task = place.task();
+    ThreadRecord record = new ThreadRecord(registry, place.page(data.slotBytes()), place);
+    ThreadState state =
+        place.isOfKernelTask()
+            ? new Native(task, record.newHold(0))
+            : data.packed() ? new Attached(task, 0, null) : new Java(task, 0);
+    record.set(state);
+    list(record);
   }
 
   /** {@return the page of a thread that has had none} */
@@ -90,11 +123,28 @@ final class Threads {
   /** Cannot fail. */
   private void enter(ThreadRecord record, ThreadState state, ThreadPage page) {
     record.set(state);
-    list(record);
+    listEverywhere(record);
     if (page.threadId != 0) {
       lists.add(page);
     }
     registry.maps.register(record);
+  }
+
+  /** Cannot fail. */
+  private void listEverywhere(ThreadRecord record) {
+    Task task = record.state().task();
+    if (task != null) {
+      Task ofKernel =
+          switch (record.state()) {
+            case Native known -> task;
+            case Attached attached -> attached.kernel();
+            default -> null;
+          };
+      record.place.begin(task, ofKernel);
+      data.list(record.place);
+      known = record.place.number();
+    }
+    list(record);
   }
 
   /** Cannot fail. */
@@ -117,7 +167,7 @@ final class Threads {
     MemorySegment page = pages.take();
     boolean leased = false;
     try {
-      ThreadRecord record = new ThreadRecord(registry, page);
+      ThreadRecord record = new ThreadRecord(registry, page, Place.of(page));
       leased = true;
       return record;
     } finally {
@@ -133,7 +183,7 @@ final class Threads {
     boolean reserved = false;
     try {
       ThreadPage page = record.newHold(0);
-      Ending unstarted = endings.add(page);
+      Reference<Object> unstarted = data.watch(page, record.place);
       record.set(new Reserved(unstarted));
       reserved = true;
       return page;
@@ -152,15 +202,17 @@ final class Threads {
   void begin(ThreadRecord record, Reserved reserved, @Nullable Java begun) {
     if (begun == null) {
       record.end();
-      endings.remove(reserved.unstarted);
-      ends.releaseIfUnused(record);
+      data.forget(reserved.unstarted, record.place);
+      ends.releaseIfUnused(record.place);
       return;
     }
     DataPage.prepare(record.page);
-    record.unfit = pages.isAbandoned(record.page);
+    if (pages.isAbandoned(record.page)) {
+      record.place.makeUnfit();
+    }
     record.begin(begun);
-    endings.remove(reserved.unstarted);
-    list(record);
+    data.forget(reserved.unstarted, record.place);
+    listEverywhere(record);
     registry.maps.register(record);
   }
 
@@ -170,7 +222,7 @@ final class Threads {
    * @param listed the id of its list, or 0 for none
    */
   ThreadPage attach(ThreadRecord record, Task task, long listed) {
-    if (record.unfit) {
+    if (record.place.isUnfit()) {
       return attach(move(record).record, task, listed);
     }
     Native before = (Native) record.state();
@@ -181,6 +233,35 @@ final class Threads {
       lists.add(page);
     }
     return page;
+  }
+
+  /**
+   * {@return the page of a thread of Java's that only other copies of the library have met}
+   *
+   * @param listed the id of its list, or 0 for none
+   */
+  ThreadPage meet(ThreadRecord record, Task task, long listed) {
+    if (record.place.isUnfit()) {
+      return meet(move(record).record, task, listed);
+    }
+    Java list = new Java(task, listed);
+    ThreadPage page = record.newHold(listed);
+    record.list(list);
+    if (listed != 0) {
+      lists.add(page);
+    }
+    return page;
+  }
+
+  /** {@return the record of a thread of Java's, if only other copies of the library have met it} */
+  @Nullable ThreadRecord metElsewhere(int tid, Thread thread) {
+    ThreadRecord record = byTid.get(tid);
+    boolean isIts =
+        record != null
+            && record.state() instanceof Java java
+            && java.threadId() == 0
+            && java.task().liveThread() == thread;
+    return isIts ? record : null;
   }
 
   /** {@return a page for a thread that has to leave its own, with the same values} */
@@ -196,6 +277,7 @@ final class Threads {
       lists.remove(before.threadId());
       enter(record, state, page);
       from.end();
+      ends.endPlace(from.place);
       moved = true;
       return page;
     } finally {
@@ -236,7 +318,9 @@ final class Threads {
   /** {@return the record of a kernel task, or of one that had its tid before} */
   private @Nullable ThreadRecord latest(int tid) {
     ThreadRecord record = byTid.get(tid);
-    if (record != null && !(record.state() instanceof Native) && !ends.isAlive(record)) {
+    boolean mayBeOver =
+        record != null && (record.place.isOver() || !(record.state() instanceof Native));
+    if (record != null && mayBeOver && !ends.isAlive(record)) {
       ends.end(record); // it has ended in Java, and this is the first look since
     }
     return byTid.get(tid);
@@ -245,7 +329,7 @@ final class Threads {
   /** From now on the page may be in use after the end of its thread. */
   void escape(ThreadPage page) {
     if (!page.escaped) {
-      Ending ignored = endings.add(page);
+      Reference<Object> ignored = data.watch(page, page.record.place);
       page.escaped = true;
       ends.releaseUnreachable();
     }
@@ -258,20 +342,17 @@ final class Threads {
    * @throws KernelException if they cannot be checked; the next call tries again
    */
   void checkPages() {
-    for (MemorySegment block : arena.checkEarly()) {
-      if (!pages.isAbandoned(block)) {
-        pages.abandon(block);
-      }
-    }
+    arena.checkEarly();
+    pages.dropAbandoned();
     for (ThreadRecord each = live.first(); each != null; each = each.next) {
-      if (!each.unfit && pages.isAbandoned(each.page)) {
+      if (!each.place.isUnfit() && pages.isAbandoned(each.page)) {
         leave(each);
       }
     }
   }
 
   private void leave(ThreadRecord record) {
-    record.unfit = true;
+    record.place.makeUnfit();
     ThreadPage hold = record.lastHold();
     if (hold != null) {
       hold.takeAway();
@@ -279,7 +360,7 @@ final class Threads {
     Task task = record.state().task();
     Thread thread = task == null ? null : task.liveThread();
     if (thread != null) {
-      registry.leaver.accept(thread);
+      data.makeLeave(thread);
     }
   }
 

@@ -29,7 +29,7 @@ final class Walk {
 
   /** {@return whether there was anything to do} */
   private static boolean work(OpenMap map, ThreadRecord record, Work work) {
-    Entry entry = record.entry(map);
+    Entry entry = record.knownEntry(map);
     boolean isSet = entry != null && entry.status() == Status.SET;
     switch (work) {
       case REGISTER -> map.register(record);
@@ -69,7 +69,8 @@ final class Walk {
     while (done < most) {
       letFirstUsesPass();
       synchronized (registry.lock) {
-        if (map.users == 0 && work != Work.TAKE_OUT) {
+        registry.catchUp();
+        if (map.users() == 0 && work != Work.TAKE_OUT) {
           return null; // closed meanwhile, and its descriptor may be another map's by now
         }
         at = registry.threads.from(at);
@@ -95,7 +96,7 @@ final class Walk {
   }
 
   private void letFirstUsesPass() {
-    for (int i = 0; i < 1000 && registry.waiting.get() > 0; i++) {
+    for (int i = 0; i < 1000 && registry.data.waiting.get() > 0; i++) {
       Thread.onSpinWait();
     }
   }

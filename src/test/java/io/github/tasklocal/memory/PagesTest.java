@@ -18,7 +18,8 @@ class PagesTest {
 
   private Pages pages(int bytes, long graceNanos) {
     Kernel kernel = new LinuxKernel();
-    return new Pages(kernel, new PageArena(kernel), bytes, graceNanos, now::get);
+    SharedData data = new SharedData(SharedData.fresh(bytes));
+    return new Pages(kernel, new PageArena(kernel, data), data, graceNanos, now::get);
   }
 
   @Test

@@ -13,8 +13,6 @@ import io.github.tasklocal.kit.Descriptors;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -27,11 +25,11 @@ import java.util.function.Supplier;
 final class World implements AutoCloseable {
 
   final FailingKernel kernel = new FailingKernel();
-  final KeyDirectory keys = new KeyDirectory(page(), page());
+  final SharedData data = new SharedData(SharedData.fresh(DataPage.SIZE));
+  final KeyDirectory keys = data.directory();
   final Key key = keys.define("life.00", JAVA_INT);
   final Registry registry =
-      new Registry(
-          kernel, System::nanoTime, ThreadLists.forTest(), keys, DataPage.SIZE, thread -> {});
+      new Registry(kernel, System::nanoTime, ThreadLists.forTest(), keys, data, thread -> {});
   final Maps maps = registry.maps();
 
   private final List<Person> persons = new ArrayList<>();
@@ -43,10 +41,6 @@ final class World implements AutoCloseable {
   /** {@return how many pidfds and maps are open; the JDK loses a file's where memory runs out} */
   private static long descriptors() {
     return Descriptors.all().values().stream().filter(each -> each.contains("anon_inode")).count();
-  }
-
-  private static MemorySegment page() {
-    return Arena.global().allocate(DataPage.SIZE, DataPage.SIZE);
   }
 
   /** A thread with a value. */

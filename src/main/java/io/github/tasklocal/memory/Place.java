@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.kernel.Task;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.WeakReference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A thread's page, as all copies of the library know it ({@link SharedData}): a view of an array of
+ * the JDK's types. Under the registry's lock.
+ */
+@SuppressWarnings({"restricted", "unchecked"})
+final class Place {
+
+  /** Indexes of the array. */
+  private static final int NUMBERS = 0;
+
+  private static final int THREAD = 1;
+  private static final int NAME = 2;
+  private static final int PREVIOUS = 3;
+  private static final int NEXT = 4;
+  private static final int SIZE = 5;
+
+  /** Index of a number: from 1 on in the order in which places were listed, or 0. */
+  private static final int NUMBER = 0;
+
+  private static final int ADDRESS = 1;
+  private static final int LIFE = 2;
+  private static final int TID = 3;
+
+  /** Of a kernel task that the page belongs to; 0 if it goes with a thread of Java's. */
+  private static final int START_TIME = 4;
+
+  private static final int HOLDS = 5;
+  private static final int GIVEN = 6;
+  private static final int UNFIT = 7;
+  private static final int ENTRIES = 8;
+  private static final int COUNT = 9;
+
+  /** Values of LIFE: no thread runs, one does, or the page has been given back. */
+  private static final int OVER = 0;
+
+  private static final int LIVE = 1;
+  private static final int RELEASED = 2;
+
+  private @Nullable Object[] data = {};
+  private long[] n = {};
+
+  /** Makes a view of nothing, for {@link #is}. */
+  Place() {}
+
+  /** Makes a view of a place of another copy. */
+  Place(Object data) {
+    is(data);
+  }
+
+  /** {@return the place of a page of which no thread has begun to run} */
+  static Place of(MemorySegment page) {
+    long[] numbers = new long[COUNT];
+    numbers[ADDRESS] = page.address();
+    @Nullable Object[] data = new Object[SIZE];
+    data[NUMBERS] = numbers;
+    return new Place(data);
+  }
+
+  void is(Object other) {
+    data = (Object[]) other;
+    n = numbers(other);
+  }
+
+  Object data() {
+    return data;
+  }
+
+  private static long[] numbers(Object place) {
+    return (long[]) ((Object[]) place)[NUMBERS];
+  }
+
+  static long number(Object place) {
+    return numbers(place)[NUMBER];
+  }
+
+  long number() {
+    return n[NUMBER];
+  }
+
+  static @Nullable Object previous(Object place) {
+    return ((@Nullable Object[]) place)[PREVIOUS];
+  }
+
+  static void setNext(Object place, @Nullable Object next) {
+    ((@Nullable Object[]) place)[NEXT] = next;
+  }
+
+  static void setPrevious(Object place, @Nullable Object previous) {
+    ((@Nullable Object[]) place)[PREVIOUS] = previous;
+  }
+
+  @Nullable Object previous() {
+    return data[PREVIOUS];
+  }
+
+  @Nullable Object next() {
+    return data[NEXT];
+  }
+
+  void listed(long number, @Nullable Object previous) {
+    n[NUMBER] = number;
+    data[PREVIOUS] = previous;
+  }
+
+  void unlisted() {
+    n[NUMBER] = 0;
+    data[PREVIOUS] = null;
+    data[NEXT] = null;
+  }
+
+  /** {@return the page, or the part of one} */
+  MemorySegment page(int bytes) {
+    return MemorySegment.ofAddress(n[ADDRESS]).reinterpret(bytes);
+  }
+
+  /**
+   * A thread runs from now on.
+   *
+   * @param task as the registry knows it
+   * @param kernel the same as the kernel knows it, if the page belongs to that; or null
+   */
+  void begin(Task task, @Nullable Task kernel) {
+    data[THREAD] = task.thread();
+    data[NAME] = task.name();
+    n[TID] = task.tid();
+    n[START_TIME] = kernel == null ? 0 : kernel.startTime();
+    n[LIFE] = LIVE;
+  }
+
+  /** {@return whether the page belongs to a kernel task, whatever Java thread that is} */
+  boolean isOfKernelTask() {
+    return n[START_TIME] != 0;
+  }
+
+  /** {@return the thread; the kernel's task if the page belongs to that} */
+  Task task() {
+    WeakReference<Thread> thread = isOfKernelTask() ? null : (WeakReference<Thread>) data[THREAD];
+    return Task.known((int) n[TID], thread, n[START_TIME], String.valueOf(data[NAME]));
+  }
+
+  /** The thread has ended. */
+  void end() {
+    n[LIFE] = OVER;
+    data[THREAD] = null;
+  }
+
+  /** {@return whether no thread runs} */
+  boolean isOver() {
+    return n[LIFE] != LIVE;
+  }
+
+  /** {@return whether an ended thread's page is given back by this, as nothing holds it} */
+  boolean release() {
+    boolean released = n[LIFE] == OVER && n[HOLDS] == 0;
+    if (released) {
+      n[LIFE] = RELEASED;
+    }
+    return released;
+  }
+
+  /** Keeps the page from serving another thread. */
+  void hold() {
+    n[HOLDS]++;
+  }
+
+  void letGo() {
+    n[HOLDS]--;
+  }
+
+  /** {@return whether the kernel was ever given this page} */
+  boolean isGiven() {
+    return n[GIVEN] != 0;
+  }
+
+  void give() {
+    n[GIVEN] = 1;
+  }
+
+  /** {@return whether the page must not be given to the kernel, or to another thread} */
+  boolean isUnfit() {
+    return n[UNFIT] != 0;
+  }
+
+  void makeUnfit() {
+    n[UNFIT] = 1;
+  }
+
+  /** {@return whether the thread has its entry in the map with this number} */
+  boolean hasEntry(int map) {
+    return (n[ENTRIES] & 1L << map) != 0;
+  }
+
+  /** Notes it, and returns whether this is a change. */
+  boolean setEntry(int map, boolean is) {
+    long bit = 1L << map;
+    long before = n[ENTRIES];
+    n[ENTRIES] = is ? before | bit : before & ~bit;
+    return n[ENTRIES] != before;
+  }
+}

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.layout.KeyDirectory;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.PhantomReference;
+import java.lang.ref.Reference;
+import java.lang.ref.ReferenceQueue;
+import java.lang.ref.WeakReference;
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the copies of this library in one process share, each in a class loader of its own: keys,
+ * pages, threads and open maps. It is made of the JDK's types and of addresses alone, so that no
+ * copy keeps the classes of another; {@link Home} is where they find it. Each copy has records of
+ * its own ({@link ThreadRecord}, {@link OpenMap}) beside what lies here.
+ *
+ * <p>Whatever is changed here is a new {@link Home#VERSION}. Under the registry's {@link #lock},
+ * except what is final.
+ */
+@SuppressWarnings({"restricted", "unchecked"})
+final class SharedData {
+
+  /** How many maps a process can have open at once: a bit for each in {@link Place}. */
+  static final int MAPS = Long.SIZE;
+
+  /** Indexes of {@link #numbers}. */
+  static final int FREE = 0;
+
+  static final int RETIRED_FIRST = 1;
+  static final int RETIRED = 2;
+  static final int PAGES = 3;
+  static final int CHECKED = 4;
+  static final int STARTING = 5;
+  private static final int NEWEST = 6;
+  private static final int MAPS_CHANGED = 7;
+  private static final int FORM_A = 8;
+  private static final int FORM_B = 9;
+  private static final int SLOT_BYTES = 10;
+  private static final int STAMP = 11;
+  private static final int NUMBERS = 12;
+
+  /** Indexes of {@link #ends}. */
+  private static final int FIRST = 0;
+
+  private static final int LAST = 1;
+
+  /** The lock of the registries of all copies. */
+  final Object lock;
+
+  /** Whose turn it is to open, close or take over a map. First uses do not take this lock. */
+  final Object opening;
+
+  /** How many threads wait for the lock to make their first use of a key. */
+  final AtomicInteger waiting;
+
+  final long[] numbers;
+
+  /** Free pages, retired ones, and the time at which each of these was retired; addresses. */
+  final long[][] pages;
+
+  /** Blocks of pages, as address and size: from the JDK, and those that were taken out of use. */
+  final List<long[]> early;
+
+  final List<long[]> abandoned;
+
+  /** The open maps, each as {@link OpenMap} knows. */
+  final @Nullable Object[] maps;
+
+  /** Names and layouts of the keys, in turn. */
+  private final List<Object> keys;
+
+  /** The first and last of the {@link Place places} of live threads. */
+  private final @Nullable Object[] ends;
+
+  private final ReferenceQueue<Object> queue;
+
+  /** Holds on pages that have escaped from their threads, with the place of each. */
+  private final Map<Object, Object> endings;
+
+  /** What tells that a copy is gone, with how many times it has each map open. */
+  private final Map<Object, Object> copies;
+
+  /** Functions of the copies, which nothing here may keep. */
+  private final List<WeakReference<Consumer<Thread>>> leavers;
+
+  /**
+   * Makes a view of the data.
+   *
+   * @param parts from {@link #fresh}, perhaps of another copy
+   */
+  SharedData(Object[] parts) {
+    int i = 0;
+    lock = parts[i++];
+    opening = parts[i++];
+    waiting = (AtomicInteger) parts[i++];
+    numbers = (long[]) parts[i++];
+    pages = (long[][]) parts[i++];
+    early = (List<long[]>) parts[i++];
+    abandoned = (List<long[]>) parts[i++];
+    maps = (Object[]) parts[i++];
+    keys = (List<Object>) parts[i++];
+    ends = (Object[]) parts[i++];
+    queue = (ReferenceQueue<Object>) parts[i++];
+    endings = (Map<Object, Object>) parts[i++];
+    copies = (Map<Object, Object>) parts[i++];
+    leavers = (List<WeakReference<Consumer<Thread>>>) parts[i];
+  }
+
+  /**
+   * {@return data of a process without keys and threads}
+   *
+   * @param slotBytes how much each thread has: a page, or a part of one
+   */
+  static Object[] fresh(int slotBytes) {
+    long[] numbers = new long[NUMBERS];
+    numbers[FORM_A] = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address();
+    numbers[FORM_B] = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address();
+    numbers[SLOT_BYTES] = slotBytes;
+    // Other libraries leave 0.
+    numbers[STAMP] = ThreadLocalRandom.current().nextInt() | 1;
+    return new Object[] {
+      new Object(),
+      new Object(),
+      new AtomicInteger(),
+      numbers,
+      new long[3][0],
+      new ArrayList<long[]>(),
+      new ArrayList<long[]>(),
+      new Object[MAPS],
+      new ArrayList<Object>(2 * KeyDirectory.MAX_KEYS),
+      new Object[2],
+      new ReferenceQueue<Object>(),
+      new IdentityHashMap<Object, Object>(),
+      new IdentityHashMap<Object, Object>(),
+      new ArrayList<WeakReference<Consumer<Thread>>>()
+    };
+  }
+
+  /** {@return the keys, which all copies have in common} */
+  KeyDirectory directory() {
+    return new KeyDirectory(page(FORM_A), page(FORM_B), slotBytes(), keys);
+  }
+
+  private MemorySegment page(int number) {
+    return MemorySegment.ofAddress(numbers[number]).reinterpret(DataPage.SIZE);
+  }
+
+  /** {@return how many bytes each thread has: a page, or a part of one} */
+  int slotBytes() {
+    return (int) numbers[SLOT_BYTES];
+  }
+
+  /** {@return whether threads share pages} */
+  boolean packed() {
+    return slotBytes() < DataPage.SIZE;
+  }
+
+  /** {@return what copies of this process write into entries; not 0} */
+  int stamp() {
+    return (int) numbers[STAMP];
+  }
+
+  /** {@return the number of the place that was listed last} */
+  long newest() {
+    return numbers[NEWEST];
+  }
+
+  /** Lists a live thread's place, so that all copies learn of it. Cannot fail. */
+  void list(Place place) {
+    Object last = ends[LAST];
+    place.listed(++numbers[NEWEST], last);
+    ends[LAST] = place.data();
+    if (last == null) {
+      ends[FIRST] = place.data();
+    } else {
+      Place.setNext(last, place.data());
+    }
+  }
+
+  /** Takes an ended thread's place out of the list. Cannot fail. */
+  void unlist(Place place) {
+    Object before = place.previous();
+    Object after = place.next();
+    if (place.number() == 0) {
+      return;
+    }
+    if (before == null) {
+      ends[FIRST] = after;
+    } else {
+      Place.setNext(before, after);
+    }
+    if (after == null) {
+      ends[LAST] = before;
+    } else {
+      Place.setPrevious(after, before);
+    }
+    place.unlisted();
+  }
+
+  /** {@return the oldest place that was listed after the one with this number, or null} */
+  @Nullable Place after(long number) {
+    Object oldest = null;
+    for (Object each = ends[LAST]; each != null; each = Place.previous(each)) {
+      if (Place.number(each) <= number) {
+        break;
+      }
+      oldest = each;
+    }
+    return oldest == null ? null : new Place(oldest);
+  }
+
+  /** {@return a number that has changed when a map was opened or closed} */
+  long mapsChanged() {
+    return numbers[MAPS_CHANGED];
+  }
+
+  void changeMaps() {
+    numbers[MAPS_CHANGED]++;
+  }
+
+  /**
+   * Counts a hold on a page until the hold is unreachable, or the reference is {@link #forget
+   * forgotten}.
+   */
+  Reference<Object> watch(Object hold, Place place) {
+    Reference<Object> reference = new PhantomReference<>(hold, queue);
+    Object ignored = endings.put(reference, place.data());
+    place.hold();
+    return reference;
+  }
+
+  /** Ends what {@link #watch} began; nothing happens the second time. */
+  void forget(Reference<Object> reference, Place place) {
+    if (endings.remove(reference) != null) {
+      reference.clear();
+      place.letGo();
+    }
+  }
+
+  /** {@return the place of the next hold that is unreachable, which is let go by this; or null} */
+  @Nullable Place unreachable() {
+    Place place = new Place(); // first, as what is polled is gone
+    for (Reference<?> each = queue.poll(); each != null; each = queue.poll()) {
+      Object data = endings.remove(each);
+      if (data != null) {
+        place.is(data);
+        place.letGo();
+        return place;
+      }
+      Object uses = copies.remove(each);
+      if (uses != null) {
+        OpenMap.leave(maps, (int[]) uses);
+      }
+    }
+    return null;
+  }
+
+  /**
+   * Makes a copy known.
+   *
+   * @param copy is reachable as long as the copy is in use
+   * @param leaver takes a thread's own copies of its page's address away; must not fail
+   * @return how many times it has each map open, to be counted by the copy
+   */
+  int[] join(Object copy, Consumer<Thread> leaver) {
+    int[] uses = new int[MAPS];
+    leavers.removeIf(each -> each.refersTo(null));
+    leavers.add(new WeakReference<>(leaver));
+    Object ignored = copies.put(new PhantomReference<>(copy, queue), uses);
+    return uses;
+  }
+
+  /** Makes a thread ask for its page anew, in every copy. */
+  void makeLeave(Thread thread) {
+    for (int i = 0; i < leavers.size(); i++) {
+      Consumer<Thread> leaver = leavers.get(i).get();
+      if (leaver != null) {
+        leaver.accept(thread);
+      }
+    }
+  }
+}
