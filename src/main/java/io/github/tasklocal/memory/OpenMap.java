@@ -263,12 +263,15 @@ public final class OpenMap {
     try {
       set = put(entry, shared[TAKES_OVER] != 0 || leftovers.hasStale(entry));
     } catch (EntryExistsException e) {
-      // An earlier attempt may have failed after it had set the entry. Wire B has no stamp to tell.
-      if (wire == Wire.B ? !wasTried : !isOurs(entry)) {
+      if (!storage.get(map, task, value)) {
+        set = put(entry, false); // its task was ending, with an entry from its time in Java
+      } else if (wire == Wire.B ? wasTried : MapValue.hasStamp(value, wire, stamp)) {
+        // An earlier attempt may have failed after it had set it. Wire B has no stamp to tell.
+        set = put(entry, true);
+      } else {
         entry.tried = false;
         throw e;
       }
-      set = put(entry, true);
     } catch (KernelException e) {
       entry.tried = wasTried;
       throw e;

@@ -32,6 +32,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.FutureTask;
 import java.util.function.Consumer;
@@ -169,10 +170,11 @@ class PageLifeKernelIT {
   void aForeignEntryIsLeftAndReportedOnce() throws Exception {
     withForeignEntry(
         (foreign, tid) -> {
-          List<String> logged = new ArrayList<>();
+          List<String> logged = new CopyOnWriteArrayList<>();
           Runnable silence = logTo(logged::add);
           try (TaskLocalMap map = map()) {
             assertThat(map.failures()).isEqualTo(1);
+            Await.until("the log", () -> !logged.isEmpty());
             assertThat(map.lastFailure()).get().isInstanceOf(EntryExistsException.class);
           } finally {
             silence.run();
@@ -187,7 +189,7 @@ class PageLifeKernelIT {
   void aLogHandlerMayUseAKeyAndWaitForThreadsThatDo() throws Exception {
     withForeignEntry(
         (foreign, tid) -> {
-          List<Boolean> ended = new ArrayList<>();
+          List<Boolean> ended = new CopyOnWriteArrayList<>();
           int threads =
               inNewThread(
                   () -> {
@@ -198,6 +200,7 @@ class PageLifeKernelIT {
                               ended.add(usesAKey());
                             });
                     try (TaskLocalMap map = map()) {
+                      Await.until("the end of the handler", () -> !ended.isEmpty());
                       return map.threads();
                     } finally {
                       silence.run();
