@@ -53,22 +53,27 @@ import org.jspecify.annotations.Nullable;
  * }
  *
  * <p><b>Without a line of code.</b> Started with {@code -Dtasklocal.map=PATH}, Java watches that
- * pin from the process's first key on, for as long as it lives; {@code -Dtasklocal.map=default}
- * means {@link #defaultPin}, where the project's tools pin a map of wire C. {@code
- * -Dtasklocal.map.wire=A}, B or C names the wire where the process has no right to find it out. If
- * the pin cannot be watched, the reason is logged, and the keys work as without a map. The
- * application may open the same map as well.
+ * pin from the process's first key on, for as long as the classes are in use; {@code
+ * -Dtasklocal.map=default} means {@link #defaultPin}, where the project's tools pin a map of wire
+ * C. {@code -Dtasklocal.map.wire=A}, B or C names the wire where the process has no right to find
+ * it out. If the pin cannot be watched, the reason is logged, and the keys work as without a map.
+ * The application may open the same map as well.
  *
  * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
  * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
  * failure of a map is also logged, by {@code io.github.tasklocal} at level warning.
  *
- * <p><b>Somebody else's entry.</b> A native library with the kernel's C header, or another copy of
- * this library in another class loader, may register the same threads. By default its entry is left
- * alone, and the registration fails with an {@link EntryExistsException}; {@link #foreignEntries}
- * can change that. If it comes later and replaces or deletes our entries, that is noticed too: each
- * second some entries are checked, all in rotation. A deleted entry is set again; a replaced one is
- * reported. On wire B, which has no room for a mark of ours, only deletion can be noticed.
+ * <p><b>Several applications in one process</b>, each with a copy of this library in a class loader
+ * of its own, share keys, pages and maps: equal keys are one value, whichever copy opens a map
+ * shares the values of all, and entries stay until the last one has closed it. A map that is still
+ * open as its copy's classes are unloaded is closed when another copy opens a map or has one open.
+ *
+ * <p><b>Somebody else's entry.</b> A native library with the kernel's C header may register the
+ * same threads. By default its entry is left alone, and the registration fails with an {@link
+ * EntryExistsException}; {@link #foreignEntries} can change that. If it comes later and replaces or
+ * deletes our entries, that is noticed too: each second some entries are checked, all in rotation.
+ * A deleted entry is set again; a replaced one is reported. On wire B, which has no room for a mark
+ * of ours, only deletion can be noticed.
  *
  * <p>While any map is open or watched, a daemon thread called {@code tasklocal-keeper} does this
  * work. It wakes once a second, and ten times a second if there is a pin to watch. What it has to
@@ -480,8 +485,8 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Chooses what to do with entries of this process's threads that this library did not make, both
    * present and later ones. A watch applies the choice to each map that it attaches. If several
-   * objects have the same map open, the choice is for all of them. Two copies of this library that
-   * both take over replace each other's entries again and again.
+   * objects have the same map open, the choice is for all of them. Two libraries that both take
+   * over replace each other's entries again and again.
    *
    * @param choice what to do; {@link ForeignEntries#LEAVE} by default
    */

@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
 
 /**
  * What tests do in a JVM of its own: the step that the arguments name. It prints "ok" or the
@@ -75,6 +76,7 @@ public final class ChildSteps {
         object.load();
       }
       case "pin-and-exit" -> pinAndExit(arguments);
+      case "version" -> otherVersion(BpfObject.load(Path.of(arguments[1])));
       case "end-main" -> endMain(BpfObject.load(Path.of(arguments[1])));
       default -> throw new IllegalArgumentException(arguments[0]);
     }
@@ -101,6 +103,23 @@ public final class ChildSteps {
               object.close();
             });
     other.start();
+  }
+
+  /** A copy of the library of another version was here first. */
+  private static void otherVersion(BpfObject object) {
+    Object[] data = {"io.github.tasklocal", 99, null, null};
+    Thread other = new Thread(() -> LockSupport.park(data), "TaskLocal data");
+    other.setDaemon(true);
+    other.start();
+    while (LockSupport.getBlocker(other) == null) {
+      Thread.onSpinWait();
+    }
+    TaskLocal.OfInt key = TaskLocal.of("life.00", ValueLayout.JAVA_INT);
+    key.set(7);
+    try (TaskLocalMap map = TaskLocalMap.of(object.map(Wire.C.mapName()).fd())) {
+      System.out.println("value " + key.get() + ", threads " + map.threads());
+    }
+    object.close();
   }
 
   private static void share() {

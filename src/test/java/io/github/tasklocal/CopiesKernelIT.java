@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.KeeperRounds;
@@ -250,6 +251,13 @@ class CopiesKernelIT {
     }
     open.forEach(each -> each.forEach(SecondCopy.CopiedMap::close));
     workers.forEach(Worker::close);
+  }
+
+  @Test
+  void aCopyBesideOneOfAnotherVersionSaysSoAndWorksAlone(@TempDir Path folder) {
+    Jvm.Result result = Children.child("version", BpfView.compile(folder, Wire.C).toString());
+    assertThat(result.output()).contains("Another version of this library", "value 7, threads 1");
+    assertThat(result.exit()).isZero();
   }
 
   @Test

@@ -76,8 +76,8 @@ public final class TaskStorage {
         map.toString(),
         error == 0 ? null : Errno.name(error),
         "the thread has an entry that is not this library's",
-        "find the native library, or the second copy of this one in another class loader, that"
-            + " registers threads too, and let one of them do it; or take the entries over:"
+        "find the native library, or the copy of this one of another version, that registers threads"
+            + " too, and let one of them do it; or take the entries over:"
             + " TaskLocalMap.foreignEntries(TAKE_OVER)");
   }
 

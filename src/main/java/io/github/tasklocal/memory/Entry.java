@@ -27,9 +27,6 @@ final class Entry {
   /** What it is unless it is set, which all copies of the library know. */
   private Status status = Status.MISSING;
 
-  /** Whether the kernel was asked to set it, and nothing says that it has not done so. */
-  boolean tried;
-
   /** Why it is missing, or null. */
   @Nullable KernelException reason;
 
@@ -50,9 +47,20 @@ final class Entry {
   void is(Status now) {
     map.setEntry(record.place, now == Status.SET);
     status = now == Status.STALE ? Status.STALE : Status.MISSING;
-    tried = now != Status.MISSING;
-    if (tried) {
+    tried(now != Status.MISSING);
+    if (now != Status.MISSING) {
       reason = null;
     }
+  }
+
+  /**
+   * Whether the kernel was asked to set it by any copy, and nothing says that it has not done so.
+   */
+  boolean wasTried() {
+    return map.wasTried(record.place);
+  }
+
+  void tried(boolean is) {
+    map.tried(record.place, is);
   }
 }

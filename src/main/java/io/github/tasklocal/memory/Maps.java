@@ -211,6 +211,9 @@ public final class Maps {
       boolean isLast;
       synchronized (registry.lock) {
         registry.catchUp();
+        if (map.users() <= 0) {
+          return; // the first attempt has failed half way, and closed it all the same
+        }
         isLast = map.users() == 1;
         OpenMap[] fewer = isLast ? without(map) : open;
         use(map, -1);
@@ -241,6 +244,7 @@ public final class Maps {
       synchronized (registry.lock) {
         for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
           map.setEntry(each.place, false); // the next map has this number
+          map.tried(each.place, false);
         }
         map.gone();
         map.nextLook = null;

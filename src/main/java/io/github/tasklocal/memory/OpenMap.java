@@ -151,6 +151,17 @@ public final class OpenMap {
     return !isGone() && place.hasEntry(number);
   }
 
+  /** {@return whether any copy has asked the kernel for it, and may have got it} */
+  boolean wasTried(Place place) {
+    return !isGone() && place.wasTried(number);
+  }
+
+  void tried(Place place, boolean is) {
+    if (!isGone()) {
+      place.tried(number, is);
+    }
+  }
+
   void setEntry(Place place, boolean is) {
     if (!isGone() && place.setEntry(number, is)) {
       shared[ENTRIES] += is ? 1 : -1;
@@ -256,9 +267,9 @@ public final class OpenMap {
           "use a key in that thread once more, and it moves to another page; or start java without"
               + " the setting of malloc (GLIBC_TUNABLES, LD_PRELOAD)");
     }
-    boolean wasTried = entry.tried;
+    boolean wasTried = entry.wasTried();
     record.place.give();
-    entry.tried = true;
+    entry.tried(true);
     boolean set;
     try {
       set = put(entry, shared[TAKES_OVER] != 0 || leftovers.hasStale(entry));
@@ -269,11 +280,11 @@ public final class OpenMap {
         // An earlier attempt may have failed after it had set it. Wire B has no stamp to tell.
         set = put(entry, true);
       } else {
-        entry.tried = false;
+        entry.tried(false);
         throw e;
       }
     } catch (KernelException e) {
-      entry.tried = wasTried;
+      entry.tried(wasTried);
       throw e;
     }
     if (set) {
@@ -305,7 +316,7 @@ public final class OpenMap {
     if (isGone()) {
       return; // its descriptor may be another map's by now
     }
-    if (entry.status() != Status.MISSING || entry.tried) {
+    if (entry.status() != Status.MISSING || entry.wasTried()) {
       boolean out = false;
       try {
         if (wire == Wire.B || isOurs(entry)) {

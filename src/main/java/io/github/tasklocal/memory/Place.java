@@ -36,7 +36,8 @@ final class Place {
   private static final int GIVEN = 6;
   private static final int UNFIT = 7;
   private static final int ENTRIES = 8;
-  private static final int COUNT = 9;
+  private static final int TRIED = 9;
+  private static final int COUNT = 10;
 
   /** Values of LIFE: no thread runs, one does, or the page has been given back. */
   private static final int OVER = 0;
@@ -200,9 +201,22 @@ final class Place {
 
   /** Notes it, and returns whether this is a change. */
   boolean setEntry(int map, boolean is) {
+    return set(ENTRIES, map, is);
+  }
+
+  /** {@return whether the kernel was asked for an entry, and may have set it} */
+  boolean wasTried(int map) {
+    return (n[TRIED] & 1L << map) != 0;
+  }
+
+  void tried(int map, boolean is) {
+    boolean ignored = set(TRIED, map, is);
+  }
+
+  private boolean set(int number, int map, boolean is) {
     long bit = 1L << map;
-    long before = n[ENTRIES];
-    n[ENTRIES] = is ? before | bit : before & ~bit;
-    return n[ENTRIES] != before;
+    long before = n[number];
+    n[number] = is ? before | bit : before & ~bit;
+    return n[number] != before;
   }
 }

@@ -117,7 +117,7 @@ final class ThreadRecord {
   @Nullable Entry knownEntry(OpenMap map) {
     Entry entry = entry(map);
     Task task = state.task();
-    if (entry == null && task != null && map.hasEntry(place)) {
+    if (entry == null && task != null && (map.hasEntry(place) || map.wasTried(place))) {
       entry = new Entry(map, this, task);
       add(entry);
     }

@@ -126,6 +126,62 @@ enum Operation {
       scene.close(scene.one);
     }
   },
+  FIRST_USE_OF_A_COPY_THAT_JOINS {
+    @Override
+    void prepare(Scene scene) {
+      scene.open(scene.one);
+      scene.world.citizen();
+      scene.person.first();
+    }
+
+    @Override
+    void run(Scene scene) {
+      scene.world.join();
+      scene.person.firstInSecond();
+    }
+  },
+  FIRST_USE_OF_A_THREAD_IN_A_SECOND_COPY {
+    @Override
+    void prepare(Scene scene) {
+      scene.open(scene.one);
+      scene.open(scene.two);
+      scene.world.join();
+    }
+
+    @Override
+    void run(Scene scene) {
+      scene.person.firstInSecond();
+    }
+  },
+  OPEN_IN_A_SECOND_COPY {
+    @Override
+    void prepare(Scene scene) {
+      scene.world.citizen();
+      scene.person.first();
+      scene.world.join();
+      scene.seen = List.of(scene.one);
+    }
+
+    @Override
+    void run(Scene scene) {
+      scene.openInSecond(scene.one);
+    }
+  },
+  CLOSE_IN_A_SECOND_COPY {
+    @Override
+    void prepare(Scene scene) {
+      scene.world.citizen();
+      scene.person.first();
+      scene.world.join();
+      scene.open(scene.one);
+      scene.openInSecond(scene.two);
+    }
+
+    @Override
+    void run(Scene scene) {
+      scene.closeInSecond();
+    }
+  },
   TAKE_OVER {
     @Override
     void prepare(Scene scene) {
@@ -235,6 +291,9 @@ enum Operation {
     ThreadPage reserved;
     Watch watch;
 
+    /** The map that the second copy has open. */
+    private OpenMap inSecond;
+
     /** In which maps every thread has to have its entry at the end, besides those that are open. */
     List<BpfView> seen = List.of();
 
@@ -252,6 +311,18 @@ enum Operation {
       world.close(view);
     }
 
+    void openInSecond(BpfView view) {
+      inSecond = world.openInSecond(view);
+    }
+
+    void closeInSecond() {
+      OpenMap open = inSecond;
+      if (open != null) {
+        world.second().maps().close(open);
+        inSecond = null;
+      }
+    }
+
     /** The kernel is healthy again. */
     void check() {
       List<BpfView> views =
@@ -264,6 +335,7 @@ enum Operation {
     @Override
     public void close() throws IOException {
       Files.deleteIfExists(pin);
+      closeInSecond();
       world.close();
     }
   }

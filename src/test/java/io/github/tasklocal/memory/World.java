@@ -18,19 +18,25 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** A registry of its own with threads and maps, and what has to be true of it at any time. */
 final class World implements AutoCloseable {
 
   final FailingKernel kernel = new FailingKernel();
-  final SharedData data = new SharedData(SharedData.fresh(DataPage.SIZE));
+  private final Object[] parts = SharedData.fresh(DataPage.SIZE);
+  private final SharedData data = new SharedData(parts);
   final KeyDirectory keys = data.directory();
   final Key key = keys.define("life.00", JAVA_INT);
   final Registry registry =
       new Registry(kernel, System::nanoTime, ThreadLists.forTest(), keys, data, thread -> {});
   final Maps maps = registry.maps();
+
+  /** Another copy of the library, if it has joined. */
+  private @Nullable Registry second;
 
   private final List<Person> persons = new ArrayList<>();
   private final Map<BpfView, OpenMap> open = new LinkedHashMap<>();
@@ -41,6 +47,19 @@ final class World implements AutoCloseable {
   /** {@return how many pidfds and maps are open; the JDK loses a file's where memory runs out} */
   private static long descriptors() {
     return Descriptors.all().values().stream().filter(each -> each.contains("anon_inode")).count();
+  }
+
+  /** Another copy of the library joins. */
+  void join() {
+    SharedData same = new SharedData(parts);
+    second =
+        new Registry(
+            kernel, System::nanoTime, ThreadLists.forTest(), same.directory(), same, thread -> {});
+  }
+
+  /** {@return the registry of the copy that has joined} */
+  Registry second() {
+    return Objects.requireNonNull(second);
   }
 
   /** A thread with a value. */
@@ -54,6 +73,12 @@ final class World implements AutoCloseable {
     /** Uses a key for the first time, in its own thread. */
     void first() {
       page = inOwnThread(() -> registry.first(Thread.currentThread()));
+      set();
+    }
+
+    /** Uses a key of the second copy, which is the same. */
+    void firstInSecond() {
+      page = inOwnThread(() -> second().first(Thread.currentThread()));
       set();
     }
 
@@ -112,6 +137,11 @@ final class World implements AutoCloseable {
     open.put(view, maps.open(map, view.wire(), false));
   }
 
+  /** The second copy opens a map. */
+  OpenMap openInSecond(BpfView view) {
+    return second().maps().open(KernelMap.duplicate(view.map().fd()), view.wire(), false);
+  }
+
   void close(BpfView view) {
     OpenMap map = open.get(view);
     if (map != null) {
@@ -133,6 +163,9 @@ final class World implements AutoCloseable {
   /** Everything that has to be true, whatever has failed before: the kernel is healthy now. */
   void check(List<BpfView> views) {
     maps.tend(1000);
+    if (second != null) {
+      second.maps().tend(1000);
+    }
     CompletableFuture<Integer> free = new CompletableFuture<>();
     Thread.ofPlatform().daemon().start(() -> free.complete(registry.pages()));
     int ignored = Await.result("the lock", free);
@@ -161,6 +194,7 @@ final class World implements AutoCloseable {
     persons.forEach(Person::close);
     watches.forEach(Watch::close);
     open.values().forEach(maps::close);
+    maps.tend(0);
     assertThat(maps.all()).as("open maps").isEmpty();
     Await.until(
         "the end of every thread",
