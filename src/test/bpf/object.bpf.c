@@ -64,6 +64,12 @@ int count_of(void *ctx)
 	return count ? (int)*count : -1;
 }
 
+SEC("?syscall")
+int off(void *ctx)
+{
+	return 42;
+}
+
 SEC("raw_tp/sys_enter")
 int on_raw(void *ctx)
 {

@@ -53,8 +53,9 @@ import org.jspecify.annotations.Nullable;
  * main}, at SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and
  * signals under {@code java -Xrs}; the next start replaces those that stayed.
  *
- * <p><b>Close</b> waits for runs that are under way, detaches the links, removes the pins, unmaps
- * the globals and then frees the programs and maps that nobody else holds.
+ * <p><b>Close</b> waits for runs that are under way, unmaps the globals, detaches the links,
+ * removes the pins and then frees the programs and maps that nobody else holds. If a native call of
+ * another thread has a global's segment, it throws and closes nothing.
  *
  * <p><b>Trust.</b> An object file is trusted as code is: libbpf relies on the file's own type
  * information, and corrupt information can crash the whole process in older versions of libbpf.

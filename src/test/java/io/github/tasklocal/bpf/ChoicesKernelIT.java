@@ -107,8 +107,7 @@ class ChoicesKernelIT {
       assertThatIllegalStateException().isThrownBy(() -> stacks.valueSize(8));
       try (BpfLink link = object.program("stack").attach()) {
         assertThat(link.fd()).isNotNegative();
-        List<MemorySegment> ids =
-            Await.until("a stack", stacks::keys, found -> !found.isEmpty());
+        List<MemorySegment> ids = Await.until("a stack", stacks::keys, found -> !found.isEmpty());
         MemorySegment stack = stacks.get(ids.getFirst()).orElseThrow();
         assertThat(stack.byteSize()).isEqualTo(FRAMES * Long.BYTES);
         assertThat(stack.get(JAVA_LONG, 0)).isNotZero();
@@ -138,7 +137,8 @@ class ChoicesKernelIT {
       object.load();
       MemorySegment version = object.global("LINUX_KERNEL_VERSION");
       int value = version.get(JAVA_INT, 0);
-      assertThat(Kernel.version()).startsWith("Linux %d.%d.".formatted(value >> 16, value >> 8 & 0xff));
+      assertThat(Kernel.version())
+          .startsWith("Linux %d.%d.".formatted(value >> 16, value >> 8 & 0xff));
       assertThat(version.isReadOnly()).isTrue();
       assertThat(object.global("CONFIG_NO_SUCH_OPTION").get(JAVA_BYTE, 0)).isZero();
       assertThat(object.program("on").run()).isEqualTo(object.global("CONFIG_HZ").get(JAVA_INT, 0));

@@ -56,8 +56,7 @@ public final class DisturbedChild {
     // A handler that does nothing: abs(3) takes an int, as handlers do.
     MethodHandle signal =
         linker.downcallHandle(
-            libc.find("signal").orElseThrow(),
-            FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS));
+            libc.find("signal").orElseThrow(), FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS));
     MemorySegment before =
         (MemorySegment) signal.invokeExact(SIGPROF, libc.find("abs").orElseThrow());
     MethodHandle tgkill =

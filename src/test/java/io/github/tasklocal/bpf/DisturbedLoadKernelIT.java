@@ -36,11 +36,7 @@ class DisturbedLoadKernelIT {
     Jvm.Result child =
         Jvm.run(
             Children.mainCommand(
-                DisturbedChild.class,
-                List.of(),
-                "profiled",
-                file.toString(),
-                lengthy.toString()));
+                DisturbedChild.class, List.of(), "profiled", file.toString(), lengthy.toString()));
     assertThat(child.output()).contains("not disturbed\n");
     assertThat(child.exit()).isZero();
   }
@@ -51,8 +47,7 @@ class DisturbedLoadKernelIT {
     MethodHandle kill = kill();
     Process child =
         Jvm.start(
-            Children.mainCommand(
-                DisturbedChild.class, List.of(), "stopped", lengthy.toString()));
+            Children.mainCommand(DisturbedChild.class, List.of(), "stopped", lengthy.toString()));
     int pid = Math.toIntExact(child.pid());
     try (Jvm.Deadline deadline = new Jvm.Deadline(child)) {
       while (child.isAlive()) {

@@ -179,7 +179,10 @@ class ElementsKernelIT {
         .hasMessageContainingAll("ring", "type, 27");
     assertThatThrownBy(ring::keys).isInstanceOf(WrongObjectException.class);
     BpfMap constants =
-        object.maps().stream().filter(map -> map.name().endsWith(".rodata")).findAny().orElseThrow();
+        object.maps().stream()
+            .filter(map -> map.name().endsWith(".rodata"))
+            .findAny()
+            .orElseThrow();
     MemorySegment values = constants.get(number(0)).orElseThrow();
     assertThatThrownBy(() -> constants.put(number(0), values))
         .isInstanceOf(WrongObjectException.class)

@@ -33,7 +33,8 @@ class HeldGlobalKernelIT {
 
   private static final Linker LINKER = Linker.nativeLinker();
   private static final MethodHandle PIPE = function("pipe", JAVA_INT, ADDRESS);
-  private static final MethodHandle READ = function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle READ =
+      function("read", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
   private static final MethodHandle WRITE =
       function("write", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG);
   private static final MethodHandle CLOSE = function("close", JAVA_INT, JAVA_INT);
@@ -41,12 +42,9 @@ class HeldGlobalKernelIT {
   private static Path file;
 
   private static MethodHandle function(
-      String name,
-      MemoryLayout result,
-      MemoryLayout... arguments) {
+      String name, MemoryLayout result, MemoryLayout... arguments) {
     return LINKER.downcallHandle(
-        LINKER.defaultLookup().find(name).orElseThrow(),
-        FunctionDescriptor.of(result, arguments));
+        LINKER.defaultLookup().find(name).orElseThrow(), FunctionDescriptor.of(result, arguments));
   }
 
   @BeforeAll

@@ -133,8 +133,7 @@ class PlacesKernelIT {
     long before = count("samples");
     try (BpfLink link = object.program("sample").attach(PerfEvent.ofThread(0, 1000))) {
       assertThat(link.fd()).isNotNegative();
-      long counted =
-          Await.until("samples", PlacesKernelIT::burn, now -> now > before + 10);
+      long counted = Await.until("samples", PlacesKernelIT::burn, now -> now > before + 10);
       assertThat(counted).isPositive();
     }
   }
