@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
@@ -49,17 +50,30 @@ class DisturbedLoadKernelIT {
         Jvm.start(
             Children.mainCommand(DisturbedChild.class, List.of(), "stopped", lengthy.toString()));
     int pid = Math.toIntExact(child.pid());
-    try (Jvm.Deadline deadline = new Jvm.Deadline(child)) {
-      while (child.isAlive()) {
-        int ignored = (int) kill.invokeExact(pid, SIGSTOP);
-        ignored = (int) kill.invokeExact(pid, SIGCONT);
-        LockSupport.parkNanos(PAUSE_NANOSECONDS);
-      }
-    }
+    Thread disturbance =
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                  while (child.isAlive()) {
+                    stopAndContinue(kill, pid);
+                  }
+                });
     String output = Jvm.end(child).output();
     assertThat(output)
         .contains("KernelException: ", "EAGAIN", "lengthy", "not verified to its end")
         .doesNotContain("refused");
+    assertThat(Await.ended(disturbance)).isTrue();
+  }
+
+  private static void stopAndContinue(MethodHandle kill, int pid) {
+    try {
+      int ignored = (int) kill.invokeExact(pid, SIGSTOP);
+      ignored = (int) kill.invokeExact(pid, SIGCONT);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+    LockSupport.parkNanos(PAUSE_NANOSECONDS);
   }
 
   @SuppressWarnings("restricted")
