@@ -595,7 +595,8 @@ public final class BpfObject implements AutoCloseable {
       shown.close();
     } catch (IllegalStateException e) {
       throw new IllegalStateException(
-          "cannot %s the object %s: a native call that is under way has a segment of a global variable; %s it when that call has returned"
+          ("cannot %s the object %s: a native call that is under way has a segment of a global"
+                  + " variable; %s it when that call has returned")
               .formatted(operation, name, operation),
           e);
     }

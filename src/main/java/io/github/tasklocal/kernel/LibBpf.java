@@ -772,8 +772,8 @@ public final class LibBpf {
               subject,
               Errno.name(number),
               "its section does not say where" + LibBpfLog.summary(log.text()),
-              "run it with run(); name the place: attachUprobe, attach(PerfEvent), attachIngress; or"
-                  + " give it a section that says where, such as SEC(\"tp_btf/sched_switch\")");
+              "run it with run(); name the place (attachUprobe, attach(PerfEvent), attachIngress);"
+                  + " or give it a section that says where: SEC(\"tp_btf/sched_switch\")");
         }
         throw new KernelException(
             operation,
