@@ -3,6 +3,10 @@
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
 
+#ifndef COUNTS_FLAGS
+#define COUNTS_FLAGS 0
+#endif
+
 const volatile int factor = 1;
 const volatile char greeting[16] = "hello";
 int in_data = 5;
@@ -15,6 +19,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, int);
 	__type(value, __u64);
+	__uint(map_flags, COUNTS_FLAGS);
 } counts SEC(".maps");
 
 struct {
@@ -57,6 +62,12 @@ int count_of(void *ctx)
 	__u64 *count = bpf_map_lookup_elem(&counts, &key);
 
 	return count ? (int)*count : -1;
+}
+
+SEC("?syscall")
+int off(void *ctx)
+{
+	return 42;
 }
 
 SEC("raw_tp/sys_enter")

@@ -5,15 +5,19 @@ import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kernel.Elements;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.Link;
 import io.github.tasklocal.kernel.Pin;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** A map of a {@link BpfObject}. */
@@ -27,6 +31,9 @@ public final class BpfMap {
   private final Map<Path, Pin> pins = new HashMap<>();
 
   private @Nullable Path pinAtLoad;
+
+  /** At that path, and like this map. */
+  private @Nullable KernelMap pinned;
 
   private @Nullable RingBuffer ring;
 
@@ -60,6 +67,7 @@ public final class BpfMap {
    * Sets how many entries the map can hold.
    *
    * @param entries at least 1
+   * @throws WrongObjectException if the map holds global variables
    * @throws IllegalStateException if the object is loaded or closed
    * @throws KernelException if libbpf refuses
    */
@@ -68,9 +76,22 @@ public final class BpfMap {
   }
 
   /**
+   * Sets the size of the map's values, as is needed for a map of stacks ({@code
+   * BPF_MAP_TYPE_STACK_TRACE}) whose C source leaves it open: 8 bytes for each frame.
+   *
+   * @param bytes at least 1
+   * @throws WrongObjectException if the map holds global variables
+   * @throws IllegalStateException if the object is loaded or closed
+   * @throws KernelException if libbpf refuses
+   */
+  public void valueSize(int bytes) {
+    object.beforeLoad("value_size", () -> LibBpf.setValueSize(map, bytes));
+  }
+
+  /**
    * Sets where loading the object pins the map. If a map is pinned there already, left by a killed
-   * process for instance, and has the same type, sizes and {@code max_entries}, it is taken over
-   * with its entries, and its pin then stays when the object is closed. Otherwise its pin is
+   * process for instance, and has the same type, sizes, {@code max_entries} and flags, it is taken
+   * over with its entries, and its pin then stays when the object is closed. Otherwise its pin is
    * replaced, as by {@link #pin}.
    *
    * @param path a file on a bpffs, in a directory that exists
@@ -91,21 +112,35 @@ public final class BpfMap {
 
   /** Nothing is pinned only because the C source declares it. */
   void forgetDeclaredPin() {
-    LibBpf.setPinPath(map, null);
+    LibBpf.forgetPinPath(map);
   }
 
-  /** Lets libbpf take over the map that is pinned at the pin path, if it has the same shape. */
-  void takeOverPinned() {
+  /** Opens the map that is pinned at the pin path, if it is like this one. Changes nothing. */
+  void lookForPinned() {
+    closePinned();
     if (pinAtLoad != null && Files.exists(pinAtLoad)) {
-      try (KernelMap pinned = KernelMap.open(pinAtLoad)) {
-        if (pinned.type() == LibBpf.mapType(map)
-            && pinned.keySize() == LibBpf.keySize(map)
-            && pinned.valueSize() == LibBpf.valueSize(map)
-            && pinned.maxEntries() == LibBpf.maxEntries(map)) {
-          LibBpf.setPinPath(map, pinAtLoad);
-          pinAtLoad = null;
-        }
+      KernelMap found = KernelMap.open(pinAtLoad);
+      if (LibBpf.isAlike(map, found)) {
+        pinned = found;
+      } else {
+        found.close();
       }
+    }
+  }
+
+  /** Has the load take over what was found. */
+  void takeOverPinned() {
+    if (pinned != null) {
+      LibBpf.takeOver(map, pinned);
+      pinAtLoad = null;
+      closePinned();
+    }
+  }
+
+  private void closePinned() {
+    if (pinned != null) {
+      pinned.close();
+      pinned = null;
     }
   }
 
@@ -191,8 +226,112 @@ public final class BpfMap {
   }
 
   void removePins() {
+    closePinned();
     pins.values().forEach(Pin::remove);
     pins.clear();
+  }
+
+  /**
+   * {@return how many bytes an element's value has for {@link #get} and {@link #put}} For a map per
+   * CPU these are the values of all possible CPUs in a row, each padded to a multiple of 8 bytes;
+   * otherwise it is {@link #valueSize()}.
+   */
+  public long elementSize() {
+    return object.shared(() -> Elements.size(map));
+  }
+
+  /**
+   * Reads an element. What a program writes meanwhile may be seen half-written. Costs a system
+   * call, as the methods below do; to read many elements at once, see {@link
+   * BpfProgram#iterate(BpfMap)}.
+   *
+   * @param key of {@link #keySize} bytes; for queues and stacks, which give what is next, none
+   * @return a copy of its value, of {@link #elementSize} bytes, on the heap and aligned to 8 bytes;
+   *     nothing if there is no such element
+   * @throws WrongObjectException if elements of maps of its type cannot be read
+   * @throws IllegalArgumentException if the key has another size
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public Optional<MemorySegment> get(MemorySegment key) {
+    requireKey(key);
+    return Optional.ofNullable(
+        object.<@Nullable MemorySegment>whileLoaded(() -> Elements.get(map, key)));
+  }
+
+  /**
+   * Sets an element's value, whether there is such an element yet or not.
+   *
+   * @param key of {@link #keySize} bytes
+   * @param value of {@link #elementSize} bytes, of which the kernel makes a copy
+   * @throws WrongObjectException if elements of maps of its type cannot be set, or processes may
+   *     not write this one
+   * @throws IllegalArgumentException if the key or the value has another size
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the map is full, the index is beyond its end, or the kernel refuses
+   *     for another reason
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public void put(MemorySegment key, MemorySegment value) {
+    boolean ignored = put(key, value, false);
+  }
+
+  /**
+   * Makes an element, if there is none of this key.
+   *
+   * @param key as for {@link #put}
+   * @param value as for {@link #put}
+   * @return whether it was made; never for an array, which has all its elements from the beginning
+   * @throws WrongObjectException as {@link #put}
+   * @throws IllegalArgumentException as {@link #put}
+   * @throws NotPermittedException as {@link #put}
+   * @throws KernelException as {@link #put}
+   * @throws IllegalStateException as {@link #put}
+   */
+  public boolean putIfAbsent(MemorySegment key, MemorySegment value) {
+    return put(key, value, true);
+  }
+
+  private boolean put(MemorySegment key, MemorySegment value, boolean absent) {
+    requireKey(key);
+    Objects.requireNonNull(value, "value is null: pass one of elementSize() bytes");
+    return object.whileLoaded(() -> Elements.put(map, key, value, absent));
+  }
+
+  /**
+   * Removes an element.
+   *
+   * @param key of {@link #keySize} bytes
+   * @return whether there was one
+   * @throws WrongObjectException if elements of maps of its type cannot be removed, such as those
+   *     of arrays, or processes may not write this one
+   * @throws IllegalArgumentException if the key has another size
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public boolean remove(MemorySegment key) {
+    requireKey(key);
+    return object.whileLoaded(() -> Elements.remove(map, key));
+  }
+
+  /**
+   * {@return the keys of the elements that there are now, each on the heap and aligned to 8 bytes}
+   * Costs a system call for each. Elements that come or go meanwhile may be listed or not.
+   *
+   * @throws WrongObjectException if the keys of maps of its type cannot be listed
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses, or elements are removed faster than they can be
+   *     listed
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public List<MemorySegment> keys() {
+    return object.whileLoaded(() -> Elements.keys(map));
+  }
+
+  private static void requireKey(MemorySegment key) {
+    Objects.requireNonNull(key, "key is null: pass one of keySize() bytes");
   }
 
   /**
@@ -215,7 +354,7 @@ public final class BpfMap {
                 "it is no map of struct_ops",
                 "attach one from SEC(\".struct_ops\"); programs are attached by themselves");
           }
-          return LibBpf.attachStructOps(map);
+          return Link.ofStructOps(map);
         });
   }
 

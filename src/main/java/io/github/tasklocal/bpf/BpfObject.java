@@ -10,6 +10,7 @@ import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Btf;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.Link;
 import io.github.tasklocal.kernel.StackSpace;
 import java.io.IOException;
 import java.io.InputStream;
@@ -25,6 +26,7 @@ import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +43,8 @@ import org.jspecify.annotations.Nullable;
  * }
  *
  * <p>{@code load} does both steps. {@code open} stops after the first, so that {@code .rodata}
- * values, map sizes and pin paths can be set before {@link #load()}.
+ * values, map sizes and pin paths can be set, and programs switched on and off, before {@link
+ * #load()}.
  *
  * <p><b>Pins.</b> Nothing is pinned unless the caller asks for it: a map that is declared with
  * {@code LIBBPF_PIN_BY_NAME} is pinned only if {@link BpfMap#pinPath} names a path. Pins that were
@@ -50,8 +53,9 @@ import org.jspecify.annotations.Nullable;
  * main}, at SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and
  * signals under {@code java -Xrs}; the next start replaces those that stayed.
  *
- * <p><b>Close</b> waits for runs that are under way, detaches the links, removes the pins, unmaps
- * the globals and then frees the programs and maps that nobody else holds.
+ * <p><b>Close</b> waits for runs that are under way, unmaps the globals, detaches the links,
+ * removes the pins and then frees the programs and maps that nobody else holds. If a native call of
+ * another thread has a global's segment, it throws and closes nothing.
  *
  * <p><b>Trust.</b> An object file is trusted as code is: libbpf relies on the file's own type
  * information, and corrupt information can crash the whole process in older versions of libbpf.
@@ -66,14 +70,26 @@ public final class BpfObject implements AutoCloseable {
     CLOSED
   }
 
+  /** The sections whose memory the kernel shows for reading only. */
+  private static final Pattern READ_ONLY = Pattern.compile("\\.(rodata|kconfig)\\b");
+
   private final String name;
   private final MemorySegment object;
   private final MemorySegment verifierLog;
   private final Arena arena = Arena.ofShared();
+
+  /** Of initial values, which users can get before the load. */
   private final Arena beforeLoad = Arena.ofShared();
+
+  /** Of memory of the loaded maps, which users can get. */
+  private final Arena live = Arena.ofShared();
+
   private final Map<String, BpfMap> maps;
   private final Map<String, BpfProgram> programs;
+
+  /** By name, or by name and place where several have one name. */
   private final Map<String, Btf.Variable> variables;
+
   private final Map<String, MemorySegment> sections = new ConcurrentHashMap<>();
   private final List<BpfLink> links = new ArrayList<>();
 
@@ -100,18 +116,33 @@ public final class BpfObject implements AutoCloseable {
           LibBpf.programs(object).stream()
               .map(program -> new BpfProgram(this, program))
               .collect(Collectors.toMap(BpfProgram::name, program -> program));
-      this.variables = LibBpf.variables(object);
+      this.variables = named(LibBpf.variables(object));
       maps.values().forEach(BpfMap::forgetDeclaredPin);
       complete = true;
     } finally {
       if (!complete) {
-        arena.close();
         beforeLoad.close();
+        live.close();
         if (opened.address() != 0) {
           LibBpf.close(opened);
         }
+        arena.close();
       }
     }
+  }
+
+  private static Map<String, Btf.Variable> named(List<Btf.Variable> variables) {
+    Map<String, Long> counts =
+        variables.stream()
+            .collect(Collectors.groupingBy(Btf.Variable::name, Collectors.counting()));
+    return variables.stream()
+        .collect(
+            Collectors.toMap(
+                each ->
+                    Objects.requireNonNull(counts.get(each.name())) == 1
+                        ? each.name()
+                        : each.name() + "@" + each.section() + "+" + each.offset(),
+                each -> each));
   }
 
   /**
@@ -252,7 +283,7 @@ public final class BpfObject implements AutoCloseable {
       return object;
     } finally {
       if (!done) {
-        object.close();
+        object.discard();
       }
     }
   }
@@ -262,13 +293,18 @@ public final class BpfObject implements AutoCloseable {
    * {@link #global} returned before cannot be used afterwards. An object that fails to load can
    * only be closed.
    *
+   * <p>Signals do not disturb the verifier, but what stops and continues the process does, such as
+   * a debugger or a freezer of containers.
+   *
    * @throws ObjectLoadException if libbpf or the verifier refuses it
    * @throws NotPermittedException if this process may not load programs
    * @throws NotSupportedException if the kernel lacks a needed feature
    * @throws WrongObjectException if something other than a map lies at a map's pin path
-   * @throws KernelException if a map cannot be pinned
-   * @throws IllegalStateException if it is loaded or closed, or a map is to be pinned while the
-   *     virtual machine is ending
+   * @throws KernelException if a map cannot be pinned, or the verifier was disturbed again and
+   *     again
+   * @throws IllegalStateException if it is loaded or closed, if a native call with a segment that
+   *     {@link #global} returned is under way, or if a map is to be pinned while the virtual
+   *     machine is ending
    */
   public void load() {
     alone(
@@ -276,16 +312,18 @@ public final class BpfObject implements AutoCloseable {
           if (state != State.OPEN) {
             throw new IllegalStateException("the object " + name + " is " + lower(state));
           }
-          maps.values().forEach(BpfMap::takeOverPinned);
-          sections.clear();
-          beforeLoad.close();
+          maps.values().forEach(BpfMap::lookForPinned);
+          unmap("load", beforeLoad);
           state = State.CLOSED; // a load that fails cannot be tried again
           try {
+            sections.clear();
+            maps.values().forEach(BpfMap::takeOverPinned);
             LibBpf.load(object, name, verifierLog);
             maps.values().forEach(BpfMap::pinAsAsked);
             state = State.LOADED;
           } finally {
             if (state == State.CLOSED) {
+              live.close(); // nobody has got any of it
               free();
             }
           }
@@ -334,13 +372,25 @@ public final class BpfObject implements AutoCloseable {
    * with the BPF programs, and the segment can be used until {@link #close}. A variable in {@code
    * .rodata} can be written only before the load; afterwards its segment is read-only.
    *
+   * <p>A variable in {@code .kconfig} ({@code extern ... __kconfig}) has its value once the object
+   * is loaded, and is read-only: an option of the running kernel, or its version. One that is
+   * {@code __weak} is 0 if the kernel does not have that option.
+   *
+   * <p>In an object that was linked from several, static variables can have one name. Such a one is
+   * named with its section and its offset there, which the message of the exception lists: {@code
+   * "debug@.bss+4"}.
+   *
    * @param variable its name in the C source
-   * @throws NotFoundException if there is none; the message lists the existing names
+   * @throws NotFoundException if there is none, or several have this name; the message lists the
+   *     names to choose from
    * @throws KernelException if the kernel does not map its section
+   * @throws IllegalStateException if it is in {@code .kconfig} and the object is not loaded, or the
+   *     object is closed
    */
   public MemorySegment global(String variable) {
     return shared(
         () -> {
+          requireOne(variable);
           Btf.Variable place = find(variables, variable, "global variable");
           return sections
               .computeIfAbsent(place.section(), section -> values(variable, section))
@@ -348,13 +398,33 @@ public final class BpfObject implements AutoCloseable {
         });
   }
 
+  private void requireOne(String variable) {
+    String same =
+        variables.keySet().stream()
+            .filter(each -> each.startsWith(variable + "@"))
+            .sorted()
+            .collect(Collectors.joining(", "));
+    if (!same.isEmpty()) {
+      throw new NotFoundException(
+          "find global variable",
+          variable + " in " + name,
+          null,
+          "there are several of that name",
+          "name one of them: " + same);
+    }
+  }
+
   private MemorySegment values(String variable, String section) {
+    if (section.equals(".kconfig") && state != State.LOADED) {
+      throw new IllegalStateException(
+          variable + " has its value once the object " + name + " is loaded: call load()");
+    }
     MemorySegment map = LibBpf.findMap(object, section);
     MemorySegment values = null;
     if (map != null) {
       values =
           state == State.LOADED
-              ? LibBpf.mapValues(map, !section.startsWith(".rodata"), arena)
+              ? LibBpf.mapValues(map, !READ_ONLY.matcher(section).lookingAt(), live)
               : LibBpf.initialValue(map, beforeLoad);
     }
     if (values == null) {
@@ -386,11 +456,11 @@ public final class BpfObject implements AutoCloseable {
 
   /** Unmaps the memory of the object's maps when the object is closed. */
   Arena arena() {
-    return arena;
+    return live;
   }
 
   /** Runs something on a loaded object that stays open meanwhile. */
-  <T> T whileLoaded(Supplier<T> use) {
+  <T extends @Nullable Object> T whileLoaded(Supplier<T> use) {
     return shared(
         () -> {
           requireLoaded();
@@ -414,7 +484,7 @@ public final class BpfObject implements AutoCloseable {
   }
 
   /** Makes a link that is closed with this object at the latest. */
-  BpfLink attach(Supplier<MemorySegment> attach) {
+  BpfLink attach(Supplier<Link> attach) {
     return alone(
         () -> {
           requireLoaded();
@@ -424,24 +494,24 @@ public final class BpfObject implements AutoCloseable {
         });
   }
 
-  void detach(BpfLink link, MemorySegment pointer) {
+  void detach(BpfLink link) {
     Object ignored =
         alone(
             () -> {
               if (links.remove(link)) {
-                LibBpf.destroy(pointer);
+                link.destroy();
               }
               return null;
             });
   }
 
-  int fd(BpfLink link, MemorySegment pointer) {
+  int fd(BpfLink link, Link kernels) {
     return shared(
         () -> {
           if (!links.contains(link)) {
             throw new IllegalStateException("the link is closed");
           }
-          return LibBpf.linkFd(pointer);
+          return kernels.fd();
         });
   }
 
@@ -462,7 +532,7 @@ public final class BpfObject implements AutoCloseable {
     return state == State.LOADED ? "loaded already" : "closed";
   }
 
-  <T> T shared(Supplier<T> use) {
+  <T extends @Nullable Object> T shared(Supplier<T> use) {
     StackSpace.require(); // a lock of the JDK's that runs out of stack half way stays taken
     lock.readLock().lock();
     try {
@@ -490,31 +560,56 @@ public final class BpfObject implements AutoCloseable {
     }
   }
 
-  /** Detaches, unpins and frees what the object has in the kernel. A second call does nothing. */
+  /**
+   * Detaches, unpins and frees what the object has in the kernel. A second call does nothing.
+   *
+   * @throws IllegalStateException if a native call of another thread has a segment that {@link
+   *     #global} returned; nothing is closed then, and the call can be repeated. Also if this very
+   *     thread reads a ring buffer of the object
+   */
   @Override
   public void close() {
     Object ignored =
         alone(
             () -> {
-              if (state != State.CLOSED) {
-                if (state == State.OPEN) {
-                  beforeLoad.close();
-                }
-                free();
-                state = State.CLOSED;
-              }
+              discard();
               return null;
             });
   }
 
+  /** Closes while nobody else uses the object. */
+  private void discard() {
+    if (state != State.CLOSED) {
+      unmap("close", state == State.OPEN ? beforeLoad : live);
+      if (state == State.OPEN) {
+        live.close(); // nobody has got any of it
+      }
+      state = State.CLOSED;
+      free();
+    }
+  }
+
+  /** Comes first, as it is what can fail. */
+  private void unmap(String operation, Arena shown) {
+    try {
+      shown.close();
+    } catch (IllegalStateException e) {
+      throw new IllegalStateException(
+          ("cannot %s the object %s: a native call that is under way has a segment of a global"
+                  + " variable; %s it when that call has returned")
+              .formatted(operation, name, operation),
+          e);
+    }
+  }
+
   private void free() {
-    for (BpfLink link : List.copyOf(links)) {
-      link.close();
+    while (!links.isEmpty()) {
+      links.removeLast().destroy();
     }
     maps.values().forEach(BpfMap::removePins);
+    LibBpf.close(object);
     sections.clear();
     arena.close();
-    LibBpf.close(object);
   }
 
   @Override

@@ -2,14 +2,23 @@
 package io.github.tasklocal.bpf;
 
 import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kernel.Link;
+import io.github.tasklocal.kernel.PerfEvents;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.NetworkInterface;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** A program of a {@link BpfObject}. */
 public final class BpfProgram {
@@ -20,6 +29,11 @@ public final class BpfProgram {
   /** The iterators that are attached to a map. */
   private static final Set<String> OVER_MAPS =
       Set.of("bpf_map_elem", "bpf_sk_storage_map", "sockmap");
+
+  private static final Set<String> UPROBES =
+      Set.of("uprobe", "uprobe.s", "uretprobe", "uretprobe.s");
+
+  private static final Set<String> CLASSIFIERS = Set.of("tc", "tcx", "classifier");
 
   private final BpfObject object;
   private final MemorySegment program;
@@ -44,9 +58,33 @@ public final class BpfProgram {
   }
 
   /**
+   * {@return whether loading the object loads this program, too} From the beginning it is so for
+   * all but those of {@code SEC("?...")}.
+   *
+   * @throws IllegalStateException if the object is closed
+   */
+  public boolean autoload() {
+    return object.shared(() -> LibBpf.autoload(program));
+  }
+
+  /**
+   * Switches the program on or off: sets whether loading the object loads this program, too. The
+   * verifier does not see one that is off, and it cannot be used; the object's maps are made all
+   * the same.
+   *
+   * @param on whether it is loaded
+   * @throws IllegalStateException if the object is loaded or closed
+   * @throws KernelException if libbpf refuses
+   */
+  public void autoload(boolean on) {
+    object.beforeLoad("autoload", () -> LibBpf.setAutoload(program, on));
+  }
+
+  /**
    * {@return the program's descriptor, which the object owns}
    *
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was
+   *     {@linkplain #autoload(boolean) off}
    */
   public int fd() {
     return object.whileLoaded(() -> LibBpf.programFd(program));
@@ -119,6 +157,14 @@ public final class BpfProgram {
   public MemorySegment iterate() {
     return object.whileLoaded(
         () -> {
+          if (iterated().equals("cgroup")) {
+            throw new WrongObjectException(
+                "iterate program",
+                name,
+                null,
+                "it goes over control groups, and none was given",
+                "pass where to begin: iterate(path, order)");
+          }
           if (overMap(iterated())) {
             throw new WrongObjectException(
                 "iterate program",
@@ -167,6 +213,67 @@ public final class BpfProgram {
         });
   }
 
+  /**
+   * Runs an iterator over control groups, one of {@code SEC("iter/cgroup")}, once for each of them,
+   * otherwise like {@link #iterate()}. After the last it runs once more, with a control group of
+   * NULL.
+   *
+   * @param group where the walk begins: a directory of the unified hierarchy (cgroup2), such as
+   *     {@code /sys/fs/cgroup}
+   * @param order over which control groups the walk goes
+   * @return what it wrote, on the heap and aligned to 8 bytes; empty if it wrote nothing
+   * @throws NotFoundException if there is no such directory
+   * @throws WrongObjectException if the program is not an iterator over control groups, or the
+   *     directory is not one of cgroup2
+   * @throws NotPermittedException if this process may not run iterators
+   * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
+   * @throws IllegalStateException if the object is not loaded, or closed
+   */
+  public MemorySegment iterate(Path group, CgroupOrder order) {
+    Objects.requireNonNull(group, "group is null: name a directory of cgroup2");
+    Objects.requireNonNull(order, "order is null: say over which control groups to go");
+    return object.whileLoaded(
+        () -> {
+          String operation = "iterate over control groups";
+          if (!iterated().equals("cgroup")) {
+            throw new WrongObjectException(
+                operation,
+                "with program " + name,
+                null,
+                "it goes over no control groups, its section is " + section,
+                "put it into SEC(\"iter/cgroup\"), or call iterate()");
+          }
+          if (!Files.exists(group)) {
+            throw new NotFoundException(
+                operation, group.toString(), null, "there is no such directory", "check the path");
+          }
+          if (!Files.exists(group.resolve("cgroup.controllers"))) {
+            throw new WrongObjectException(
+                operation,
+                group.toString(),
+                null,
+                "it is no directory of cgroup2",
+                "name one under the mount of type cgroup2: /sys/fs/cgroup, or"
+                    + " /sys/fs/cgroup/unified");
+          }
+          return LibBpf.iterateCgroups(program, order.number(), inode(group));
+        });
+  }
+
+  /** A control group's id (kernfs_id in include/linux/kernfs.h, where an inode has 64 bits). */
+  private static long inode(Path group) {
+    try {
+      return (long) Files.getAttribute(group, "unix:ino");
+    } catch (IOException e) {
+      throw new KernelException(
+          "read",
+          group.toString(),
+          null,
+          String.valueOf(e.getMessage()),
+          "check that it still exists");
+    }
+  }
+
   /** {@return what the program goes over, from its section} */
   private String iterated() {
     int slash = section.indexOf('/');
@@ -195,7 +302,151 @@ public final class BpfProgram {
    * @throws IllegalStateException if the object is not loaded, or closed
    */
   public BpfLink attach() {
-    return object.attach(() -> LibBpf.attachProgram(program));
+    return object.attach(() -> Link.ofProgram(program));
+  }
+
+  /**
+   * Attaches a program of {@code SEC("uprobe")} to the begin of a function of user code, or one of
+   * {@code SEC("uretprobe")} to its return. The file has to have the function's symbol. Code that
+   * is mapped later, by processes that start later, is included.
+   *
+   * @param file the program or library; a name without a slash is looked up on {@code PATH}, or
+   *     where libraries lie: {@code Path.of("libc.so.6")}
+   * @param function the name of its symbol
+   * @param pid of the process whose calls count; 0 for this one, -1 for all
+   * @return the link, which is closed with the object at the latest
+   * @throws NotFoundException if there is no such file or function
+   * @throws WrongObjectException if the program is of another section
+   * @throws NotPermittedException if this process may not attach programs
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
+   */
+  public BpfLink attachUprobe(Path file, String function, int pid) {
+    Objects.requireNonNull(function, "function is null: name one, or pass an offset");
+    return attachUprobe(file, function, 0, pid);
+  }
+
+  /**
+   * Attaches a program of {@code SEC("uprobe")} or {@code SEC("uretprobe")} to an instruction of
+   * user code, otherwise like {@link #attachUprobe(Path, String, int)}.
+   *
+   * @param file the program or library
+   * @param offset where the instruction lies in the file
+   * @param pid of the process whose calls count; 0 for this one, -1 for all
+   * @return the link, which is closed with the object at the latest
+   * @throws NotFoundException if there is no such file
+   * @throws WrongObjectException if the program is of another section
+   * @throws NotPermittedException if this process may not attach programs
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
+   */
+  public BpfLink attachUprobe(Path file, long offset, int pid) {
+    return attachUprobe(file, null, offset, pid);
+  }
+
+  private BpfLink attachUprobe(Path file, @Nullable String function, long offset, int pid) {
+    Objects.requireNonNull(file, "file is null: name a program or library");
+    int process = pid == 0 ? Math.toIntExact(ProcessHandle.current().pid()) : pid;
+    return object.attach(
+        () -> {
+          requireSection(UPROBES, "to user code", "SEC(\"uprobe\") or SEC(\"uretprobe\")");
+          return Link.ofUserCode(
+              program, head().startsWith("uretprobe"), file, function, offset, process);
+        });
+  }
+
+  /**
+   * Attaches a program of {@code SEC("perf_event")} to an event that this makes.
+   *
+   * {@snippet :
+   * for (int cpu : online) {
+   *   object.program("sample").attach(PerfEvent.ofCpu(cpu, 99));
+   * }
+   * }
+   *
+   * @param event what runs the program, and how often
+   * @return the link, which is closed with the object at the latest
+   * @throws WrongObjectException if the program is of another section
+   * @throws NotPermittedException if this process may not observe these events
+   * @throws NotSupportedException if this machine has no such event
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
+   */
+  public BpfLink attach(PerfEvent event) {
+    Objects.requireNonNull(event, "event is null: pass one, or call attach()");
+    int tid = event.tid() == 0 ? Libc.currentTid() : event.tid();
+    return object.attach(
+        () -> {
+          requireSection(Set.of("perf_event"), "to a perf event", "SEC(\"perf_event\")");
+          return PerfEvents.attach(
+              program,
+              event.type(),
+              event.config(),
+              event.samples(),
+              event.perSecond(),
+              tid,
+              event.cpu());
+        });
+  }
+
+  /**
+   * Attaches a program of {@code SEC("tc")} to the packets that come in by a network interface,
+   * behind other programs there (tcx).
+   *
+   * @param network an interface of this process's network namespace
+   * @return the link, which is closed with the object at the latest
+   * @throws NotFoundException if the interface is gone
+   * @throws WrongObjectException if the program is of another section
+   * @throws NotPermittedException if this process may not attach programs
+   * @throws NotSupportedException if the kernel is older than 6.6
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
+   */
+  public BpfLink attachIngress(NetworkInterface network) {
+    return attach(network, true);
+  }
+
+  /**
+   * Attaches a program of {@code SEC("tc")} to the packets that go out by a network interface,
+   * otherwise like {@link #attachIngress}.
+   *
+   * @param network an interface of this process's network namespace
+   * @return the link, which is closed with the object at the latest
+   * @throws NotFoundException if the interface is gone
+   * @throws WrongObjectException if the program is of another section
+   * @throws NotPermittedException if this process may not attach programs
+   * @throws NotSupportedException if the kernel is older than 6.6
+   * @throws KernelException if the kernel refuses
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
+   */
+  public BpfLink attachEgress(NetworkInterface network) {
+    return attach(network, false);
+  }
+
+  private BpfLink attach(NetworkInterface network, boolean ingress) {
+    Objects.requireNonNull(network, "network is null: name an interface");
+    return object.attach(
+        () -> {
+          requireSection(CLASSIFIERS, "to a network interface", "SEC(\"tc\")");
+          return Link.ofInterface(program, ingress, network.getIndex(), network.getName());
+        });
+  }
+
+  /** {@return the section's part before the slash, which tells the type} */
+  private String head() {
+    int slash = section.indexOf('/');
+    return slash < 0 ? section : section.substring(0, slash);
+  }
+
+  private void requireSection(Set<String> heads, String where, String cure) {
+    if (!heads.contains(head())) {
+      throw new WrongObjectException(
+          "attach program",
+          name + " " + where,
+          null,
+          "its section is " + section,
+          "put it into " + cure);
+    }
   }
 
   @Override

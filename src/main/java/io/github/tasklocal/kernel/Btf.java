@@ -10,8 +10,8 @@ import io.github.tasklocal.libbpf.btf_var_secinfo;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
-import java.util.Map;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -80,17 +80,19 @@ public final class Btf {
   /**
    * A global variable's place.
    *
-   * @param section the map that holds it: {@code .bss}, {@code .data}, {@code .rodata} or one of
-   *     their subsections
+   * @param name in the C source; several static ones may have the same in an object that was linked
+   *     from several
+   * @param section the map that holds it: {@code .bss}, {@code .data}, {@code .rodata}, one of
+   *     their subsections, or {@code .kconfig}
    * @param offset in bytes from the beginning of the section
    * @param size in bytes
    */
-  public record Variable(String section, long offset, long size) {}
+  public record Variable(String name, String section, long offset, long size) {}
 
-  /** {@return the global variables of an object by name} */
-  static Map<String, Variable> variables(MemorySegment btf) {
-    Pattern globalData = Pattern.compile("\\.(bss|data|rodata)\\b");
-    Map<String, Variable> variables = new HashMap<>();
+  /** {@return the global variables of an object} */
+  static List<Variable> variables(MemorySegment btf) {
+    Pattern globalData = Pattern.compile("\\.(bss|data|rodata|kconfig)\\b");
+    List<Variable> variables = new ArrayList<>();
     int count = libbpf_h.btf__type_cnt(btf);
     for (int id = 1; id < count; id++) {
       MemorySegment section = libbpf_h.btf__type_by_id(btf, id);
@@ -109,12 +111,12 @@ public final class Btf {
       for (int i = 0; i < (info & 0xffff); i++) {
         MemorySegment member = btf_var_secinfo.asSlice(members, i);
         MemorySegment variable = libbpf_h.btf__type_by_id(btf, btf_var_secinfo.type(member));
-        Variable place =
+        variables.add(
             new Variable(
+                name(btf, btf_type.name_off(type(variable))),
                 sectionName,
                 Integer.toUnsignedLong(btf_var_secinfo.offset(member)),
-                Integer.toUnsignedLong(btf_var_secinfo.size(member)));
-        variables.put(name(btf, btf_type.name_off(type(variable))), place);
+                Integer.toUnsignedLong(btf_var_secinfo.size(member))));
       }
     }
     return variables;

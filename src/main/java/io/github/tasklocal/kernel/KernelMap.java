@@ -35,6 +35,8 @@ public final class KernelMap implements AutoCloseable {
   private final int keySize;
   private final int valueSize;
   private final int maxEntries;
+  private final int flags;
+  private final long extra;
   private final String name;
   private final int btfId;
   private final int btfValueType;
@@ -46,6 +48,8 @@ public final class KernelMap implements AutoCloseable {
     this.keySize = bpf_map_info.key_size(info);
     this.valueSize = bpf_map_info.value_size(info);
     this.maxEntries = bpf_map_info.max_entries(info);
+    this.flags = bpf_map_info.map_flags(info);
+    this.extra = bpf_map_info.map_extra(info);
     this.name = bpf_map_info.name(info).getString(0);
     this.btfId = bpf_map_info.btf_id(info);
     this.btfValueType = bpf_map_info.btf_value_type_id(info);
@@ -205,6 +209,19 @@ public final class KernelMap implements AutoCloseable {
   /** {@return how many entries the map can hold} */
   public int maxEntries() {
     return maxEntries;
+  }
+
+  /**
+   * {@return the flags with which the map was made, and those that the kernel has added: {@code
+   * BPF_F_RDONLY_PROG} for each map of devices (kernel/bpf/devmap.c)}
+   */
+  int flags() {
+    return flags;
+  }
+
+  /** {@return what maps of some types are made with besides, such as a bloom filter's hashes} */
+  long extra() {
+    return extra;
   }
 
   /** {@return the size of the map's values in bytes} */

@@ -22,7 +22,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Set;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -41,6 +42,12 @@ public final class LibBpf {
 
   /** As much as libbpf itself would give the verifier for its log. */
   private static final long VERIFIER_LOG_BYTES = 16 << 20;
+
+  /** Of a map: programs cannot write it (include/uapi/linux/bpf.h). */
+  private static final int BPF_F_RDONLY_PROG = 1 << 7;
+
+  /** BPF_MAP_TYPE_DEVMAP and BPF_MAP_TYPE_DEVMAP_HASH. */
+  private static final Set<Integer> DEVICES = Set.of(14, 25);
 
   private LibBpf() {}
 
@@ -232,6 +239,17 @@ public final class LibBpf {
       return;
     }
     String log = printed.withVerifierLog(verifierLog);
+    if (error == -Errno.EAGAIN) {
+      // The verifier gives up when a signal is pending (do_check in kernel/bpf/verifier.c). Those
+      // that can be blocked are; the rest stop or end the process, or freeze its control group.
+      throw new KernelException(
+          operation,
+          name,
+          Errno.name(-error),
+          "a program was not verified to its end, at several tries" + LibBpfLog.interrupted(log),
+          "load it again; what stops and continues this process, such as a debugger or a freezer,"
+              + " makes the verifier give up");
+    }
     if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
       throw Errno.failure(operation, name, -error);
     }
@@ -314,9 +332,18 @@ public final class LibBpf {
     return libbpf_h.bpf_map__name(map).getString(0);
   }
 
-  /** {@return a map's descriptor; valid only once the object is loaded} */
+  /**
+   * {@return a map's descriptor, once the object is loaded}
+   *
+   * @throws IllegalStateException if there is none
+   */
   public static int mapFd(MemorySegment map) {
-    return libbpf_h.bpf_map__fd(map);
+    int fd = libbpf_h.bpf_map__fd(map);
+    if (fd < 0) {
+      throw new IllegalStateException(
+          "the map " + mapName(map) + " was not made when its object was loaded");
+    }
+    return fd;
   }
 
   /** {@return a map's type, such as {@link KernelMap#TASK_STORAGE}} */
@@ -339,22 +366,70 @@ public final class LibBpf {
     return libbpf_h.bpf_map__max_entries(map);
   }
 
-  /** Sets how many entries a map can hold; only before the object is loaded. */
+  /**
+   * Sets how many entries a map can hold; only before the object is loaded.
+   *
+   * @throws WrongObjectException if the map holds the object's global variables
+   */
   public static void setMaxEntries(MemorySegment map, int entries) {
+    String operation = "set max_entries of map";
+    requireNoGlobals(operation, map);
     int error = libbpf_h.bpf_map__set_max_entries(map, entries);
     if (error < 0) {
-      throw Errno.failure("set max_entries of map", mapName(map), -error);
+      throw Errno.failure(operation, mapName(map), -error);
     }
   }
 
-  /** Sets where loading pins a map or takes a pinned one from; null for nowhere. */
-  public static void setPinPath(MemorySegment map, @Nullable Path path) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment text = path == null ? MemorySegment.NULL : arena.allocateFrom(path.toString());
-      int error = libbpf_h.bpf_map__set_pin_path(map, text);
-      if (error < 0) {
-        throw Errno.failure("set pin path of map", mapName(map), -error);
-      }
+  /**
+   * Sets the size of a map's values; only before the object is loaded.
+   *
+   * @throws WrongObjectException if the map holds the object's global variables
+   */
+  public static void setValueSize(MemorySegment map, int bytes) {
+    String operation = "set value_size of map";
+    requireNoGlobals(operation, map);
+    int error = libbpf_h.bpf_map__set_value_size(map, bytes);
+    if (error < 0) {
+      throw Errno.failure(operation, mapName(map), -error);
+    }
+  }
+
+  /** libbpf holds the initial values in memory of the size that the map had when it was opened. */
+  private static void requireNoGlobals(String operation, MemorySegment map) {
+    if (libbpf_h.bpf_map__is_internal(map)) {
+      throw new WrongObjectException(
+          operation,
+          mapName(map),
+          null,
+          "it holds the object's global variables, from which its size follows",
+          "change the variables in the C source");
+    }
+  }
+
+  /** Has loading pin a map nowhere, although its source declares a pin. */
+  public static void forgetPinPath(MemorySegment map) {
+    int error = libbpf_h.bpf_map__set_pin_path(map, MemorySegment.NULL);
+    if (error < 0) {
+      throw Errno.failure("set pin path of map", mapName(map), -error);
+    }
+  }
+
+  /** {@return whether a map that exists is like the one that loading would make} */
+  public static boolean isAlike(MemorySegment map, KernelMap existing) {
+    int added = DEVICES.contains(existing.type()) ? BPF_F_RDONLY_PROG : 0;
+    return existing.type() == mapType(map)
+        && existing.keySize() == keySize(map)
+        && existing.valueSize() == valueSize(map)
+        && existing.maxEntries() == maxEntries(map)
+        && (existing.flags() | added) == (libbpf_h.bpf_map__map_flags(map) | added)
+        && existing.extra() == libbpf_h.bpf_map__map_extra(map);
+  }
+
+  /** Has loading take a map that exists, of which it duplicates the descriptor, and make none. */
+  public static void takeOver(MemorySegment map, KernelMap existing) {
+    int error = libbpf_h.bpf_map__reuse_fd(map, existing.fd());
+    if (error < 0) {
+      throw Errno.failure("take over " + existing + " as map", mapName(map), -error);
     }
   }
 
@@ -430,10 +505,10 @@ public final class LibBpf {
         "make the ring buffer smaller, or raise the limit of address space (ulimit -v)");
   }
 
-  /** {@return where the object's global variables lie, by name} */
-  public static Map<String, Btf.Variable> variables(MemorySegment object) {
+  /** {@return where the object's global variables lie} */
+  public static List<Btf.Variable> variables(MemorySegment object) {
     MemorySegment btf = libbpf_h.bpf_object__btf(object);
-    return btf.address() == 0 ? Map.of() : Btf.variables(btf);
+    return btf.address() == 0 ? List.of() : Btf.variables(btf);
   }
 
   /** {@return the program of that name, or null} */
@@ -455,9 +530,36 @@ public final class LibBpf {
     return libbpf_h.bpf_program__section_name(program).getString(0);
   }
 
-  /** {@return a program's descriptor; valid only once the object is loaded} */
+  /** {@return whether loading the object loads a program, too} */
+  public static boolean autoload(MemorySegment program) {
+    return libbpf_h.bpf_program__autoload(program);
+  }
+
+  /** Sets whether loading the object loads a program, too; only before that. */
+  public static void setAutoload(MemorySegment program, boolean on) {
+    int error = libbpf_h.bpf_program__set_autoload(program, on);
+    if (error < 0) {
+      throw Errno.failure("set autoload of program", programName(program), -error);
+    }
+  }
+
+  /**
+   * {@return a program's descriptor, once the object is loaded}
+   *
+   * @throws IllegalStateException if the program was not loaded
+   */
   public static int programFd(MemorySegment program) {
-    return libbpf_h.bpf_program__fd(program);
+    int fd = libbpf_h.bpf_program__fd(program);
+    if (fd < 0) {
+      throw new IllegalStateException(
+          "the program "
+              + programName(program)
+              + " was not loaded with its object"
+              + (autoload(program)
+                  ? ""
+                  : ": it is off; open the object, switch it on by autoload(true), and load it"));
+    }
+    return fd;
   }
 
   /**
@@ -493,8 +595,9 @@ public final class LibBpf {
 
   /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which a program is attached} */
   public static MemorySegment attachProgram(MemorySegment program) {
+    int ignored = programFd(program); // libbpf would say EINVAL of one that is not loaded
     return attach(
-        Attach.PROGRAM,
+        () -> Attach.PROGRAM,
         program,
         "attach program",
         programName(program) + " (" + sectionName(program) + ")",
@@ -515,9 +618,43 @@ public final class LibBpf {
   public static MemorySegment iterate(MemorySegment program, @Nullable MemorySegment map) {
     String operation = "iterate program";
     String subject = programName(program) + " (" + sectionName(program) + ")";
-    MemorySegment link = map == null ? attachProgram(program) : attachIterator(program, map);
+    return read(
+        map == null ? attachProgram(program) : attachIterator(program, map), operation, subject);
+  }
+
+  /**
+   * Runs an iterator over control groups of the default hierarchy to its end.
+   *
+   * @param program a loaded program of section {@code iter/cgroup}
+   * @param order the kernel's number for which, and in which order
+   * @param id of the one at which it begins
+   * @return what it wrote
+   * @throws NotPermittedException if this process may not
+   * @throws KernelException if the kernel refuses
+   */
+  public static MemorySegment iterateCgroups(MemorySegment program, int order, long id) {
+    String operation = "iterate over control groups";
+    String subject = "with program " + programName(program) + " (" + sectionName(program) + ")";
+    try (Arena arena = Arena.ofConfined()) {
+      // The member cgroup of union bpf_iter_link_info: the order, a descriptor, or else the id.
+      MemorySegment target = arena.allocate(16, Long.BYTES);
+      target.set(JAVA_INT, 0, order);
+      target.set(JAVA_LONG, 8, id);
+      return read(
+          attachIterator(
+              program,
+              target,
+              operation,
+              subject,
+              "check that the control group exists, and in which kernel its order is new"),
+          operation,
+          subject);
+    }
+  }
+
+  private static MemorySegment read(MemorySegment link, String operation, String subject) {
     try {
-      int fd = libbpf_h.bpf_iter_create(linkFd(link));
+      int fd = libbpf_h.bpf_iter_create(libbpf_h.bpf_link__fd(link));
       if (fd < 0) {
         throw Errno.failure(operation, subject, -fd);
       }
@@ -538,16 +675,8 @@ public final class LibBpf {
     try (Arena arena = Arena.ofConfined()) {
       // For maps, union bpf_iter_link_info is only this first member.
       MemorySegment mapFd = arena.allocateFrom(JAVA_INT, mapFd(map));
-      MemorySegment options = bpf_iter_attach_opts.allocate(arena);
-      bpf_iter_attach_opts.sz(options, bpf_iter_attach_opts.sizeof());
-      bpf_iter_attach_opts.link_info(options, mapFd);
-      bpf_iter_attach_opts.link_info_len(options, (int) mapFd.byteSize());
-      return attach(
-          MethodHandles.insertArguments(AttachIterator.PROGRAM, 2, options),
-          program,
-          operation,
-          subject,
-          "check the section's name against this kernel");
+      return attachIterator(
+          program, mapFd, operation, subject, "check the section's name against this kernel");
     } catch (KernelException e) {
       throw switch (String.valueOf(e.errnoName())) {
         case "EINVAL" ->
@@ -570,21 +699,48 @@ public final class LibBpf {
     }
   }
 
+  private static MemorySegment attachIterator(
+      MemorySegment program, MemorySegment target, String operation, String subject, String cure) {
+    int ignored = programFd(program);
+    try (Arena arena = Arena.ofShared()) { // another thread makes the call
+      MemorySegment options = bpf_iter_attach_opts.allocate(arena);
+      bpf_iter_attach_opts.sz(options, bpf_iter_attach_opts.sizeof());
+      bpf_iter_attach_opts.link_info(options, target);
+      bpf_iter_attach_opts.link_info_len(options, (int) target.byteSize());
+      return attach(
+          () -> MethodHandles.insertArguments(AttachIterator.PROGRAM, 2, options),
+          program,
+          operation,
+          subject,
+          cure);
+    }
+  }
+
   /**
    * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
    */
   public static MemorySegment attachStructOps(MemorySegment map) {
+    int ignored = mapFd(map);
     return attach(
-        AttachStructOps.MAP,
+        () -> AttachStructOps.MAP,
         map,
         "attach struct_ops map",
         mapName(map),
         "the kernel's log (dmesg) may say more");
   }
 
-  private static MemorySegment attach(
-      MethodHandle handle, MemorySegment target, String operation, String subject, String cure) {
-    return LibBpfLog.during(log -> attach(handle, target, operation, subject, cure, log));
+  /**
+   * {@return a {@code struct bpf_link *} for {@link #destroy}}
+   *
+   * @param handle gives the function of errno and the target; called by the thread that links it
+   */
+  static MemorySegment attach(
+      Supplier<MethodHandle> handle,
+      MemorySegment target,
+      String operation,
+      String subject,
+      String cure) {
+    return LibBpfLog.during(log -> attach(handle.get(), target, operation, subject, cure, log));
   }
 
   private static MemorySegment attach(
@@ -616,8 +772,8 @@ public final class LibBpf {
               subject,
               Errno.name(number),
               "its section does not say where" + LibBpfLog.summary(log.text()),
-              "run it with run(), or give it a section that says where, such as"
-                  + " SEC(\"tp_btf/sched_switch\")");
+              "run it with run(); name the place (attachUprobe, attach(PerfEvent), attachIngress);"
+                  + " or give it a section that says where: SEC(\"tp_btf/sched_switch\")");
         }
         throw new KernelException(
             operation,
@@ -635,10 +791,5 @@ public final class LibBpf {
   /** Detaches and frees a link. */
   public static void destroy(MemorySegment link) {
     int ignored = libbpf_h.bpf_link__destroy(link);
-  }
-
-  /** {@return a link's descriptor} */
-  public static int linkFd(MemorySegment link) {
-    return libbpf_h.bpf_link__fd(link);
   }
 }

@@ -190,6 +190,12 @@ final class LibBpfLog {
     return program.find() ? "the program " + program.group(1) : "it";
   }
 
+  /** {@return which program could not be loaded, for the end of a sentence, if that is known} */
+  static String interrupted(String log) {
+    Matcher program = REFUSED.matcher(log);
+    return program.find() ? ": " + program.group(1) : "";
+  }
+
   /** {@return how to mend what the verifier refused} */
   static String cure(String log) {
     return log.contains("cannot call GPL-restricted function")

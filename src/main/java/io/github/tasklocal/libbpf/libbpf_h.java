@@ -319,6 +319,73 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_map_get_next_key {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map_get_next_key");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
+     * }
+     */
+    public static FunctionDescriptor bpf_map_get_next_key$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
+     * }
+     */
+    public static MethodHandle bpf_map_get_next_key$handle() {
+        return bpf_map_get_next_key.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
+     * }
+     */
+    public static MemorySegment bpf_map_get_next_key$address() {
+        return libbpf_h.findOrThrow("bpf_map_get_next_key");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_map_get_next_key(int fd, const void *key, void *next_key)
+     * }
+     */
+    public static int bpf_map_get_next_key(int fd, MemorySegment key, MemorySegment next_key) {
+        var mh$ = bpf_map_get_next_key.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map_get_next_key", fd, key, next_key);
+            }
+            return (int)mh$.invokeExact(fd, key, next_key);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_obj_pin {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -440,6 +507,75 @@ public class libbpf_h {
                 traceDowncall("bpf_obj_get", pathname);
             }
             return (int)mh$.invokeExact(pathname);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_link_create {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_link_create");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_link_create(int prog_fd, int target_fd, enum bpf_attach_type attach_type, const struct bpf_link_create_opts *opts)
+     * }
+     */
+    public static FunctionDescriptor bpf_link_create$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_link_create(int prog_fd, int target_fd, enum bpf_attach_type attach_type, const struct bpf_link_create_opts *opts)
+     * }
+     */
+    public static MethodHandle bpf_link_create$handle() {
+        return bpf_link_create.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_link_create(int prog_fd, int target_fd, enum bpf_attach_type attach_type, const struct bpf_link_create_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_link_create$address() {
+        return libbpf_h.findOrThrow("bpf_link_create");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_link_create(int prog_fd, int target_fd, enum bpf_attach_type attach_type, const struct bpf_link_create_opts *opts)
+     * }
+     */
+    public static int bpf_link_create(int prog_fd, int target_fd, int attach_type, MemorySegment opts) {
+        var mh$ = bpf_link_create.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_link_create", prog_fd, target_fd, attach_type, opts);
+            }
+            return (int)mh$.invokeExact(prog_fd, target_fd, attach_type, opts);
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {
@@ -1411,6 +1547,134 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_program__autoload {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_BOOL,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__autoload");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bool bpf_program__autoload(const struct bpf_program *prog)
+     * }
+     */
+    public static FunctionDescriptor bpf_program__autoload$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_BOOL,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bool bpf_program__autoload(const struct bpf_program *prog)
+     * }
+     */
+    public static MethodHandle bpf_program__autoload$handle() {
+        return bpf_program__autoload.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bool bpf_program__autoload(const struct bpf_program *prog)
+     * }
+     */
+    public static MemorySegment bpf_program__autoload$address() {
+        return libbpf_h.findOrThrow("bpf_program__autoload");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bool bpf_program__autoload(const struct bpf_program *prog)
+     * }
+     */
+    public static boolean bpf_program__autoload(MemorySegment prog) {
+        var mh$ = bpf_program__autoload.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_program__autoload", prog);
+            }
+            return (boolean)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_program__set_autoload {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_BOOL
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__set_autoload");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+     * }
+     */
+    public static FunctionDescriptor bpf_program__set_autoload$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_BOOL
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+     * }
+     */
+    public static MethodHandle bpf_program__set_autoload$handle() {
+        return bpf_program__set_autoload.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+     * }
+     */
+    public static MemorySegment bpf_program__set_autoload$address() {
+        return libbpf_h.findOrThrow("bpf_program__set_autoload");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_program__set_autoload(struct bpf_program *prog, bool autoload)
+     * }
+     */
+    public static int bpf_program__set_autoload(MemorySegment prog, boolean autoload) {
+        var mh$ = bpf_program__set_autoload.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_program__set_autoload", prog, autoload);
+            }
+            return (int)mh$.invokeExact(prog, autoload);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_program__fd {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -1656,6 +1920,142 @@ public class libbpf_h {
                 traceDowncall("bpf_program__attach", prog);
             }
             return (MemorySegment)mh$.invokeExact(prog);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_program__attach_perf_event {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__attach_perf_event");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_perf_event(const struct bpf_program *prog, int pfd)
+     * }
+     */
+    public static FunctionDescriptor bpf_program__attach_perf_event$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_perf_event(const struct bpf_program *prog, int pfd)
+     * }
+     */
+    public static MethodHandle bpf_program__attach_perf_event$handle() {
+        return bpf_program__attach_perf_event.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_perf_event(const struct bpf_program *prog, int pfd)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_perf_event$address() {
+        return libbpf_h.findOrThrow("bpf_program__attach_perf_event");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_perf_event(const struct bpf_program *prog, int pfd)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_perf_event(MemorySegment prog, int pfd) {
+        var mh$ = bpf_program__attach_perf_event.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_program__attach_perf_event", prog, pfd);
+            }
+            return (MemorySegment)mh$.invokeExact(prog, pfd);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_program__attach_uprobe_opts {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_LONG,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_program__attach_uprobe_opts");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_uprobe_opts(const struct bpf_program *prog, pid_t pid, const char *binary_path, size_t func_offset, const struct bpf_uprobe_opts *opts)
+     * }
+     */
+    public static FunctionDescriptor bpf_program__attach_uprobe_opts$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_POINTER,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_LONG,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_uprobe_opts(const struct bpf_program *prog, pid_t pid, const char *binary_path, size_t func_offset, const struct bpf_uprobe_opts *opts)
+     * }
+     */
+    public static MethodHandle bpf_program__attach_uprobe_opts$handle() {
+        return bpf_program__attach_uprobe_opts.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_uprobe_opts(const struct bpf_program *prog, pid_t pid, const char *binary_path, size_t func_offset, const struct bpf_uprobe_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_uprobe_opts$address() {
+        return libbpf_h.findOrThrow("bpf_program__attach_uprobe_opts");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * struct bpf_link *bpf_program__attach_uprobe_opts(const struct bpf_program *prog, pid_t pid, const char *binary_path, size_t func_offset, const struct bpf_uprobe_opts *opts)
+     * }
+     */
+    public static MemorySegment bpf_program__attach_uprobe_opts(MemorySegment prog, int pid, MemorySegment binary_path, long func_offset, MemorySegment opts) {
+        var mh$ = bpf_program__attach_uprobe_opts.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_program__attach_uprobe_opts", prog, pid, binary_path, func_offset, opts);
+            }
+            return (MemorySegment)mh$.invokeExact(prog, pid, binary_path, func_offset, opts);
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {
@@ -1984,6 +2384,71 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_map__reuse_fd {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__reuse_fd");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_map__reuse_fd(struct bpf_map *map, int fd)
+     * }
+     */
+    public static FunctionDescriptor bpf_map__reuse_fd$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_map__reuse_fd(struct bpf_map *map, int fd)
+     * }
+     */
+    public static MethodHandle bpf_map__reuse_fd$handle() {
+        return bpf_map__reuse_fd.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_map__reuse_fd(struct bpf_map *map, int fd)
+     * }
+     */
+    public static MemorySegment bpf_map__reuse_fd$address() {
+        return libbpf_h.findOrThrow("bpf_map__reuse_fd");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_map__reuse_fd(struct bpf_map *map, int fd)
+     * }
+     */
+    public static int bpf_map__reuse_fd(MemorySegment map, int fd) {
+        var mh$ = bpf_map__reuse_fd.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map__reuse_fd", map, fd);
+            }
+            return (int)mh$.invokeExact(map, fd);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_map__name {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_POINTER,
@@ -2238,6 +2703,69 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_map__map_flags {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__map_flags");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * __u32 bpf_map__map_flags(const struct bpf_map *map)
+     * }
+     */
+    public static FunctionDescriptor bpf_map__map_flags$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * __u32 bpf_map__map_flags(const struct bpf_map *map)
+     * }
+     */
+    public static MethodHandle bpf_map__map_flags$handle() {
+        return bpf_map__map_flags.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * __u32 bpf_map__map_flags(const struct bpf_map *map)
+     * }
+     */
+    public static MemorySegment bpf_map__map_flags$address() {
+        return libbpf_h.findOrThrow("bpf_map__map_flags");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * __u32 bpf_map__map_flags(const struct bpf_map *map)
+     * }
+     */
+    public static int bpf_map__map_flags(MemorySegment map) {
+        var mh$ = bpf_map__map_flags.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map__map_flags", map);
+            }
+            return (int)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_map__key_size {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -2364,6 +2892,134 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_map__set_value_size {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__set_value_size");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int bpf_map__set_value_size(struct bpf_map *map, __u32 size)
+     * }
+     */
+    public static FunctionDescriptor bpf_map__set_value_size$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT,
+            libbpf_h.C_POINTER,
+            libbpf_h.C_INT
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int bpf_map__set_value_size(struct bpf_map *map, __u32 size)
+     * }
+     */
+    public static MethodHandle bpf_map__set_value_size$handle() {
+        return bpf_map__set_value_size.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int bpf_map__set_value_size(struct bpf_map *map, __u32 size)
+     * }
+     */
+    public static MemorySegment bpf_map__set_value_size$address() {
+        return libbpf_h.findOrThrow("bpf_map__set_value_size");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int bpf_map__set_value_size(struct bpf_map *map, __u32 size)
+     * }
+     */
+    public static int bpf_map__set_value_size(MemorySegment map, int size) {
+        var mh$ = bpf_map__set_value_size.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map__set_value_size", map, size);
+            }
+            return (int)mh$.invokeExact(map, size);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class bpf_map__map_extra {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_LONG_LONG,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__map_extra");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * __u64 bpf_map__map_extra(const struct bpf_map *map)
+     * }
+     */
+    public static FunctionDescriptor bpf_map__map_extra$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_LONG_LONG,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * __u64 bpf_map__map_extra(const struct bpf_map *map)
+     * }
+     */
+    public static MethodHandle bpf_map__map_extra$handle() {
+        return bpf_map__map_extra.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * __u64 bpf_map__map_extra(const struct bpf_map *map)
+     * }
+     */
+    public static MemorySegment bpf_map__map_extra$address() {
+        return libbpf_h.findOrThrow("bpf_map__map_extra");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * __u64 bpf_map__map_extra(const struct bpf_map *map)
+     * }
+     */
+    public static long bpf_map__map_extra(MemorySegment map) {
+        var mh$ = bpf_map__map_extra.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map__map_extra", map);
+            }
+            return (long)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_map__initial_value {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_POINTER,
@@ -2429,6 +3085,69 @@ public class libbpf_h {
         }
     }
 
+    private static class bpf_map__is_internal {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_BOOL,
+            libbpf_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("bpf_map__is_internal");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * bool bpf_map__is_internal(const struct bpf_map *map)
+     * }
+     */
+    public static FunctionDescriptor bpf_map__is_internal$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_BOOL,
+            libbpf_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * bool bpf_map__is_internal(const struct bpf_map *map)
+     * }
+     */
+    public static MethodHandle bpf_map__is_internal$handle() {
+        return bpf_map__is_internal.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * bool bpf_map__is_internal(const struct bpf_map *map)
+     * }
+     */
+    public static MemorySegment bpf_map__is_internal$address() {
+        return libbpf_h.findOrThrow("bpf_map__is_internal");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * bool bpf_map__is_internal(const struct bpf_map *map)
+     * }
+     */
+    public static boolean bpf_map__is_internal(MemorySegment map) {
+        var mh$ = bpf_map__is_internal.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("bpf_map__is_internal", map);
+            }
+            return (boolean)mh$.invokeExact(map);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class bpf_map__set_pin_path {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libbpf_h.C_INT,
@@ -2487,6 +3206,65 @@ public class libbpf_h {
                 traceDowncall("bpf_map__set_pin_path", map, path);
             }
             return (int)mh$.invokeExact(map, path);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class libbpf_num_possible_cpus {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libbpf_h.C_INT    );
+
+        public static final MemorySegment ADDR = libbpf_h.findOrThrow("libbpf_num_possible_cpus");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int libbpf_num_possible_cpus()
+     * }
+     */
+    public static FunctionDescriptor libbpf_num_possible_cpus$descriptor() {
+        return FunctionDescriptor.of(
+            libbpf_h.C_INT    );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int libbpf_num_possible_cpus()
+     * }
+     */
+    public static MethodHandle libbpf_num_possible_cpus$handle() {
+        return libbpf_num_possible_cpus.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int libbpf_num_possible_cpus()
+     * }
+     */
+    public static MemorySegment libbpf_num_possible_cpus$address() {
+        return libbpf_h.findOrThrow("libbpf_num_possible_cpus");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int libbpf_num_possible_cpus()
+     * }
+     */
+    public static int libbpf_num_possible_cpus() {
+        var mh$ = libbpf_num_possible_cpus.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("libbpf_num_possible_cpus");
+            }
+            return (int)mh$.invokeExact();
         } catch (RuntimeException | Error ex$) {
             throw ex$;
         } catch (Throwable ex$) {

@@ -125,6 +125,15 @@ class BpfObjectKernelIT {
   }
 
   @Test
+  void aProgramThatIsOffHasNoDescriptor() {
+    try (BpfObject object = BpfObject.load(file)) {
+      assertThatIllegalStateException()
+          .isThrownBy(() -> object.program("off").fd())
+          .withMessageContaining("the program off was not loaded");
+    }
+  }
+
+  @Test
   void anObjectOpensFirstAndLoadsLater() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     try (BpfObject object = BpfObject.open(file)) {

@@ -105,6 +105,38 @@ class PinKernelIT {
   }
 
   @Test
+  void loadReplacesAMapThatDiffersInItsFlagsOnly(@TempDir Path folder) throws IOException {
+    Path pin = bpffs.path("counts");
+    Path mappable = Clang.compile(folder, "object", "-DCOUNTS_FLAGS=BPF_F_MMAPABLE");
+    try (BpfObject first = BpfObject.load(file)) {
+      first.map("counts").pin(pin);
+      try (BpfObject second = BpfObject.open(mappable)) {
+        second.map("counts").pinPath(pin);
+        second.load();
+        assertThat(mapId(pin)).isEqualTo(mapId(second.map("counts")));
+        assertThat(mapId(pin)).isNotEqualTo(mapId(first.map("counts")));
+      }
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
+  void loadTakesOverAMapToWhoseFlagsTheKernelAddsOne(@TempDir Path folder) throws IOException {
+    Path pin = bpffs.path("devices");
+    Path kinds = Clang.compile(folder, "kinds");
+    try (BpfObject first = BpfObject.load(kinds)) {
+      first.map("devices").pin(pin);
+      try (BpfObject second = BpfObject.open(kinds)) {
+        second.map("devices").pinPath(pin);
+        second.load();
+        assertThat(mapId(second.map("devices"))).isEqualTo(mapId(first.map("devices")));
+      }
+      assertThat(pin).exists();
+    }
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
   void loadRefusesAPinPathWhereAProgramIsPinned() throws IOException {
     Path pin = bpffs.path("program");
     try (BpfObject first = BpfObject.load(file)) {
