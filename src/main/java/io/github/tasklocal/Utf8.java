@@ -102,8 +102,7 @@ final class Utf8 {
    * @param size how many of their bytes may be the text
    */
   static String read(MemorySegment words, int size) {
-    ByteBuffer bytes =
-        ByteBuffer.allocate((int) words.byteSize()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes = ByteBuffer.allocate((int) words.byteSize()).order(ByteOrder.LITTLE_ENDIAN);
     while (bytes.hasRemaining()) {
       bytes.putLong((long) WORD.getOpaque(words, (long) bytes.position()));
     }

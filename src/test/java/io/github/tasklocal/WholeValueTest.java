@@ -17,6 +17,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -40,7 +41,7 @@ class WholeValueTest {
     private final MemorySegment word;
     private final Set<Long> seen = new HashSet<>();
     private final AtomicBoolean over = new AtomicBoolean();
-    private volatile int changes;
+    private final AtomicInteger changes = new AtomicInteger();
 
     @SuppressWarnings("restricted")
     Watcher(MemorySegment value) {
@@ -54,7 +55,7 @@ class WholeValueTest {
         long now = (long) WORD.getOpaque(word, 0L);
         if (now != last) {
           seen.add(now);
-          changes++;
+          changes.incrementAndGet();
           last = now;
         }
       }
@@ -79,7 +80,7 @@ class WholeValueTest {
             for (int i = 0; i < 1000; i++) {
               values.forEach(write);
             }
-            return watcher.changes >= CHANGES;
+            return watcher.changes.get() >= CHANGES;
           });
     } finally {
       watcher.end();
@@ -149,8 +150,7 @@ class WholeValueTest {
             "whole.sequenced",
             MemoryLayout.structLayout(
                 JAVA_INT.withName("sequence"), MemoryLayout.sequenceLayout(3, JAVA_BYTE)));
-    TaskLocalScope scope =
-        key.with(MemorySegment.ofArray(new byte[] {0, 0, 0, 0, 'x', 'x', 'x'}));
+    TaskLocalScope scope = key.with(MemorySegment.ofArray(new byte[] {0, 0, 0, 0, 'x', 'x', 'x'}));
     MemorySegment beside = MemorySegment.ofArray(new int[2]);
     Set<Integer> seen = new HashSet<>();
     for (long word : seen(key.segment(), List.of(scope), each -> each.run(() -> {}))) {
@@ -173,8 +173,7 @@ class WholeValueTest {
             if (expected.length < size) {
               key.segment().fill((byte) -1);
               key.setString(each);
-              assertThat(key.segment().toArray(JAVA_BYTE))
-                  .isEqualTo(Arrays.copyOf(expected, size));
+              assertThat(key.segment().toArray(JAVA_BYTE)).isEqualTo(Arrays.copyOf(expected, size));
               assertThat(key.getString()).isEqualTo(each);
             }
           }
@@ -192,8 +191,7 @@ class WholeValueTest {
                 Stream.<Runnable>of(() -> bound.setString("x"), bound::getString)
                     .forEach(
                         use ->
-                            assertThatThrownBy(use::run)
-                                .isInstanceOf(WrongThreadException.class)));
+                            assertThatThrownBy(use::run).isInstanceOf(WrongThreadException.class)));
     Throwable[] thrown = new Throwable[1];
     other.setUncaughtExceptionHandler((thread, e) -> thrown[0] = e);
     other.start();
