@@ -75,7 +75,8 @@ public final class BpfMap {
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
-   * @throws NotPermittedException if this process may not write there
+   * @throws NotPermittedException if this process may not enter the directory; that it may not
+   *     write there, {@link BpfObject#load()} finds out
    * @throws WrongObjectException if no bpffs is there, or the name has a dot
    * @throws IllegalStateException if the object is loaded or closed
    */
@@ -84,7 +85,7 @@ public final class BpfMap {
     object.beforeLoad(
         "a pin path",
         () -> {
-          Pin.requireNewPin("pin map " + name + " at", path);
+          Pin.requirePlace("pin map " + name + " at", path);
           pinAtLoad = path;
         });
   }
@@ -96,7 +97,7 @@ public final class BpfMap {
 
   /** Lets libbpf take over the map that is pinned at the pin path, if it has the same shape. */
   void takeOverPinned() {
-    if (pinAtLoad != null && Files.exists(pinAtLoad)) {
+    if (pinAtLoad != null && Pin.exists(pinAtLoad)) {
       try (KernelMap pinned = KernelMap.open(pinAtLoad)) {
         if (pinned.type() == LibBpf.mapType(map)
             && pinned.keySize() == LibBpf.keySize(map)
@@ -215,7 +216,7 @@ public final class BpfMap {
                 "it is no map of struct_ops",
                 "attach one from SEC(\".struct_ops\"); programs are attached by themselves");
           }
-          return LibBpf.attachStructOps(map);
+          return LibBpf.attachStructOps(object.pointer(), map);
         });
   }
 

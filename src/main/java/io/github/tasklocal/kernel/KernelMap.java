@@ -70,7 +70,7 @@ public final class KernelMap implements AutoCloseable {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
     }
     if (fd < 0) {
-      Pin.requirePin(operation, path); // finds out more than the errno says
+      Pin.explainOpen(operation, path, -fd);
       throw Errno.failure(operation, path.toString(), -fd);
     }
     return take(fd, operation, path.toString());

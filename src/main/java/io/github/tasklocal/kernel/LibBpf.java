@@ -14,6 +14,7 @@ import io.github.tasklocal.libbpf.bpf_iter_attach_opts;
 import io.github.tasklocal.libbpf.bpf_object_open_opts;
 import io.github.tasklocal.libbpf.bpf_test_run_opts;
 import io.github.tasklocal.libbpf.libbpf_h;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -23,6 +24,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +40,9 @@ public final class LibBpf {
 
   /** Exists on any kernel, if a sysfs is mounted. */
   private static final Path SYS_KERNEL = Path.of("/sys/kernel");
+
+  /** Hash tables and arrays, per CPU and LRU ones, by their numbers in linux/bpf.h. */
+  private static final Set<Integer> ELEMENTS = Set.of(1, 2, 5, 6, 9, 10);
 
   /** As much as libbpf itself would give the verifier for its log. */
   private static final long VERIFIER_LOG_BYTES = 16 << 20;
@@ -125,8 +130,10 @@ public final class LibBpf {
     if (Files.notExists(SCHED_EXT) && Files.isDirectory(SYS_KERNEL)) {
       return new Lack(
           "this kernel has no sched_ext",
-          "needs kernel 6.13 or newer with CONFIG_SCHED_CLASS_EXT; this is "
-              + KernelVersion.RUNNING);
+          KernelVersion.RUNNING.atLeast(6, 13)
+              ? "boot one built with CONFIG_SCHED_CLASS_EXT=y"
+              : "needs kernel 6.13 or newer with CONFIG_SCHED_CLASS_EXT; this is "
+                  + KernelVersion.RUNNING);
     }
     return KernelVersion.parse(version().substring(1)).atLeast(1, 4)
         ? null
@@ -197,8 +204,8 @@ public final class LibBpf {
             "open object",
             origin,
             Errno.name(Errno.of(errno)),
-            "libbpf cannot read it" + LibBpfLog.summary(log),
-            "compile it with clang -target bpf -O2 -g, and check that the file is whole",
+            "libbpf cannot open it" + LibBpfLog.summary(log),
+            LibBpfLog.cure(log),
             log);
       }
       return object;
@@ -232,8 +239,8 @@ public final class LibBpf {
       return;
     }
     String log = printed.withVerifierLog(verifierLog);
-    if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
-      throw Errno.failure(operation, name, -error);
+    if (!LibBpfLog.fromVerifier(log) && Errno.isRefusal(-error, SystemCall.BPF)) {
+      throw Errno.failure(operation, name, -error, LibBpfLog.summary(log), SystemCall.BPF);
     }
     if (!KernelVersion.RUNNING.atLeast(6, 13)
         && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
@@ -358,13 +365,14 @@ public final class LibBpf {
     }
   }
 
-  /** Pins a map, program or link at a path where nothing is. */
-  public static void pin(int fd, Path path) {
+  /**
+   * Pins a map, program or link at a path where nothing is.
+   *
+   * @return 0, or a negative errno
+   */
+  public static int pin(int fd, Path path) {
     try (Arena arena = Arena.ofConfined()) {
-      int error = libbpf_h.bpf_obj_pin(fd, arena.allocateFrom(path.toString()));
-      if (error < 0) {
-        throw Errno.failure("pin at", path.toString(), -error);
-      }
+      return libbpf_h.bpf_obj_pin(fd, arena.allocateFrom(path.toString()));
     }
   }
 
@@ -395,6 +403,7 @@ public final class LibBpf {
         writable,
         arena,
         mapName(map),
+        Errno.EINVAL, // array_map_mmap of kernel/bpf/arraymap.c, of a map that libbpf made not so
         "declare at least one variable of the section without static");
   }
 
@@ -427,6 +436,7 @@ public final class LibBpf {
         writable,
         arena,
         mapName(map),
+        Errno.ENOMEM,
         "make the ring buffer smaller, or raise the limit of address space (ulimit -v)");
   }
 
@@ -493,13 +503,21 @@ public final class LibBpf {
 
   /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which a program is attached} */
   public static MemorySegment attachProgram(MemorySegment program) {
+    String section = sectionName(program);
     return attach(
         Attach.PROGRAM,
         program,
         "attach program",
-        programName(program) + " (" + sectionName(program) + ")",
-        "check the section's name against this kernel; SEC(\"tp/...\") needs tracefs:"
-            + " mount -t tracefs tracefs /sys/kernel/tracing");
+        programName(program) + " (" + section + ")",
+        (errno, said) -> {
+          if (errno == Errno.EOPNOTSUPP && said.isEmpty()) { // from libbpf, which has not tried
+            return new Lack(
+                "its section does not say where",
+                "run it with run(), or give it a section that says where, such as"
+                    + " SEC(\"tp_btf/sched_switch\")");
+          }
+          return Tracepoint.lack(section);
+        });
   }
 
   /**
@@ -547,16 +565,19 @@ public final class LibBpf {
           program,
           operation,
           subject,
-          "check the section's name against this kernel");
+          (errno, said) -> null);
     } catch (KernelException e) {
+      boolean overElements = sectionName(program).endsWith("/bpf_map_elem");
       throw switch (String.valueOf(e.errnoName())) {
         case "EINVAL" ->
-            new WrongObjectException(
-                operation,
-                subject,
-                "EINVAL",
-                "programs of this section do not go over maps of its type, " + mapType(map),
-                "SEC(\"iter/bpf_map_elem\") is for hash tables and arrays, per CPU or not");
+            overElements && ELEMENTS.contains(mapType(map))
+                ? e
+                : new WrongObjectException(
+                    operation,
+                    subject,
+                    "EINVAL",
+                    "programs of this section do not go over maps of its type, " + mapType(map),
+                    "SEC(\"iter/bpf_map_elem\") is for hash tables and arrays, per CPU or not");
         case "EACCES" ->
             new WrongObjectException(
                 operation,
@@ -572,19 +593,48 @@ public final class LibBpf {
 
   /**
    * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
+   *
+   * @param object the map's
    */
-  public static MemorySegment attachStructOps(MemorySegment map) {
+  public static MemorySegment attachStructOps(MemorySegment object, MemorySegment map) {
     return attach(
         AttachStructOps.MAP,
         map,
         "attach struct_ops map",
         mapName(map),
-        "the kernel's log (dmesg) may say more");
+        (errno, said) -> {
+          String scheduler = errno == Errno.EBUSY && isScheduler(object, map) ? inUse() : null;
+          return scheduler == null
+              ? null
+              : new Lack(
+                  "the scheduler " + scheduler + " is in use", "end the program that attached it");
+        });
+  }
+
+  private static boolean isScheduler(MemorySegment object, MemorySegment map) {
+    MemorySegment btf = libbpf_h.bpf_object__btf(object);
+    return btf.address() != 0 && "sched_ext_ops".equals(Btf.structOps(btf).get(mapName(map)));
+  }
+
+  /** {@return the name of the sched_ext scheduler in use, or null if none is} */
+  private static @Nullable String inUse() {
+    try {
+      return Files.readString(SCHED_EXT.resolve("root/ops")).strip();
+    } catch (IOException e) {
+      return null;
+    }
+  }
+
+  /**
+   * What is known to be the cause of a failure, from its errno and what libbpf printed; or null.
+   */
+  private interface Cause {
+    @Nullable Lack of(int errno, String said);
   }
 
   private static MemorySegment attach(
-      MethodHandle handle, MemorySegment target, String operation, String subject, String cure) {
-    return LibBpfLog.during(log -> attach(handle, target, operation, subject, cure, log));
+      MethodHandle handle, MemorySegment target, String operation, String subject, Cause cause) {
+    return LibBpfLog.during(log -> attach(handle, target, operation, subject, cause, log));
   }
 
   private static MemorySegment attach(
@@ -592,41 +642,27 @@ public final class LibBpf {
       MemorySegment target,
       String operation,
       String subject,
-      String cure,
+      Cause cause,
       LibBpfLog log) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
       MemorySegment link = (MemorySegment) handle.invokeExact(errno, target);
-      if (link.address() == 0) {
-        int number = Errno.of(errno);
-        if (number == Errno.EPERM || number == Errno.EACCES) {
-          throw Errno.failure(operation, subject, number);
-        }
-        if (number == Errno.EBUSY) {
-          throw new KernelException(
-              operation,
-              subject,
-              Errno.name(number),
-              "another one is in its place",
-              "detach that first; the scheduler in use is in " + SCHED_EXT.resolve("root/ops"));
-        }
-        if (number == Errno.EOPNOTSUPP) {
-          throw new KernelException(
-              operation,
-              subject,
-              Errno.name(number),
-              "its section does not say where" + LibBpfLog.summary(log.text()),
-              "run it with run(), or give it a section that says where, such as"
-                  + " SEC(\"tp_btf/sched_switch\")");
-        }
-        throw new KernelException(
-            operation,
-            subject,
-            Errno.name(number),
-            "it cannot be attached" + LibBpfLog.summary(log.text()),
-            cure);
+      if (link.address() != 0) {
+        return link;
       }
-      return link;
+      int number = Errno.of(errno);
+      String said = LibBpfLog.summary(log.text());
+      if (Errno.isRefusal(number, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN)) {
+        throw Errno.failure(
+            operation, subject, number, said, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN);
+      }
+      Lack known = cause.of(number, said);
+      throw new KernelException(
+          operation,
+          subject,
+          Errno.name(number),
+          (known == null ? "it cannot be attached" : known.problem) + said,
+          known == null ? "the kernel's log (dmesg) may say more" : known.cure);
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
