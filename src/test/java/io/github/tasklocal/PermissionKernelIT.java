@@ -154,14 +154,19 @@ class PermissionKernelIT {
 
   /** The kernel's own refusal under a filter that lets the call pass is not the filter's. */
   @Test
-  void aFilterThatRefusesAnotherCallIsNotNamed() {
-    List<String> root = List.of("setpriv", "--bounding-set=-cap_38,-cap_39,-sys_admin");
-    assertThat(
-            Children.childBy(
-                    List.of(), classPath, "refuse", "perf_event_open", "1", "load", object + "")
-                .output())
-        .endsWith("ok\n");
-    assertThat(Children.childBy(root, classPath, "load", object.toString()).output())
+  void aFilterThatRefusesAnotherCallIsNotNamed(@TempDir Path folder) {
+    String[] load = {"refuse", "perf_event_open", "1", "load", object.toString()};
+    assertThat(Children.childBy(List.of(), classPath, load).output()).endsWith("ok\n");
+    List<String> root =
+        List.of("setpriv", "--bounding-set=-cap_38,-cap_39,-sys_admin", "--no-new-privs");
+    assertThat(Children.childBy(root, classPath, load).output())
+        .startsWith(REFUSED)
+        .contains("lacks CAP_PERFMON and CAP_BPF", "EPERM")
+        .doesNotContain("seccomp filter");
+    Path causes = Clang.compile(folder, "causes");
+    String[] attach = {"refuse", "pidfd_open", "1", "attach", causes.toString(), "groups"};
+    assertThat(Children.childBy(List.of(), classPath, attach).output())
+        .contains("attach program groups", "EINVAL")
         .doesNotContain("seccomp filter");
   }
 
@@ -172,14 +177,15 @@ class PermissionKernelIT {
         .startsWith(REFUSED)
         .contains("lacks CAP_PERFMON and CAP_BPF", "--cap-add BPF", "EPERM")
         .contains("Operation not permitted") // libbpf's own words
-        .doesNotContain("as root", "seccomp");
+        .doesNotContain("as root", "seccomp", "ulimit", "RLIMIT");
   }
 
   @Test
   void aUserWithoutCapabilitiesIsToldWhichItLacks() {
     assertThat(Children.childAsNobody(classPath, "load", object.toString()).output())
         .startsWith(REFUSED)
-        .contains("lacks CAP_PERFMON and CAP_BPF", "run as root", "EPERM");
+        .contains("lacks CAP_PERFMON and CAP_BPF", "run as root", "EPERM")
+        .doesNotContain("seccomp", "ulimit", "RLIMIT");
   }
 
   @Test

@@ -35,8 +35,11 @@ final class LibBpfLog {
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
   private static final Pattern REFUSED = Pattern.compile("prog '([^']+)': BPF program load failed");
 
-  /** What libbpf says to root at any EPERM, whatever its cause. */
-  private static final String GUESS = "permission error while running as root";
+  /** Cures that libbpf guesses at any EPERM, whatever its cause. */
+  private static final Pattern GUESS =
+      Pattern.compile(
+          "permission error while running as root.*|Failed to bump RLIMIT_MEMLOCK.*"
+              + "| ?Make sure your kernel supports BPF.*");
 
   /** The same object in every copy of this library: the virtual machine has each literal once. */
   private static final Object TURN = "io.github.tasklocal: the turn to set libbpf's print callback";
@@ -210,7 +213,8 @@ final class LibBpfLog {
     List<String> lines =
         log.lines()
             .map(line -> line.startsWith("libbpf: ") ? line.substring(8) : line)
-            .filter(line -> !line.isBlank() && !line.startsWith(GUESS))
+            .map(line -> GUESS.matcher(line).replaceAll(""))
+            .filter(line -> !line.isBlank())
             .toList();
     int end = lines.size();
     for (int i = 0; i < lines.size(); i++) {

@@ -9,6 +9,8 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Locale;
 
 /**
@@ -55,25 +57,45 @@ enum SystemCall {
    * by a call that would get another errno from the kernel. False if that cannot be known.
    */
   boolean isFiltered(int errno) {
-    if (number < 0 || !Status.ofThread().isFiltered()) {
-      return false;
-    }
-    if (this == BPF && errno == Errno.EPERM && !KernelVersion.RUNNING.atLeast(5, 19)) {
-      // Older kernels themselves say so to a process without CAP_BPF, whatever it calls for.
-      return Status.ofThread().lacking().isEmpty() && errno == probe();
-    }
-    return errno == probe();
+    return number >= 0
+        && errno != ofProbe()
+        && Status.ofThread().isFiltered()
+        && !isKernels(errno)
+        && errno == probe();
+  }
+
+  /** {@return whether the kernel may say so itself, whatever the call is for} */
+  private boolean isKernels(int errno) {
+    return switch (errno) {
+      case Errno.ENOSYS -> // built without it, or too old
+          switch (this) {
+            case BPF -> Files.notExists(Path.of("/proc/sys/kernel/unprivileged_bpf_disabled"));
+            case PIDFD_OPEN -> !KernelVersion.RUNNING.atLeast(5, 3);
+            case PERF_EVENT_OPEN ->
+                Files.notExists(Path.of("/proc/sys/kernel/perf_event_paranoid"));
+          };
+      case Errno.EPERM -> // to a process without CAP_BPF
+          this == BPF
+              && !KernelVersion.RUNNING.atLeast(5, 19)
+              && !Status.ofThread().lacking().isEmpty();
+      default -> false;
+    };
   }
 
   /** {@return the errno of a call that the kernel refuses at once, and that changes nothing} */
   private int probe() {
     return switch (this) {
-      // E2BIG, as more attributes than a page has are refused before anything else is looked at
       case BPF -> call(COMMAND, 0, 1 << 20, 0, 0);
-      // EINVAL, as the flags are unknown
       case PIDFD_OPEN -> call(0, -1, 0, 0, 0);
       case PERF_EVENT_OPEN -> call(0, 0, -1, -1, -1);
     };
+  }
+
+  /** {@return the kernel's own errno to that} */
+  private int ofProbe() {
+    return this == BPF
+        ? Errno.E2BIG // more attributes than a page has, which it looks at first
+        : Errno.EINVAL; // unknown flags
   }
 
   private int call(long first, long second, long third, long fourth, long fifth) {
