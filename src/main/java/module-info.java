@@ -8,6 +8,7 @@
  * class path).
  */
 module io.github.tasklocal {
+  requires static java.management; // to tell Java's threads from others
   requires static org.jspecify;
 
   exports io.github.tasklocal;

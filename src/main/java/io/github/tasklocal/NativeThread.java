@@ -8,14 +8,13 @@ import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
-import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,13 +48,15 @@ import org.jspecify.annotations.Nullable;
 public final class NativeThread {
 
   /**
-   * What a thread does, as far as its name tells. A Java thread that has used no key and is named
-   * like a thread of the virtual machine, such as {@code GC Thread#0}, is taken for one.
+   * What a thread does. Java's threads are known by their processor time, which Java and the kernel
+   * count alike, the others by their names. Without the module {@code java.management}, or with the
+   * measurement of threads' processor time disabled, a thread is taken for one of Java if it has
+   * the name of one.
    */
   public enum Kind {
     /**
-     * A platform thread of Java: one that has used a key, or has the name of a platform thread that
-     * is alive. That includes threads of the JDK itself ({@code Finalizer}).
+     * A platform thread of Java. That includes threads of the JDK itself ({@code Finalizer}), and
+     * native threads that are attached to the virtual machine.
      */
     JAVA(""),
     /**
@@ -73,7 +74,10 @@ public final class NativeThread {
         "VM Thread|VM Periodic Tas.*|Service Thread|Monitor Deflati.*|Notification Th.*"
             + "|Signal Dispatch.*|Attach Listener|Safepoint Clean.*|RuntimeWorker#.*"
             + "|JFR (Sampler|Thread Sam).*"),
-    /** Any other thread: of native libraries, or the process's first, which waits for the JVM. */
+    /**
+     * Any other thread: of native libraries, or the process's first where the launcher runs Java in
+     * another one.
+     */
     OTHER("");
 
     private final Pattern names;
@@ -82,9 +86,6 @@ public final class NativeThread {
       this.names = Pattern.compile(names);
     }
   }
-
-  /** How many bytes of a name the kernel keeps. */
-  private static final int NAME_BYTES = 15;
 
   private final Task task;
   private final Kind kind;
@@ -109,62 +110,28 @@ public final class NativeThread {
   public static List<NativeThread> list() {
     NativeAccess.require();
     List<Task> tasks = Task.all().stream().sorted(Comparator.comparingInt(Task::tid)).toList();
-    Set<String> names = javaNames();
-    int main = names.contains("main") ? main(tasks) : 0;
+    Map<Task, Thread> known = new HashMap<>();
+    for (Task task : tasks) {
+      Thread thread = ThreadPages.REGISTRY.threadOf(task);
+      if (thread != null) {
+        known.put(task, thread);
+      }
+    }
+    Map<Task, Thread> java = JavaThreads.among(tasks, known);
     return tasks.stream()
-        .map(
-            task -> {
-              Thread thread = ThreadPages.REGISTRY.threadOf(task);
-              boolean java = thread != null || task.tid() == main;
-              return new NativeThread(task, java ? Kind.JAVA : kind(task, names), thread);
-            })
+        .map(task -> new NativeThread(task, kind(task, java.get(task)), known.get(task)))
         .toList();
   }
 
-  private static Kind kind(Task task, Set<String> names) {
-    for (Kind kind : List.of(Kind.GC, Kind.JIT, Kind.VM)) {
-      if (kind.names.matcher(task.name()).matches()) {
-        return kind;
-      }
+  /** Some of the virtual machine's own threads are threads of Java, too. */
+  private static Kind kind(Task task, @Nullable Thread java) {
+    if (java != null && !JavaThreads.isVirtualMachines(java)) {
+      return Kind.JAVA;
     }
-    return names.contains(task.name()) ? Kind.JAVA : Kind.OTHER;
-  }
-
-  /**
-   * The launcher runs Java's main in its second thread, which keeps the name of the process, as the
-   * first does.
-   */
-  private static int main(List<Task> tasks) {
-    int first = Math.toIntExact(ProcessHandle.current().pid());
-    String process =
-        tasks.stream().filter(each -> each.tid() == first).map(Task::name).findFirst().orElse("");
-    return tasks.stream()
-        .filter(each -> each.tid() != first && each.name().equals(process))
-        .mapToInt(Task::tid)
+    return Stream.of(Kind.GC, Kind.JIT, Kind.VM)
+        .filter(kind -> kind.names.matcher(task.name()).matches())
         .findFirst()
-        .orElse(0);
-  }
-
-  /** {@return the names of the live platform threads as the kernel shows them} */
-  private static Set<String> javaNames() {
-    ThreadGroup root = Thread.currentThread().getThreadGroup();
-    for (ThreadGroup up = root; up != null; up = up.getParent()) {
-      root = up;
-    }
-    Set<String> names = new HashSet<>();
-    if (root != null) {
-      Thread[] threads = new Thread[root.activeCount() * 2 + 64];
-      int count = root.enumerate(threads);
-      for (Thread each : Arrays.copyOf(threads, count)) {
-        names.add(cut(each.getName()));
-      }
-    }
-    return names;
-  }
-
-  private static String cut(String name) {
-    byte[] bytes = name.getBytes(StandardCharsets.UTF_8);
-    return new String(bytes, 0, Math.min(bytes.length, NAME_BYTES), StandardCharsets.UTF_8);
+        .orElse(java == null ? Kind.OTHER : Kind.JAVA);
   }
 
   /** {@return the kernel's id of the thread} */
@@ -177,7 +144,7 @@ public final class NativeThread {
     return task.name();
   }
 
-  /** {@return what the thread does, as far as its name tells} */
+  /** {@return what the thread does, as far as that is known} */
   public Kind kind() {
     return kind;
   }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import io.github.tasklocal.memory.Memory;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -81,8 +83,11 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /**
    * Sets the value to a text in UTF-8, filled up with NULs: a C string in an array of {@code char}.
-   * A text that does not fit is refused, not cut. A BPF program that runs in between can see the
-   * value half-written.
+   * A text that does not fit is refused, not cut.
+   *
+   * <p>A value of up to 8 bytes is written whole. A longer one is written in words of 8 bytes, from
+   * the first on, and a BPF program that runs in between can see some words new and others old; a
+   * text of up to 7 bytes that replaces another such is still seen whole.
    *
    * @param text at least one byte shorter than the value, in UTF-8, and without NUL
    * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text
@@ -92,9 +97,15 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    */
   public void setString(String text) {
     MemorySegment value = segment();
-    long length = fittingLength(text, value.byteSize());
-    Utf8.write(text, value);
-    value.asSlice(length).fill((byte) 0);
+    long ignored = fittingLength(text, value.byteSize());
+    Utf8.write(text, words(value));
+    Reference.reachabilityFence(value);
+  }
+
+  /** {@return the whole words of a value: each has words of its own, whatever its size} */
+  private static MemorySegment words(MemorySegment value) {
+    byte ignored = value.get(ValueLayout.JAVA_BYTE, 0); // refused in a thread that may not use it
+    return Memory.ALL.asSlice(value.address(), (value.byteSize() + Long.BYTES - 1) & -Long.BYTES);
   }
 
   /** {@return how many bytes a text has, after checking that it can be the value} */
@@ -118,9 +129,13 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /**
    * {@return the value as a text: its bytes up to the first NUL, or all, in UTF-8} Bytes that are
-   * not UTF-8 become U+FFFD.
+   * not UTF-8 become U+FFFD. A value of up to 8 bytes is read whole, a longer one in words of 8
+   * bytes.
    */
   public String getString() {
-    return Utf8.read(segment());
+    MemorySegment value = segment();
+    String text = Utf8.read(words(value), (int) value.byteSize());
+    Reference.reachabilityFence(value);
+    return text;
   }
 }

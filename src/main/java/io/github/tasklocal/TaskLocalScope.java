@@ -83,11 +83,8 @@ public abstract sealed class TaskLocalScope {
     return Objects.requireNonNull(code, "the code is null: pass what to run with the value");
   }
 
-  /** {@return a scope for bytes of the value's size} */
-  static TaskLocalScope of(TaskLocal.OfSegment local, Key key, MemorySegment value) {
-    // A value has whole words of its own, whatever its size.
-    long[] words = new long[(int) (value.byteSize() + Long.BYTES - 1) / Long.BYTES];
-    MemorySegment.copy(value, 0, MemorySegment.ofArray(words), 0, value.byteSize());
+  /** {@return a scope for the whole words of a value} */
+  static TaskLocalScope of(TaskLocal.OfSegment local, Key key, long[] words) {
     return words.length == 1 && !local.sequenced
         ? new OfBits(key, Long.BYTES, words[0])
         : new OfWords(local, key.offset(), words);
@@ -222,14 +219,21 @@ public abstract sealed class TaskLocalScope {
     }
 
     private void set(long at, long[] to) {
-      if (local.sequenced) {
-        MemorySegment from = MemorySegment.ofArray(to);
-        long begin = Integer.BYTES;
-        local.update(
-            value -> MemorySegment.copy(from, begin, value, begin, value.byteSize() - begin));
+      if (!local.sequenced) {
+        set(at, to, 0);
         return;
       }
-      for (int i = 0; i < to.length; i++) {
+      int besideSequence = MemorySegment.ofArray(to).get(JAVA_INT, Integer.BYTES);
+      local.update(
+          ignored -> {
+            long place = Memory.at(at + Integer.BYTES, Integer.BYTES);
+            OfBits.INT.setOpaque(Memory.ALL, place, besideSequence);
+            set(at, to, 1);
+          });
+    }
+
+    private static void set(long at, long[] to, int first) {
+      for (int i = first; i < to.length; i++) {
         WORD.setOpaque(Memory.ALL, word(at, i), to[i]);
       }
     }

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /** UTF-8 to and from a value; setting a text allocates no array. */
 final class Utf8 {
+
+  /** The first byte in the lowest bits, on every machine. */
+  private static final VarHandle WORD =
+      ValueLayout.JAVA_LONG.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
 
   private Utf8() {}
 
@@ -39,40 +45,71 @@ final class Utf8 {
     return length;
   }
 
-  /** Writes a text that fits, as {@link #length} has shown. */
-  static void write(String text, MemorySegment target) {
+  /**
+   * Writes a text that fits, as {@link #length} has shown, and NULs behind it.
+   *
+   * @param words whole words, each of which is written once
+   */
+  static void write(String text, MemorySegment words) {
+    long word = 0;
     long at = 0;
     for (int i = 0; i < text.length(); i++) {
       int c = text.codePointAt(i);
-      if (c < 0x80) {
-        target.set(JAVA_BYTE, at++, (byte) c);
-      } else if (c < 0x800) {
-        target.set(JAVA_BYTE, at++, (byte) (0xc0 | (c >> 6)));
-        target.set(JAVA_BYTE, at++, continuation(c));
-      } else if (c < 0x10000) {
-        target.set(JAVA_BYTE, at++, (byte) (0xe0 | (c >> 12)));
-        target.set(JAVA_BYTE, at++, continuation(c >> 6));
-        target.set(JAVA_BYTE, at++, continuation(c));
-      } else {
-        target.set(JAVA_BYTE, at++, (byte) (0xf0 | (c >> 18)));
-        target.set(JAVA_BYTE, at++, continuation(c >> 12));
-        target.set(JAVA_BYTE, at++, continuation(c >> 6));
-        target.set(JAVA_BYTE, at++, continuation(c));
-        i++;
+      i += Character.charCount(c) - 1;
+      long bytes = Integer.toUnsignedLong(encode(c));
+      int length = (Long.SIZE - Long.numberOfLeadingZeros(bytes) + 7) / Byte.SIZE;
+      int shift = (int) (at % Long.BYTES) * Byte.SIZE;
+      word |= bytes << shift;
+      long next = at + length;
+      if (next / Long.BYTES > at / Long.BYTES) {
+        WORD.setOpaque(words, at & -Long.BYTES, word);
+        word = bytes >>> (Long.SIZE - shift);
       }
+      at = next;
+    }
+    for (long rest = at & -Long.BYTES; rest < words.byteSize(); rest += Long.BYTES) {
+      WORD.setOpaque(words, rest, word);
+      word = 0;
     }
   }
 
-  private static byte continuation(int bits) {
-    return (byte) (0x80 | (bits & 0x3f));
+  /** {@return the bytes of a character other than NUL, the first in the lowest bits} */
+  private static int encode(int c) {
+    if (c < 0x80) {
+      return c;
+    }
+    if (c < 0x800) {
+      return 0xc0 | (c >> 6) | (continuation(c) << 8);
+    }
+    if (c < 0x10000) {
+      return 0xe0 | (c >> 12) | (continuation(c >> 6) << 8) | (continuation(c) << 16);
+    }
+    return 0xf0
+        | (c >> 18)
+        | (continuation(c >> 12) << 8)
+        | (continuation(c >> 6) << 16)
+        | (continuation(c) << 24);
   }
 
-  static String read(MemorySegment source) {
-    byte[] bytes = source.toArray(JAVA_BYTE);
+  private static int continuation(int bits) {
+    return 0x80 | (bits & 0x3f);
+  }
+
+  /**
+   * {@return the text before the first NUL}
+   *
+   * @param words whole words, each of which is read once
+   * @param size how many of their bytes may be the text
+   */
+  static String read(MemorySegment words, int size) {
+    ByteBuffer bytes = ByteBuffer.allocate((int) words.byteSize()).order(ByteOrder.LITTLE_ENDIAN);
+    while (bytes.hasRemaining()) {
+      bytes.putLong((long) WORD.getOpaque(words, (long) bytes.position()));
+    }
     int length = 0;
-    while (length < bytes.length && bytes[length] != 0) {
+    while (length < size && bytes.get(length) != 0) {
       length++;
     }
-    return new String(bytes, 0, length, StandardCharsets.UTF_8);
+    return new String(bytes.array(), 0, length, StandardCharsets.UTF_8);
   }
 }

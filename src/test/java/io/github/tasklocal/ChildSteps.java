@@ -13,6 +13,7 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 
@@ -28,11 +29,12 @@ public final class ChildSteps {
    * Runs the step.
    *
    * @param arguments {@code keys}; {@code share}, which sets "life.00" to 41, prints its tid and
-   *     waits until its input ends; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code end-main
-   *     OBJECT}; {@code pin OBJECT MAP PIN END}, where the end is to {@code wait} for a signal, to
-   *     {@code exit}, to exit while the object is {@code held}, to {@code throw}, to {@code
-   *     return}, or to return and {@code keep} the pin; {@code take-over OBJECT MAP PIN}; {@code
-   *     pin-and-exit OBJECT MAP PIN...}
+   *     waits until its input ends; {@code open PIN [WIRE]}; {@code load OBJECT}; {@code attach
+   *     OBJECT PROGRAM}; {@code refuse CALL ERRNO STEP...}, which takes a step with a seccomp
+   *     filter that refuses a system call; {@code end-main OBJECT}; {@code pin OBJECT MAP PIN END},
+   *     where the end is to {@code wait} for a signal, to {@code exit}, to exit while the object is
+   *     {@code held}, to {@code throw}, to {@code return}, or to return and {@code keep} the pin;
+   *     {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}
    */
   public static void main(String... arguments) throws IOException, InterruptedException {
     try {
@@ -58,6 +60,15 @@ public final class ChildSteps {
         }
       }
       case "load" -> BpfObject.load(Path.of(arguments[1])).close();
+      case "attach" -> {
+        try (BpfObject object = BpfObject.load(Path.of(arguments[1]))) {
+          object.program(arguments[2]).attach().close();
+        }
+      }
+      case "refuse" -> {
+        Seccomp.refuse(arguments[1], Integer.parseInt(arguments[2]));
+        step(Arrays.copyOfRange(arguments, 3, arguments.length));
+      }
       case "pin" -> {
         BpfObject object = BpfObject.load(Path.of(arguments[1]));
         BpfMap map = object.map(arguments[2]);

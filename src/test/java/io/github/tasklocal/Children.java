@@ -56,10 +56,15 @@ public final class Children {
 
   /** Runs {@link ChildSteps} as the user nobody, who has no capability. */
   public static Jvm.Result childAsNobody(String classPath, String... arguments) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"));
+    return childBy(
+        List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"),
+        classPath,
+        arguments);
+  }
+
+  /** Runs {@link ChildSteps} by a command that changes what it may do, such as setpriv. */
+  public static Jvm.Result childBy(List<String> changing, String classPath, String... arguments) {
+    List<String> command = new ArrayList<>(changing);
     command.addAll(childCommand(classPath, arguments));
     return Jvm.run(command);
   }

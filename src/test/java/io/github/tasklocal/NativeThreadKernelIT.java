@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.NativeThread.Kind;
 import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
@@ -22,8 +23,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -101,6 +105,104 @@ class NativeThreadKernelIT {
       NativeThread thread = listed(worker.tid());
       assertThat(thread.name()).isEqualTo(name);
       assertThat(thread.kind()).isEqualTo(Kind.JAVA);
+    }
+  }
+
+  @Test
+  void aNativeThreadThatHasTheNameOfOneOfJavaIsNotTakenForIt() {
+    try (Pthread pthread = new Pthread()) {
+      NativeThread before = pthread.listed();
+      try (Worker worker = new Worker(before.name())) {
+        assertThat(listed(before.tid()).kind()).isEqualTo(Kind.OTHER);
+        assertThat(listed(worker.tid()).kind()).isEqualTo(Kind.JAVA);
+      }
+    }
+  }
+
+  @Test
+  void aJavaThreadIsOneWhateverItsName() throws InterruptedException {
+    try (Worker likeTheVirtualMachines = new Worker("GC Thread#0");
+        Worker renamed = new Worker("before")) {
+      renamed.thread().setName("from another thread"); // which the kernel does not hear of
+      assertThat(listed(likeTheVirtualMachines.tid()).kind()).isEqualTo(Kind.JAVA);
+      assertThat(listed(renamed.tid()).kind()).isEqualTo(Kind.JAVA);
+    }
+  }
+
+  @Test
+  void threadsThatRunAreKnownToo() {
+    AtomicBoolean over = new AtomicBoolean();
+    List<Integer> tids = new CopyOnWriteArrayList<>();
+    List<Thread> busy =
+        Stream.generate(
+                () ->
+                    new Thread(
+                        () -> {
+                          tids.add(Libc.currentTid());
+                          while (!over.get()) {
+                            Thread.onSpinWait();
+                          }
+                        },
+                        "busy"))
+            .limit(4)
+            .toList();
+    busy.forEach(Thread::start);
+    try {
+      Await.until("all run", () -> tids.size() == busy.size());
+      for (int tid : tids) {
+        assertThat(listed(tid).kind()).isEqualTo(Kind.JAVA);
+      }
+    } finally {
+      over.set(true);
+    }
+  }
+
+  /** What the launcher's threads are, by what they are to it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"first", "other"})
+  void theMainThreadOfANativeLauncherIsKnownAmongItsOthers(String where, @TempDir Path folder) {
+    Path launcher = folder.resolve("launcher");
+    Path home = Path.of(System.getProperty("java.home"));
+    assumeTrue(Clang.exists("cc"), "no C compiler on PATH");
+    assumeTrue(Files.exists(home.resolve("include/jni.h")), "this JDK has no headers");
+    Path source = Path.of(System.getProperty("basedir", "")).toAbsolutePath();
+    String built =
+        Jvm.output(
+            List.of(
+                "cc",
+                "-Wall",
+                "-Werror",
+                "-pthread",
+                "-I" + home.resolve("include"),
+                "-I" + home.resolve("include/linux"),
+                source.resolve("src/test/c/launcher.c").toString(),
+                "-o",
+                launcher.toString(),
+                "-L" + home.resolve("lib/server"),
+                "-Wl,-rpath," + home.resolve("lib/server"),
+                "-ljvm"));
+    assertThat(built).isEmpty();
+    List<String> lines =
+        Jvm.output(
+                List.of(
+                    launcher.toString(),
+                    where,
+                    "-Djava.class.path=" + Children.classPath(),
+                    LauncherChild.class.getName().replace('.', '/')))
+            .lines()
+            .toList();
+    Map<String, String> kinds =
+        lines.stream()
+            .filter(line -> line.startsWith("kind "))
+            .map(line -> line.split(" ", 3))
+            .collect(Collectors.toMap(each -> each[1], each -> each[2]));
+    List<String> roles = lines.stream().filter(line -> !line.startsWith("kind ")).toList();
+    assertThat(roles).hasSize(where.equals("first") ? 5 : 6);
+    for (String role : roles) {
+      String[] words = role.split(" ");
+      assertThat(kinds.get(words[1]))
+          .as("%s of %s", role, lines)
+          .isEqualTo(words[0].equals("main") ? "JAVA launcher" : "OTHER launcher");
     }
   }
 

@@ -96,7 +96,8 @@ public final class BpfMap {
    *
    * @param path a file on a bpffs, in a directory that exists
    * @throws NotFoundException if the directory does not exist
-   * @throws NotPermittedException if this process may not write there
+   * @throws NotPermittedException if this process may not enter the directory; that it may not
+   *     write there, {@link BpfObject#load()} finds out
    * @throws WrongObjectException if no bpffs is there, or the name has a dot
    * @throws IllegalStateException if the object is loaded or closed
    */
@@ -105,7 +106,7 @@ public final class BpfMap {
     object.beforeLoad(
         "a pin path",
         () -> {
-          Pin.requireNewPin("pin map " + name + " at", path);
+          Pin.requirePlace("pin map " + name + " at", path);
           pinAtLoad = path;
         });
   }
@@ -118,7 +119,7 @@ public final class BpfMap {
   /** Opens the map that is pinned at the pin path, if it is like this one. Changes nothing. */
   void lookForPinned() {
     closePinned();
-    if (pinAtLoad != null && Files.exists(pinAtLoad)) {
+    if (pinAtLoad != null && Pin.exists(pinAtLoad)) {
       KernelMap found = KernelMap.open(pinAtLoad);
       if (LibBpf.isAlike(map, found)) {
         pinned = found;
@@ -354,7 +355,7 @@ public final class BpfMap {
                 "it is no map of struct_ops",
                 "attach one from SEC(\".struct_ops\"); programs are attached by themselves");
           }
-          return Link.ofStructOps(map);
+          return Link.ofStructOps(object.pointer(), map);
         });
   }
 

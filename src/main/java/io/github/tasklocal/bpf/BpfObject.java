@@ -17,7 +17,9 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -161,28 +163,22 @@ public final class BpfObject implements AutoCloseable {
   public static BpfObject open(Path file) {
     Objects.requireNonNull(file, "file is null: name a BPF object file");
     String operation = "open object";
-    if (!Files.exists(file)) {
-      throw new NotFoundException(
-          operation,
-          file.toString(),
-          null,
-          "there is no such file, or a directory above it may not be entered",
-          "check the path");
-    }
     if (Files.isDirectory(file)) {
       throw new WrongObjectException(
           operation, file.toString(), null, "it is a directory", "name a BPF object file in it");
     }
-    if (!Files.isReadable(file)) {
+    try {
+      return open(Files.readAllBytes(file), String.valueOf(file.getFileName()), file.toString());
+    } catch (NoSuchFileException e) {
+      throw new NotFoundException(
+          operation, file.toString(), null, "there is no such file", "check the path");
+    } catch (AccessDeniedException e) {
       throw new NotPermittedException(
           operation,
           file.toString(),
           null,
-          "this process may not read it",
-          "let its owner give it to all or to a group: chmod 644 or 640");
-    }
-    try {
-      return open(Files.readAllBytes(file), String.valueOf(file.getFileName()), file.toString());
+          "this process may not read it, or not enter a directory above it",
+          "let its owner give it to all or to a group: chmod 644 or 640, 755 or 750 for directories");
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read " + file, e);
     }
@@ -297,7 +293,8 @@ public final class BpfObject implements AutoCloseable {
    * a debugger or a freezer of containers.
    *
    * @throws ObjectLoadException if libbpf or the verifier refuses it
-   * @throws NotPermittedException if this process may not load programs
+   * @throws NotPermittedException if this process may not load programs, or write to the directory
+   *     of a pin path
    * @throws NotSupportedException if the kernel lacks a needed feature
    * @throws WrongObjectException if something other than a map lies at a map's pin path
    * @throws KernelException if a map cannot be pinned, or the verifier was disturbed again and
@@ -452,6 +449,11 @@ public final class BpfObject implements AutoCloseable {
           things.isEmpty() ? "it has none" : names);
     }
     return found;
+  }
+
+  /** {@return libbpf's pointer, which must not be used after the object is closed} */
+  MemorySegment pointer() {
+    return object;
   }
 
   /** Unmaps the memory of the object's maps when the object is closed. */

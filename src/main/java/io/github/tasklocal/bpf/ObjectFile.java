@@ -8,6 +8,9 @@ import java.nio.ByteOrder;
 /** Checks an object file before libbpf gets it, whose messages for a bad one do not help. */
 final class ObjectFile {
 
+  private static final String COMPILE = "compile it on this machine with clang -target bpf -O2 -g";
+  private static final String WHOLE = "check that the file is whole: build or copy it again";
+
   private static final int HEADER = 64;
   private static final int MAGIC = 0x7f454c46;
   private static final int CLASS_64 = 2;
@@ -19,10 +22,10 @@ final class ObjectFile {
   /** Checks the ELF header, and that the file is as long as the header says. */
   static void check(byte[] file, String name) {
     if (file.length == 0) {
-      throw refused(name, "the file is empty");
+      throw refused(name, "the file is empty", WHOLE);
     }
     if (file.length < HEADER || ByteBuffer.wrap(file).getInt(0) != MAGIC) {
-      throw refused(name, "its " + file.length + " bytes are no ELF object file");
+      throw refused(name, "its " + file.length + " bytes are no ELF object file", COMPILE);
     }
     boolean little = file[5] == LITTLE_ENDIAN;
     if (file[4] != CLASS_64 || little != (ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN)) {
@@ -30,7 +33,8 @@ final class ObjectFile {
           name,
           "it is for a machine of %d bits, %s; this one has 64 and is %s"
               .formatted(
-                  file[4] * 32, little ? "LITTLE_ENDIAN" : "BIG_ENDIAN", ByteOrder.nativeOrder()));
+                  file[4] * 32, little ? "LITTLE_ENDIAN" : "BIG_ENDIAN", ByteOrder.nativeOrder()),
+          COMPILE);
     }
     ByteBuffer elf = ByteBuffer.wrap(file).order(ByteOrder.nativeOrder());
     int machine = Short.toUnsignedInt(elf.getShort(18));
@@ -41,7 +45,8 @@ final class ObjectFile {
               + machine
               + ", not for BPF ("
               + MACHINE_BPF
-              + ")");
+              + ")",
+          COMPILE);
     }
     long sections = elf.getLong(40);
     long end =
@@ -49,17 +54,13 @@ final class ObjectFile {
             + (long) Short.toUnsignedInt(elf.getShort(58)) * Short.toUnsignedInt(elf.getShort(60));
     if (sections < 0 || sections > file.length || end > file.length) {
       throw refused(
-          name, "it is cut: it has " + file.length + " bytes, its section table ends at " + end);
+          name,
+          "it is cut: it has " + file.length + " bytes, its section table ends at " + end,
+          WHOLE);
     }
   }
 
-  private static ObjectLoadException refused(String name, String problem) {
-    return new ObjectLoadException(
-        "open object",
-        name,
-        null,
-        problem,
-        "compile it with clang -target bpf -O2 -g, and check that the file is whole",
-        "");
+  private static ObjectLoadException refused(String name, String problem, String cure) {
+    return new ObjectLoadException("open object", name, null, problem, cure, "");
   }
 }

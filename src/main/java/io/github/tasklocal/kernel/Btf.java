@@ -11,7 +11,9 @@ import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -120,6 +122,31 @@ public final class Btf {
       }
     }
     return variables;
+  }
+
+  /** {@return the types of an object's struct_ops, by the names of their maps} */
+  static Map<String, String> structOps(MemorySegment btf) {
+    Map<String, String> types = new HashMap<>();
+    int count = libbpf_h.btf__type_cnt(btf);
+    for (int id = 1; id < count; id++) {
+      MemorySegment section = libbpf_h.btf__type_by_id(btf, id);
+      int info = btf_type.info(type(section));
+      if ((info >> 24 & 0x1f) != libbpf_h.BTF_KIND_DATASEC()
+          || !name(btf, btf_type.name_off(type(section))).startsWith(".struct_ops")) {
+        continue;
+      }
+      MemorySegment members =
+          section
+              .reinterpret(btf_type.sizeof() + (info & 0xffff) * btf_var_secinfo.sizeof())
+              .asSlice(btf_type.sizeof());
+      for (int i = 0; i < (info & 0xffff); i++) {
+        int member = btf_var_secinfo.type(btf_var_secinfo.asSlice(members, i));
+        MemorySegment variable = type(libbpf_h.btf__type_by_id(btf, member));
+        MemorySegment struct = type(libbpf_h.btf__type_by_id(btf, btf_type.type(variable)));
+        types.put(name(btf, btf_type.name_off(variable)), name(btf, btf_type.name_off(struct)));
+      }
+    }
+    return types;
   }
 
   private static MemorySegment type(MemorySegment pointer) {

@@ -14,6 +14,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -152,54 +153,113 @@ public final class Errno {
   }
 
   /**
-   * {@return the exception for an errno that needs no further explanation}
+   * {@return the exception for an errno of the system call bpf that needs no further explanation}
    *
    * @param operation what was tried
    * @param subject what it was tried on
    * @param errno the positive number
    */
   public static KernelException failure(String operation, String subject, int errno) {
+    return failure(operation, subject, errno, "", SystemCall.BPF);
+  }
+
+  /**
+   * {@return whether an errno says that a call is not for this process, or comes from a filter}
+   *
+   * @param calls those from which it can be
+   */
+  static boolean isRefusal(int errno, SystemCall... calls) {
+    return errno == EPERM
+        || errno == EACCES
+        || errno == ENOSYS
+        || Arrays.stream(calls).anyMatch(call -> call.isFiltered(errno));
+  }
+
+  /**
+   * {@return the exception for an errno}
+   *
+   * @param operation what was tried
+   * @param subject what it was tried on
+   * @param errno the positive number
+   * @param said what else is known, to follow the problem; may be empty
+   * @param calls the system calls from which it can be
+   */
+  static KernelException failure(
+      String operation, String subject, int errno, String said, SystemCall... calls) {
     String name = name(errno);
+    for (SystemCall call : calls) {
+      if (call.isFiltered(errno)) {
+        return new NotPermittedException(
+            operation,
+            subject,
+            name,
+            "a seccomp filter refuses the system call " + call + " to this process" + said,
+            call.cure());
+      }
+    }
     return switch (errno) {
-      case EPERM, EACCES ->
-          new NotPermittedException(
-              operation,
-              subject,
-              name,
-              "not allowed to this process",
-              "run as root or with CAP_BPF and CAP_PERFMON; a container's seccomp profile must"
-                  + " allow bpf and pidfd_open");
+      case EPERM, EACCES -> notPermitted(operation, subject, name, said);
       case ENOENT ->
           new NotFoundException(
-              operation, subject, name, "there is no such thing", "check the name");
+              operation, subject, name, "there is no such thing" + said, "check the name");
       case ENOSYS, ENOTSUPP ->
           new NotSupportedException(
               operation,
               subject,
               name,
-              "this kernel does not do that",
-              "needs kernel 6.13 or newer for task local data; this is " + KernelVersion.RUNNING);
+              "this kernel does not do that" + said,
+              KernelVersion.RUNNING.atLeast(6, 13)
+                  ? seeManual(errno)
+                  : "needs kernel 6.13 or newer for task local data; this is "
+                      + KernelVersion.RUNNING);
       case EMFILE, ENFILE ->
           new KernelException(
               operation,
               subject,
               name,
-              "no file descriptor is left",
+              "no file descriptor is left" + said,
               "raise the limit of open files (ulimit -n)");
       case ENOMEM ->
           new KernelException(
               operation,
               subject,
               name,
-              "the kernel has no memory for it",
-              "raise the memory limit of the control group, or the memlock limit (ulimit -l)");
+              "the kernel has no memory for it" + said,
+              "raise the memory limit of the control group"
+                  + (KernelVersion.RUNNING.atLeast(5, 11)
+                      ? ""
+                      : ", or the memlock limit (ulimit -l), to which maps count before 5.11"));
       default ->
           new KernelException(
-              operation,
-              subject,
-              name,
-              "the kernel refused it",
-              "see errno " + errno + " of bpf(2)");
+              operation, subject, name, "the kernel refused it" + said, seeManual(errno));
     };
+  }
+
+  private static String seeManual(int errno) {
+    return "see errno " + errno + " of bpf(2)";
+  }
+
+  private static NotPermittedException notPermitted(
+      String operation, String subject, String name, String said) {
+    Status status = Status.ofThread();
+    List<String> lacking = status.lacking();
+    String problem = "not allowed to this process";
+    String cure;
+    if (!lacking.isEmpty()) {
+      problem += ", which lacks " + String.join(" and ", lacking);
+      cure =
+          status.isRoot()
+              ? "give it CAP_BPF and CAP_PERFMON: docker and podman run --cap-add BPF --cap-add"
+                  + " PERFMON, capabilities.add of Kubernetes, CapabilityBoundingSet= of systemd"
+              : "run as root or with CAP_BPF and CAP_PERFMON";
+    } else if (Status.isInUserNamespace()) {
+      problem += ", whose capabilities count in its user namespace only";
+      cure = "run it in the system's own: rootful, and with --userns=host";
+    } else {
+      String guards = Status.guards();
+      problem += guards.isEmpty() ? "" : "; " + guards;
+      cure = "the kernel's log (dmesg) and that of auditd may say what refused it";
+    }
+    return new NotPermittedException(operation, subject, name, problem + said, cure);
   }
 }

@@ -67,6 +67,8 @@ public final class KernelMap implements AutoCloseable {
     this.name = description;
     this.btfId = 0;
     this.btfValueType = 0;
+    this.flags = 0;
+    this.extra = 0;
   }
 
   /**
@@ -97,7 +99,7 @@ public final class KernelMap implements AutoCloseable {
       fd = libbpf_h.bpf_obj_get(arena.allocateFrom(path.toString()));
     }
     if (fd < 0) {
-      Pin.requirePin(operation, path); // finds out more than the errno says
+      Pin.explainOpen(operation, path, -fd);
       throw Errno.failure(operation, path.toString(), -fd);
     }
     return take(fd, operation, path.toString());

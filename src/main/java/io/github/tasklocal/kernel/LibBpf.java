@@ -14,6 +14,7 @@ import io.github.tasklocal.libbpf.bpf_iter_attach_opts;
 import io.github.tasklocal.libbpf.bpf_object_open_opts;
 import io.github.tasklocal.libbpf.bpf_test_run_opts;
 import io.github.tasklocal.libbpf.libbpf_h;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -39,6 +40,9 @@ public final class LibBpf {
 
   /** Exists on any kernel, if a sysfs is mounted. */
   private static final Path SYS_KERNEL = Path.of("/sys/kernel");
+
+  /** Hash tables and arrays, per CPU and LRU ones, by their numbers in linux/bpf.h. */
+  private static final Set<Integer> ELEMENTS = Set.of(1, 2, 5, 6, 9, 10);
 
   /** As much as libbpf itself would give the verifier for its log. */
   private static final long VERIFIER_LOG_BYTES = 16 << 20;
@@ -132,8 +136,10 @@ public final class LibBpf {
     if (Files.notExists(SCHED_EXT) && Files.isDirectory(SYS_KERNEL)) {
       return new Lack(
           "this kernel has no sched_ext",
-          "needs kernel 6.13 or newer with CONFIG_SCHED_CLASS_EXT; this is "
-              + KernelVersion.RUNNING);
+          KernelVersion.RUNNING.atLeast(6, 13)
+              ? "boot one built with CONFIG_SCHED_CLASS_EXT=y"
+              : "needs kernel 6.13 or newer with CONFIG_SCHED_CLASS_EXT; this is "
+                  + KernelVersion.RUNNING);
     }
     return KernelVersion.parse(version().substring(1)).atLeast(1, 4)
         ? null
@@ -204,8 +210,8 @@ public final class LibBpf {
             "open object",
             origin,
             Errno.name(Errno.of(errno)),
-            "libbpf cannot read it" + LibBpfLog.summary(log),
-            "compile it with clang -target bpf -O2 -g, and check that the file is whole",
+            "libbpf cannot open it" + LibBpfLog.summary(log),
+            LibBpfLog.cure(log),
             log);
       }
       return object;
@@ -250,8 +256,8 @@ public final class LibBpf {
           "load it again; what stops and continues this process, such as a debugger or a freezer,"
               + " makes the verifier give up");
     }
-    if (error == -Errno.EPERM && !LibBpfLog.fromVerifier(log)) {
-      throw Errno.failure(operation, name, -error);
+    if (!LibBpfLog.fromVerifier(log) && Errno.isRefusal(-error, SystemCall.BPF)) {
+      throw Errno.failure(operation, name, -error, LibBpfLog.summary(log), SystemCall.BPF);
     }
     if (!KernelVersion.RUNNING.atLeast(6, 13)
         && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
@@ -433,13 +439,14 @@ public final class LibBpf {
     }
   }
 
-  /** Pins a map, program or link at a path where nothing is. */
-  public static void pin(int fd, Path path) {
+  /**
+   * Pins a map, program or link at a path where nothing is.
+   *
+   * @return 0, or a negative errno
+   */
+  public static int pin(int fd, Path path) {
     try (Arena arena = Arena.ofConfined()) {
-      int error = libbpf_h.bpf_obj_pin(fd, arena.allocateFrom(path.toString()));
-      if (error < 0) {
-        throw Errno.failure("pin at", path.toString(), -error);
-      }
+      return libbpf_h.bpf_obj_pin(fd, arena.allocateFrom(path.toString()));
     }
   }
 
@@ -470,6 +477,7 @@ public final class LibBpf {
         writable,
         arena,
         mapName(map),
+        Errno.EINVAL, // array_map_mmap of kernel/bpf/arraymap.c, of a map that libbpf made not so
         "declare at least one variable of the section without static");
   }
 
@@ -502,6 +510,7 @@ public final class LibBpf {
         writable,
         arena,
         mapName(map),
+        Errno.ENOMEM,
         "make the ring buffer smaller, or raise the limit of address space (ulimit -v)");
   }
 
@@ -596,13 +605,21 @@ public final class LibBpf {
   /** {@return a {@code struct bpf_link *} for {@link #destroy}, by which a program is attached} */
   public static MemorySegment attachProgram(MemorySegment program) {
     int ignored = programFd(program); // libbpf would say EINVAL of one that is not loaded
+    String section = sectionName(program);
     return attach(
         () -> Attach.PROGRAM,
         program,
         "attach program",
-        programName(program) + " (" + sectionName(program) + ")",
-        "check the section's name against this kernel; SEC(\"tp/...\") needs tracefs:"
-            + " mount -t tracefs tracefs /sys/kernel/tracing");
+        programName(program) + " (" + section + ")",
+        (errno, said) -> {
+          if (errno == Errno.EOPNOTSUPP && said.isEmpty()) { // from libbpf, which has not tried
+            return new Lack(
+                "its section does not say where",
+                "run it with run(); name the place (attachUprobe, attach(PerfEvent), attachIngress);"
+                    + " or give it a section that says where: SEC(\"tp_btf/sched_switch\")");
+          }
+          return Tracepoint.lack(section);
+        });
   }
 
   /**
@@ -640,15 +657,7 @@ public final class LibBpf {
       MemorySegment target = arena.allocate(16, Long.BYTES);
       target.set(JAVA_INT, 0, order);
       target.set(JAVA_LONG, 8, id);
-      return read(
-          attachIterator(
-              program,
-              target,
-              operation,
-              subject,
-              "check that the control group exists, and in which kernel its order is new"),
-          operation,
-          subject);
+      return read(attachIterator(program, target, operation, subject), operation, subject);
     }
   }
 
@@ -675,17 +684,19 @@ public final class LibBpf {
     try (Arena arena = Arena.ofConfined()) {
       // For maps, union bpf_iter_link_info is only this first member.
       MemorySegment mapFd = arena.allocateFrom(JAVA_INT, mapFd(map));
-      return attachIterator(
-          program, mapFd, operation, subject, "check the section's name against this kernel");
+      return attachIterator(program, mapFd, operation, subject);
     } catch (KernelException e) {
+      boolean overElements = sectionName(program).endsWith("/bpf_map_elem");
       throw switch (String.valueOf(e.errnoName())) {
         case "EINVAL" ->
-            new WrongObjectException(
-                operation,
-                subject,
-                "EINVAL",
-                "programs of this section do not go over maps of its type, " + mapType(map),
-                "SEC(\"iter/bpf_map_elem\") is for hash tables and arrays, per CPU or not");
+            overElements && ELEMENTS.contains(mapType(map))
+                ? e
+                : new WrongObjectException(
+                    operation,
+                    subject,
+                    "EINVAL",
+                    "programs of this section do not go over maps of its type, " + mapType(map),
+                    "SEC(\"iter/bpf_map_elem\") is for hash tables and arrays, per CPU or not");
         case "EACCES" ->
             new WrongObjectException(
                 operation,
@@ -700,7 +711,7 @@ public final class LibBpf {
   }
 
   private static MemorySegment attachIterator(
-      MemorySegment program, MemorySegment target, String operation, String subject, String cure) {
+      MemorySegment program, MemorySegment target, String operation, String subject) {
     int ignored = programFd(program);
     try (Arena arena = Arena.ofShared()) { // another thread makes the call
       MemorySegment options = bpf_iter_attach_opts.allocate(arena);
@@ -712,21 +723,50 @@ public final class LibBpf {
           program,
           operation,
           subject,
-          cure);
+          (errno, said) -> null);
     }
   }
 
   /**
    * {@return a {@code struct bpf_link *} for {@link #destroy}, by which struct_ops are attached}
+   *
+   * @param object the map's
    */
-  public static MemorySegment attachStructOps(MemorySegment map) {
+  public static MemorySegment attachStructOps(MemorySegment object, MemorySegment map) {
     int ignored = mapFd(map);
     return attach(
         () -> AttachStructOps.MAP,
         map,
         "attach struct_ops map",
         mapName(map),
-        "the kernel's log (dmesg) may say more");
+        (errno, said) -> {
+          String scheduler = errno == Errno.EBUSY && isScheduler(object, map) ? inUse() : null;
+          return scheduler == null
+              ? null
+              : new Lack(
+                  "the scheduler " + scheduler + " is in use", "end the program that attached it");
+        });
+  }
+
+  private static boolean isScheduler(MemorySegment object, MemorySegment map) {
+    MemorySegment btf = libbpf_h.bpf_object__btf(object);
+    return btf.address() != 0 && "sched_ext_ops".equals(Btf.structOps(btf).get(mapName(map)));
+  }
+
+  /** {@return the name of the sched_ext scheduler in use, or null if none is} */
+  private static @Nullable String inUse() {
+    try {
+      return Files.readString(SCHED_EXT.resolve("root/ops")).strip();
+    } catch (IOException e) {
+      return null;
+    }
+  }
+
+  /**
+   * What is known to be the cause of a failure, from its errno and what libbpf printed; or null.
+   */
+  interface Cause {
+    @Nullable Lack of(int errno, String said);
   }
 
   /**
@@ -739,8 +779,8 @@ public final class LibBpf {
       MemorySegment target,
       String operation,
       String subject,
-      String cure) {
-    return LibBpfLog.during(log -> attach(handle.get(), target, operation, subject, cure, log));
+      Cause cause) {
+    return LibBpfLog.during(log -> attach(handle.get(), target, operation, subject, cause, log));
   }
 
   private static MemorySegment attach(
@@ -748,41 +788,27 @@ public final class LibBpf {
       MemorySegment target,
       String operation,
       String subject,
-      String cure,
+      Cause cause,
       LibBpfLog log) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
       MemorySegment link = (MemorySegment) handle.invokeExact(errno, target);
-      if (link.address() == 0) {
-        int number = Errno.of(errno);
-        if (number == Errno.EPERM || number == Errno.EACCES) {
-          throw Errno.failure(operation, subject, number);
-        }
-        if (number == Errno.EBUSY) {
-          throw new KernelException(
-              operation,
-              subject,
-              Errno.name(number),
-              "another one is in its place",
-              "detach that first; the scheduler in use is in " + SCHED_EXT.resolve("root/ops"));
-        }
-        if (number == Errno.EOPNOTSUPP) {
-          throw new KernelException(
-              operation,
-              subject,
-              Errno.name(number),
-              "its section does not say where" + LibBpfLog.summary(log.text()),
-              "run it with run(); name the place (attachUprobe, attach(PerfEvent), attachIngress);"
-                  + " or give it a section that says where: SEC(\"tp_btf/sched_switch\")");
-        }
-        throw new KernelException(
-            operation,
-            subject,
-            Errno.name(number),
-            "it cannot be attached" + LibBpfLog.summary(log.text()),
-            cure);
+      if (link.address() != 0) {
+        return link;
       }
-      return link;
+      int number = Errno.of(errno);
+      String said = LibBpfLog.summary(log.text());
+      if (Errno.isRefusal(number, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN)) {
+        throw Errno.failure(
+            operation, subject, number, said, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN);
+      }
+      Lack known = cause.of(number, said);
+      throw new KernelException(
+          operation,
+          subject,
+          Errno.name(number),
+          (known == null ? "it cannot be attached" : known.problem) + said,
+          known == null ? "the kernel's log (dmesg) may say more" : known.cure);
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }

@@ -35,6 +35,12 @@ final class LibBpfLog {
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal.libbpf");
   private static final Pattern REFUSED = Pattern.compile("prog '([^']+)': BPF program load failed");
 
+  /** Cures that libbpf guesses at any EPERM, whatever its cause. */
+  private static final Pattern GUESS =
+      Pattern.compile(
+          "permission error while running as root.*|Failed to bump RLIMIT_MEMLOCK.*"
+              + "| ?Make sure your kernel supports BPF.*");
+
   /** The same object in every copy of this library: the virtual machine has each literal once. */
   private static final Object TURN = "io.github.tasklocal: the turn to set libbpf's print callback";
 
@@ -196,12 +202,16 @@ final class LibBpfLog {
     return program.find() ? ": " + program.group(1) : "";
   }
 
-  /** {@return how to mend what the verifier refused} */
+  /** {@return how to mend what the log says, or where more is said} */
   static String cure(String log) {
-    return log.contains("cannot call GPL-restricted function")
-        ? "name a licence compatible with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
-            + " BSD/GPL\""
-        : "the whole log is in the exception (log())";
+    if (log.contains("cannot call GPL-restricted function")) {
+      return "name a licence compatible with the GPL: char LICENSE[] SEC(\"license\") = \"Dual"
+          + " BSD/GPL\"";
+    }
+    if (log.contains("BTF is required, but is missing")) {
+      return "compile it with type information: clang -target bpf -O2 -g";
+    }
+    return "the whole log is in the exception (log())";
   }
 
   /** {@return the most useful lines of a log, for a message; empty for an empty log} */
@@ -209,6 +219,7 @@ final class LibBpfLog {
     List<String> lines =
         log.lines()
             .map(line -> line.startsWith("libbpf: ") ? line.substring(8) : line)
+            .map(line -> GUESS.matcher(line).replaceAll(""))
             .filter(line -> !line.isBlank())
             .toList();
     int end = lines.size();

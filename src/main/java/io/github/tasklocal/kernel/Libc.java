@@ -33,6 +33,14 @@ public final class Libc {
         default -> 0;
       };
 
+  /** As above. */
+  private static final long SYS_CLOCK_GETTIME =
+      switch (System.getProperty("os.arch", "")) {
+        case "amd64" -> 228;
+        case "aarch64", "riscv64" -> 113;
+        default -> 0;
+      };
+
   /** For fcntl; the same on every architecture. */
   private static final int F_GETFL = 3;
 
@@ -124,6 +132,30 @@ public final class Libc {
     }
     try {
       return (int) (long) Linked.SYSCALL.invokeExact(Linked.IGNORED_ERRNO, SYS_GETTID, 0L, 0L);
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+  }
+
+  /**
+   * {@return the processor time of a thread of this process in nanoseconds, to the moment of the
+   * call, as the clock from pthread_getcpuclockid tells it; or -1 if there is no such thread, or
+   * that is not known}
+   */
+  static long processorNanos(int tid) {
+    if (SYS_CLOCK_GETTIME == 0) {
+      return -1;
+    }
+    // Clocks of threads are made of the tid: include/linux/posix-timers.h, CPUCLOCK_SCHED.
+    long clock = (~(long) tid << 3) | 6;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment time = arena.allocate(2 * Long.BYTES, Long.BYTES);
+      MemorySegment errno = Errno.allocate(arena);
+      long error =
+          (long) Linked.SYSCALL.invokeExact(errno, SYS_CLOCK_GETTIME, clock, time.address());
+      return error != 0
+          ? -1
+          : time.get(JAVA_LONG, 0) * 1_000_000_000 + time.get(JAVA_LONG, Long.BYTES);
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
@@ -326,11 +358,19 @@ public final class Libc {
    * @param from where it begins: a multiple of the size of a page
    * @param arena unmaps it at its end
    * @param subject the map's name
-   * @param cure what to do if the kernel does not map it
+   * @param expected the errno that has the cure
+   * @param cure what to do then
    * @return the memory; read-only where not {@code writable}, since a store there would be fatal
    */
   static MemorySegment map(
-      int fd, long from, long size, boolean writable, Arena arena, String subject, String cure) {
+      int fd,
+      long from,
+      long size,
+      boolean writable,
+      Arena arena,
+      String subject,
+      int expected,
+      String cure) {
     int protection = libc_h.PROT_READ() | (writable ? libc_h.PROT_WRITE() : 0);
     MemorySegment memory;
     try (Arena call = Arena.ofConfined()) {
@@ -340,12 +380,12 @@ public final class Libc {
               Mmap.HANDLE.invokeExact(
                   errno, MemorySegment.NULL, size, protection, libc_h.MAP_SHARED(), fd, from);
       if (memory.address() == -1) {
+        String operation = "map the memory of";
+        if (Errno.of(errno) != expected) {
+          throw Errno.failure(operation, subject, Errno.of(errno));
+        }
         throw new KernelException(
-            "map the memory of",
-            subject,
-            Errno.name(Errno.of(errno)),
-            "the kernel does not map them",
-            cure);
+            operation, subject, Errno.name(expected), "the kernel does not map it", cure);
       }
     } catch (Throwable e) {
       throw Errno.unexpected(e);

@@ -64,10 +64,11 @@ public final class Link {
   /**
    * Attaches loaded struct_ops.
    *
+   * @param object the map's
    * @throws KernelException if the kernel refuses
    */
-  public static Link ofStructOps(MemorySegment map) {
-    return of(LibBpf.attachStructOps(map));
+  public static Link ofStructOps(MemorySegment object, MemorySegment map) {
+    return of(LibBpf.attachStructOps(object, map));
   }
 
   private static Link of(MemorySegment link) {
@@ -116,7 +117,7 @@ public final class Link {
               program,
               operation,
               subject,
-              "check the function's name: readelf -Ws --dyn-syms; the file may be stripped"));
+              (errno, said) -> null));
     } catch (KernelException e) {
       if (function != null && "ENOENT".equals(e.errnoName())) {
         throw new NotFoundException(
@@ -146,7 +147,7 @@ public final class Link {
                   program,
                   operation,
                   subject,
-                  "the kernel's log (dmesg) may say more"));
+                  (errno, said) -> null));
       done = true;
       return link;
     } finally {

@@ -8,6 +8,7 @@ import io.github.tasklocal.error.WrongObjectException;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -24,8 +25,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * A pin that this process made; it is removed at the virtual machine's end at the latest.
  *
- * <p>Paths on a bpffs are checked before the kernel is called, since its errnos mislead (a folder
- * gives EACCES, a dot in a name gives EPERM even to root, a folder of mode 0700 hides its files).
+ * <p>The kernel's errnos mislead: a folder gives EACCES, a dot in a name gives EPERM even to root,
+ * a folder of mode 0700 hides its files. So once a call has failed, the path is looked at, too.
+ * What a mode permits is never asked before: access(2) answers for the real user, who may have
+ * fewer rights than this process with its capabilities has.
  */
 public final class Pin {
 
@@ -57,18 +60,19 @@ public final class Pin {
   }
 
   /**
-   * Checks that a path is a pin that this process may open.
+   * Explains why a pin could not be opened, if the path tells.
    *
-   * @param operation what is tried, for messages
+   * @param operation what was tried, for messages
    * @param path the path
+   * @param errno what the kernel said
    * @throws NotFoundException if nothing is there
    * @throws NotPermittedException if a mode forbids it
    * @throws WrongObjectException if it is a folder or lies on another file system
    */
-  public static void requirePin(String operation, Path path) {
+  static void explainOpen(String operation, Path path, int errno) {
     requireReach(operation, path);
     String subject = path.toString();
-    if (!Files.exists(path)) {
+    if (!exists(path)) {
       throw new NotFoundException(
           operation,
           subject,
@@ -81,7 +85,7 @@ public final class Pin {
           operation, subject, null, "it is a directory", "name the map's pin in it");
     }
     requireBpffs(operation, path, path);
-    if (!Files.isReadable(path) || !Files.isWritable(path)) {
+    if (errno == Errno.EACCES && !(Files.isReadable(path) && Files.isWritable(path))) {
       throw new NotPermittedException(
           operation,
           subject,
@@ -92,16 +96,16 @@ public final class Pin {
   }
 
   /**
-   * Checks that a new pin can be made at a path.
+   * Checks that there can be a pin at a path. Whether this process may make it, the call tells.
    *
    * @param operation what is tried, for messages
    * @param path the path
    * @throws NotFoundException if the folder does not exist
-   * @throws NotPermittedException if a mode forbids it
+   * @throws NotPermittedException if this process may not enter the folder
    * @throws WrongObjectException if a folder is there, the name has a dot, or the folder lies on
    *     another file system
    */
-  public static void requireNewPin(String operation, Path path) {
+  public static void requirePlace(String operation, Path path) {
     requireReach(operation, path);
     String subject = path.toString();
     Path folder = path.toAbsolutePath().getParent();
@@ -109,7 +113,7 @@ public final class Pin {
       throw new WrongObjectException(
           operation, subject, null, "it is a directory", "name a file in it");
     }
-    if (!Files.exists(folder)) {
+    if (!exists(folder)) {
       throw new NotFoundException(
           operation,
           subject,
@@ -125,14 +129,6 @@ public final class Pin {
           null,
           "a bpffs takes no name with a dot",
           "choose a name without one");
-    }
-    if (!Files.isWritable(folder)) {
-      throw new NotPermittedException(
-          operation,
-          subject,
-          null,
-          "this process may not write to " + folder + owner(folder),
-          "pin in a directory of your own, or run as its owner");
     }
   }
 
@@ -150,7 +146,7 @@ public final class Pin {
    * @throws IllegalStateException if the virtual machine is ending
    */
   public static Pin replace(String operation, int fd, Path path) {
-    requireNewPin(operation, path);
+    requirePlace(operation, path);
     synchronized (MADE) {
       removeAtExit();
       boolean made = false;
@@ -201,7 +197,7 @@ public final class Pin {
 
   /** {@return the device and inode of the new pin} */
   private static Object make(String operation, int fd, Path path) {
-    boolean taken = Files.exists(path);
+    boolean taken = exists(path);
     if (taken) {
       KernelMap.open(path).close();
     }
@@ -212,7 +208,10 @@ public final class Pin {
                     .formatted(
                         path.getFileName(), ProcessHandle.current().pid(), System.nanoTime()))
             : path;
-    LibBpf.pin(fd, place);
+    int error = LibBpf.pin(fd, place);
+    if (error < 0) {
+      throw refused(operation, path, -error);
+    }
     try {
       Object file = file(place);
       if (taken) {
@@ -224,6 +223,18 @@ public final class Pin {
       throw new KernelException(
           operation, path.toString(), null, "the pin cannot be put there: " + e, "remove it first");
     }
+  }
+
+  private static KernelException refused(String operation, Path path, int errno) {
+    Path folder = path.toAbsolutePath().getParent();
+    return errno == Errno.EACCES && folder != null && !Files.isWritable(folder)
+        ? new NotPermittedException(
+            operation,
+            path.toString(),
+            Errno.name(errno),
+            "this process may not write to " + folder + owner(folder),
+            "pin in a directory of your own, or run as its owner")
+        : Errno.failure(operation, path.toString(), errno);
   }
 
   /** Removes the pin, if no other lies there by now. A second call does nothing. */
@@ -248,22 +259,37 @@ public final class Pin {
         .fileKey();
   }
 
+  /** {@return whether something is there; unlike {@link Files#exists}, not for the real user} */
+  public static boolean exists(Path path) {
+    try {
+      BasicFileAttributes ignored = Files.readAttributes(path, BasicFileAttributes.class);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
   private static void requireReach(String operation, Path path) {
     Path folder = path.toAbsolutePath().getRoot();
     for (Path name : path.toAbsolutePath()) {
-      if (folder == null || !Files.isDirectory(folder)) {
-        return;
-      }
-      if (!Files.isExecutable(folder)) {
+      Path next = folder.resolve(name);
+      try {
+        BasicFileAttributes ignored = Files.readAttributes(next, BasicFileAttributes.class);
+      } catch (AccessDeniedException e) {
         throw new NotPermittedException(
             operation,
             path.toString(),
             null,
-            "this process may not enter " + folder + owner(folder),
+            "this process may not enter "
+                + (Files.isSymbolicLink(next)
+                    ? "what " + next + " leads to"
+                    : folder + owner(folder)),
             "open the directory (chmod 711), or pin on a bpffs mounted elsewhere; whether the pin"
                 + " exists cannot be seen from here");
+      } catch (IOException e) {
+        return;
       }
-      folder = folder.resolve(name);
+      folder = next;
     }
   }
 

@@ -172,6 +172,11 @@ public final class Task {
     return thread;
   }
 
+  /** {@return its processor time so far in nanoseconds, or -1 if that is not known} */
+  public long processorNanos() {
+    return Libc.processorNanos(tid);
+  }
+
   /** {@return the Java thread, if this was made from one that has not ended} */
   public @Nullable Thread liveThread() {
     Thread t = thread == null ? null : thread.get();

@@ -66,8 +66,13 @@ public final class TaskStorage {
             "mount the procfs of this process's own pid namespace: mount -t proc proc /proc");
       }
       case Errno.EEXIST -> throw foreign(operation, map, error);
-      default -> throw Errno.failure(operation, subject, error);
+      default -> throw failure(operation, subject, error);
     };
+  }
+
+  /** Either of the two calls has failed; if a filter refuses one of them, that one. */
+  private static KernelException failure(String operation, String subject, int error) {
+    return Errno.failure(operation, subject, error, "", SystemCall.PIDFD_OPEN, SystemCall.BPF);
   }
 
   private static EntryExistsException foreign(String operation, KernelMap map, int error) {
@@ -95,7 +100,7 @@ public final class TaskStorage {
     return switch (error) {
       case 0 -> true;
       case Errno.ESRCH, Errno.ENOENT -> false;
-      default -> throw Errno.failure("read the entry of " + task + " in", map.toString(), error);
+      default -> throw failure("read the entry of " + task + " in", map.toString(), error);
     };
   }
 
@@ -136,7 +141,7 @@ public final class TaskStorage {
       }
       // EINVAL: the kernel has no pidfds of threads, and is even older.
       case Errno.EEXIST, Errno.EINVAL -> false;
-      default -> throw Errno.failure("open", map.toString(), error);
+      default -> throw failure("open", map.toString(), error);
     };
   }
 
@@ -150,7 +155,7 @@ public final class TaskStorage {
   public void remove(KernelMap map, Task task) {
     int error = delete(map, task);
     if (error != 0 && error != Errno.ESRCH && error != Errno.ENOENT) {
-      throw Errno.failure("take the entry of " + task + " out of", map.toString(), error);
+      throw failure("take the entry of " + task + " out of", map.toString(), error);
     }
   }
 

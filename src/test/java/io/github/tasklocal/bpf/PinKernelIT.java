@@ -140,7 +140,7 @@ class PinKernelIT {
   void loadRefusesAPinPathWhereAProgramIsPinned() throws IOException {
     Path pin = bpffs.path("program");
     try (BpfObject first = BpfObject.load(file)) {
-      LibBpf.pin(first.program("multiply").fd(), pin);
+      assertThat(LibBpf.pin(first.program("multiply").fd(), pin)).isZero();
       try (BpfObject second = BpfObject.open(file)) {
         second.map("counts").pinPath(pin);
         assertThatThrownBy(second::load)
@@ -370,7 +370,7 @@ class PinKernelIT {
     Path program = bpffs.path("program");
     try (BpfObject object = BpfObject.load(file)) {
       BpfMap counts = object.map("counts");
-      LibBpf.pin(object.program("multiply").fd(), program);
+      assertThat(LibBpf.pin(object.program("multiply").fd(), program)).isZero();
       assertThatThrownBy(() -> counts.pin(bpffs.path("with.dot")))
           .isInstanceOf(WrongObjectException.class)
           .hasMessageContainingAll("with.dot", "no name with a dot");

@@ -36,7 +36,8 @@ final class BadInputRuntimeTests {
     String answer = BadInputChild.asNobody(fixture, "load", file(fixture, "bad_maps").toString());
     Check.contains(
         "NotPermittedException: load object", answer, "the output of the user nobody's process");
-    Check.contains("not allowed to this process (EPERM)", answer, "the output");
+    Check.contains("not allowed to this process, which lacks CAP_PERFMON", answer, "the output");
+    Check.contains("(EPERM)", answer, "the output");
     Check.contains("CAP_BPF", answer, "the cure");
     Check.that(
         !answer.contains("support"), "a lack of permission is called a lack of support: " + answer);
