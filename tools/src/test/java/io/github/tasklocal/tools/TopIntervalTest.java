@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 
 class TopIntervalTest {
 
-  private static final SeenValue ACME = new SeenValue("\"acme\"", "acme", true);
+  private static final SeenValue ACME = new SeenValue("\"acme\"", "acme", true, -1);
 
   private static TopInterval interval(SeenValue... values) {
     Cost cost = new Cost(new long[5], new double[5]);
@@ -32,7 +32,7 @@ class TopIntervalTest {
 
   @Test
   void aValueIsNeverAddedToWhatIsNone() {
-    SeenValue named = new SeenValue("(no key)", 7, true);
+    SeenValue named = new SeenValue("(no key)", 7, true, -1);
     assertThat(interval(named, SeenValue.NO_KEY_VALUE).rows())
         .extracting(Row::nanos)
         .containsExactly(10L, 10L);
@@ -45,7 +45,7 @@ class TopIntervalTest {
     assertThat(interval().noKey()).isFalse();
     assertThat(interval(SeenValue.NO_ENTRY_VALUE).noKey()).isFalse();
     assertThat(interval(SeenValue.NO_KEY_VALUE, ACME).noKey()).isFalse();
-    SeenValue otherSize = new SeenValue("(4 bytes, no long)", null, false);
+    SeenValue otherSize = new SeenValue("(4 bytes, no long)", null, false, -1);
     assertThat(interval(SeenValue.NO_KEY_VALUE, otherSize).noKey()).isFalse();
   }
 }
