@@ -17,9 +17,9 @@ final class ProcessOption {
 
   /** For the help of commands whose programs run when threads do something. */
   static final String NAMESPACES =
-      "Processes and threads of containers are seen too. Started in a container, with a pid"
-          + " namespace of its own, this command sees only the threads there, and --pid takes an id"
-          + " of there.";
+      "Processes and threads of containers are seen too, with the ids of the first pid namespace;"
+          + " those in one of their own stand in brackets. Started in a container, this command sees"
+          + " only the threads there, and --pid takes an id of there.";
 
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec spec;

@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.tools.TopCounts.Cost;
+import io.github.tasklocal.tools.TopCounts.ProcessTime;
 import io.github.tasklocal.tools.TopCounts.Row;
 import java.util.Arrays;
 import java.util.List;
@@ -28,6 +29,30 @@ class TopIntervalTest {
   @Test
   void valuesThatLookTheSameAreOne() {
     assertThat(interval(ACME, ACME).rows()).extracting(Row::nanos).containsExactly(20L);
+  }
+
+  /** As where /proc is mounted with hidepid, or is of another pid namespace. */
+  @Test
+  void aProcessOfWhichProcTellsNothingHasLivedAllTheSame() {
+    Cost cost = new Cost(new long[5], new double[5]);
+    TopInterval interval =
+        TopInterval.between(
+            new TopCounts(0, List.of(), Map.of(1, time(5, -1, false), 2, time(7, 0, false)), cost),
+            new TopCounts(
+                1_000_000_000,
+                List.of(),
+                Map.of(1, time(15, -1, false), 2, time(27, 20, false), 3, time(1, -1, true)),
+                cost),
+            2,
+            0);
+    assertThat(interval.processes()).isEqualTo(2);
+    assertThat(interval.compared()).isEqualTo(1);
+    assertThat(interval.counted()).isEqualTo(20);
+    assertThat(interval.proc()).isEqualTo(20);
+  }
+
+  private static ProcessTime time(long counted, long proc, boolean ended) {
+    return new ProcessTime(counted, proc, ended);
   }
 
   @Test
