@@ -34,12 +34,12 @@ struct record {
 	__u32 flags;
 	__u32 tgid;
 	__u32 tid;
-	__u32 keys_tid; /* the thread whose record has the page of keys */
-	__s32 cnt;	/* wire A: how many keys to look at */
-	__s32 start;	/* where the values start */
-	__u32 from;	/* the address of the first word */
-	__u32 words;	/* those after the last that is not 0 are left out */
-	__u32 end;	/* the address after the last byte that was looked at */
+	__u32 keys_tid;	 /* the thread whose record has the page of keys */
+	__s32 cnt;	 /* wire A: how many keys to look at */
+	__s32 start;	 /* where the values start */
+	__u32 from;	 /* the address of the first word */
+	__u32 words;	 /* those after the last that is not 0 are left out */
+	__u32 end;	 /* the address after the last byte that was looked at */
 	__s32 home_tgid; /* the process's id in the pid namespace of who reads this */
 	__s32 own_tgid;	 /* this and own_tid: in the process's own */
 	__s32 own_tid;

@@ -8,9 +8,9 @@
  */
 #include "pid_namespace.bpf.h"
 
-const volatile int only_process;   /* its id in the tool's pid namespace; 0: all */
-const volatile __u32 proc_above;   /* how many namespaces above the tool's /proc shows */
-static volatile int only_tgid;	   /* the same process's id in the first namespace, once met */
+const volatile int only_process; /* its id in the tool's pid namespace; 0: all */
+const volatile __u32 proc_above; /* how many namespaces above the tool's /proc shows */
+static volatile int only_tgid;	 /* the same process's id in the first namespace, once met */
 
 #define PF_KTHREAD 0x00200000
 
