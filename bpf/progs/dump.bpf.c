@@ -12,6 +12,7 @@ struct task_local_data_offsets {
 };
 
 #include "key_walk.bpf.h"
+#include "pid_namespace.bpf.h"
 
 #define PAGE_WORDS (TLD_PAGE_SIZE / 8)
 #define WORDS (TLD_PAGES * PAGE_WORDS)
@@ -25,19 +26,24 @@ struct task_local_data_offsets {
 #define HAS_MORE 2 /* a second page of values, on wire A */
 #define HAS_KEYS 4 /* the page of keys comes after the values */
 
-const volatile int wanted; /* one process's id, or 0 for all */
+/* A process's id, here or in its own pid namespace; 0: all processes. */
+const volatile int wanted;
 
 struct record {
 	__u32 size; /* of all that belongs to it, in bytes */
 	__u32 flags;
 	__u32 tgid;
 	__u32 tid;
-	__u32 keys_tid; /* the thread whose record has the page of keys */
-	__s32 cnt;	/* wire A: how many keys to look at */
-	__s32 start;	/* where the values start */
-	__u32 from;	/* the address of the first word */
-	__u32 words;	/* those after the last that is not 0 are left out */
-	__u32 end;	/* the address after the last byte that was looked at */
+	__u32 keys_tid;	 /* the thread whose record has the page of keys */
+	__s32 cnt;	 /* wire A: how many keys to look at */
+	__s32 start;	 /* where the values start */
+	__u32 from;	 /* the address of the first word */
+	__u32 words;	 /* those after the last that is not 0 are left out */
+	__u32 end;	 /* the address after the last byte that was looked at */
+	__s32 home_tgid; /* the process's id in the pid namespace of who reads this */
+	__s32 own_tgid;	 /* this and own_tid: in the process's own */
+	__s32 own_tid;
+	__u32 unused;
 	char comm[16];
 	char leader[16];	    /* the comm of the process's first thread */
 	__u64 changing[WORDS / 64]; /* a bit for each word that was never twice the same */
@@ -166,11 +172,17 @@ int dump(struct bpf_iter__task *ctx)
 	struct copy copy = {};
 	__u64 bytes, end = TLD_PAGES * TLD_PAGE_SIZE;
 
-	if (!task || (wanted && task->tgid != wanted))
+	if (!task)
 		return 0;
 	value = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
 	if (!value)
 		return 0;
+	note_home();
+	record.home_tgid = home_id(task->group_leader);
+	record.own_tgid = own_id(task->group_leader);
+	if (wanted && record.home_tgid != wanted && record.own_tgid != wanted)
+		return 0;
+	record.own_tid = own_id(task);
 	data = value->data;
 	keys = value->keys;
 

@@ -87,13 +87,23 @@ static __always_inline __u64 sampler_delay(void)
 	return log2 * (SAMPLE_PERIOD * 693147 / 1000000) >> 16;
 }
 
+/*
+ * When a CPU goes offline, the kernel moves its timers to another, which has one
+ * of its own. So a timer that finds itself elsewhere ends, and its CPU starts it
+ * anew once it is back.
+ */
 static int sampler_timer(void *map, __u32 *key, struct sampler *sampler)
 {
-	struct sampler_cpu *cpu = sampler_cpu();
+	__u32 zero = 0;
+	struct sampler_cpu *cpu = bpf_map_lookup_percpu_elem(&sampler_cpus, &zero, *key);
 	__u64 now = bpf_ktime_get_ns();
 
 	if (!cpu)
 		return 0;
+	if (bpf_get_smp_processor_id() != *key) {
+		cpu->armed = 0;
+		return 0;
+	}
 	if (sampled(bpf_get_current_task_btf(), now)) {
 		cpu->entered_at = now;
 		cpu->sampled_at = now;

@@ -40,6 +40,7 @@ struct task_local_data_offsets {
 #define HORIZON (1000 * MSEC) /* farther deadlines, and none, count as this */
 #define MAX_LEAD (200 * MSEC) /* how much later a task is due at most for the time it had */
 #define MAX_PASSED 8
+#define MAX_LOOKS 32 /* at CPUs, for one to preempt: each takes some 100 ns */
 
 struct {
 	__u64 dispatched[CLASSES]; /* turns of each class, without bound threads */
@@ -154,16 +155,25 @@ struct victim {
 	struct task_struct *p; /* the task that needs a CPU */
 	__u32 level;	       /* the lowest class that was seen */
 	__s32 cpu;	       /* where it runs */
+	__u32 first;	       /* the CPU that is looked at first */
+	__u32 looks;
 };
 
-static long consider(__u32 number, struct victim *victim)
+static long consider(__u32 i, struct victim *victim)
 {
-	struct cpu *cpu = cpu_of(number);
+	__u32 number = (victim->first + i) % scx_bpf_nr_cpu_ids();
 	struct task_struct *p;
+	struct cpu *cpu;
 	__s64 deadline;
 	__u32 level;
 
-	if (!cpu || !bpf_cpumask_test_cpu(number, victim->p->cpus_ptr))
+	if (!bpf_cpumask_test_cpu(number, victim->p->cpus_ptr))
+		return 0;
+	/* None is lower than class 0. */
+	if (!victim->level || victim->looks++ == MAX_LOOKS)
+		return 1;
+	cpu = cpu_of(number);
+	if (!cpu)
 		return 0;
 	p = bpf_task_from_pid(cpu->pid);
 	if (!p)
@@ -179,10 +189,20 @@ static long consider(__u32 number, struct victim *victim)
 	return 0;
 }
 
-/* Takes the CPU that runs the lowest class, for a task of a higher one. */
+/*
+ * Takes the CPU that runs the lowest class, for a task of a higher one; where there
+ * are many CPUs, of those that are looked at. This runs at each wakeup of a task with
+ * a hint while no CPU is idle, and must not take the longer the larger the machine is.
+ * A task that finds no CPU here is the next of any CPU's whose turn is over.
+ */
 static void preempt(struct task_struct *p, struct task *task)
 {
-	struct victim victim = {p, task->level, -1};
+	struct victim victim = {
+		.p = p,
+		.level = task->level,
+		.cpu = -1,
+		.first = bpf_get_prandom_u32() % scx_bpf_nr_cpu_ids(),
+	};
 	struct cpu *cpu;
 
 	bpf_loop(scx_bpf_nr_cpu_ids(), consider, &victim, 0);
@@ -301,12 +321,17 @@ __s32 SCX_OP_SLEEPABLE(tasklocal_init_task, struct task_struct *p, struct scx_in
 }
 
 /* With these two, CPUs may come and go; without, the kernel would end the scheduler. */
-void SCX_OP(tasklocal_cpu_online, __s32 cpu)
+void SCX_OP(tasklocal_cpu_online, __s32 number)
 {
 }
 
-void SCX_OP(tasklocal_cpu_offline, __s32 cpu)
+void SCX_OP(tasklocal_cpu_offline, __s32 number)
 {
+	struct cpu *cpu = cpu_of(number);
+
+	/* What it ran last runs elsewhere: this CPU is none to preempt. */
+	if (cpu)
+		cpu->pid = 0;
 }
 
 __s32 SCX_OP_SLEEPABLE(tasklocal_init)

@@ -17,10 +17,8 @@
  */
 #include "key_value.bpf.h"
 #include "sampler.bpf.h"
+#include "watched.bpf.h"
 
-const volatile int only_process; /* 0: all that have registered */
-
-#define PF_KTHREAD 0x00200000
 #define E2BIG 7
 
 #define MAX_ROWS 8192
@@ -213,13 +211,13 @@ static __noinline int count_thread(struct task_struct *task, struct thread *thre
 	return 0;
 }
 
-/* The state of a task if its process has registered any thread; null for others. */
+/* The state of a task if its process is watched and has registered any thread; null for others. */
 static __always_inline struct thread *thread_of(struct task_struct *task)
 {
 	struct thread *thread;
 	int tgid = task->tgid;
 
-	if (task->flags & PF_KTHREAD || (only_process && tgid != only_process))
+	if (is_other(task))
 		return NULL;
 	thread = bpf_task_storage_get(&threads, task, 0, 0);
 	if (thread)
@@ -227,7 +225,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 	if (!bpf_map_lookup_elem(&processes, &tgid)) {
 		struct process none = {};
 
-		if (!bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0))
+		if (!bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0) || !is_watched(task))
 			return NULL;
 		if (bpf_map_update_elem(&processes, &tgid, &none, BPF_NOEXIST) == -E2BIG)
 			__sync_fetch_and_add(&no_process, 1);
@@ -434,7 +432,9 @@ int wakeup(__u64 *ctx)
 
 struct process_total {
 	int tgid;
+	int proc_id; /* its name in /proc, unless it has ended */
 	__u32 ended;
+	__u32 unused;
 	__u64 ns;
 };
 
@@ -502,14 +502,17 @@ static long collect_process(void *map, int *tgid, struct process *unused, void *
 	struct process_sum sum = {};
 	struct task_struct *task;
 	__u32 i = process_count;
+	int id = 0;
 	bool ended;
 
 	sum.tgid = *tgid;
 	bpf_loop(MAX_CPUS, add_process, &sum, 0);
 	task = bpf_task_from_pid(sum.tgid);
 	ended = !task;
-	if (task)
+	if (task) {
+		id = proc_id(task);
 		bpf_task_release(task);
+	}
 	if (ended) {
 		totals[ROW_UNSAMPLED].ns += sum.process.pool_ns;
 		bpf_map_delete_elem(&processes, &sum.tgid);
@@ -517,6 +520,7 @@ static long collect_process(void *map, int *tgid, struct process *unused, void *
 	if (i >= MAX_PROCESSES)
 		return 1;
 	process_totals[i].tgid = sum.tgid;
+	process_totals[i].proc_id = id;
 	process_totals[i].ended = ended;
 	process_totals[i].ns = sum.process.ns;
 	process_count = i + 1;
@@ -552,6 +556,7 @@ int wakeup_new(__u64 *ctx)
 SEC("syscall")
 int prepare(void)
 {
+	note_home();
 	sampler_prepare();
 	return 0;
 }

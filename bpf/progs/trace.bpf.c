@@ -8,10 +8,7 @@
  */
 #include "key_value.bpf.h"
 #include "sampler.bpf.h"
-
-const volatile int only_process; /* 0: all that have registered */
-
-#define PF_KTHREAD 0x00200000
+#include "watched.bpf.h"
 
 enum { AT_ENTER, AT_LEAVE, AT_SAMPLE, AT_EXIT };
 
@@ -22,6 +19,10 @@ struct change {
 	int tid;
 	__u32 cpu;
 	__u32 where;
+	int proc_id; /* the process's name in /proc */
+	int own_pid; /* these two in the process's own pid namespace */
+	int own_tid;
+	__u32 unused;
 	char comm[16];
 	struct value before;
 	struct value after;
@@ -37,6 +38,9 @@ __u64 lost; /* changes that found no room */
 struct thread {
 	struct value value; /* as last reported */
 	struct place place;
+	int proc_id;
+	int own_pid;
+	int own_tid;
 	bool ended;
 };
 
@@ -51,14 +55,20 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 {
 	struct thread *thread;
 
-	if (task->flags & PF_KTHREAD || (only_process && task->tgid != only_process))
+	if (is_other(task))
 		return NULL;
 	thread = bpf_task_storage_get(&threads, task, 0, 0);
 	if (thread || !bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0))
 		return thread;
+	if (!is_watched(task))
+		return NULL;
 	thread = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (thread)
-		thread->value.size = VALUE_UNSEEN;
+	if (!thread)
+		return NULL;
+	thread->value.size = VALUE_UNSEEN;
+	thread->proc_id = proc_id(task->group_leader);
+	thread->own_pid = own_id(task->group_leader);
+	thread->own_tid = own_id(task);
 	return thread;
 }
 
@@ -77,6 +87,10 @@ static __noinline int tell(struct task_struct *task, struct thread *thread, stru
 	change->tid = task->pid;
 	change->cpu = bpf_get_smp_processor_id();
 	change->where = where;
+	change->proc_id = thread->proc_id;
+	change->own_pid = thread->own_pid;
+	change->own_tid = thread->own_tid;
+	change->unused = 0;
 	__builtin_memcpy(change->comm, task->comm, sizeof(change->comm));
 	change->before = thread->value;
 	change->after = *value;
@@ -131,6 +145,7 @@ int interrupted(__u64 *ctx)
 SEC("syscall")
 int prepare(void)
 {
+	note_home();
 	sampler_prepare();
 	return 0;
 }

@@ -57,6 +57,9 @@ public final class Libc {
   /** SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, the same on every architecture. */
   private static final int[] SYNCHRONOUS = {4, 5, 6, 7, 8, 11, 31};
 
+  /** More than a struct statfs has on any architecture; it begins with the type. */
+  private static final int STATFS_BYTES = 256;
+
   private static volatile boolean linked;
 
   private Libc() {}
@@ -215,6 +218,19 @@ public final class Libc {
       }
       set.set(JAVA_LONG, 0, all);
       int ignored = libc_h.pthread_sigmask(libc_h.SIG_BLOCK(), set, MemorySegment.NULL);
+    }
+  }
+
+  /**
+   * {@return the type of the file system that a path leads to, as in linux/magic.h; 0 if it leads
+   * nowhere}
+   */
+  static int fileSystem(Path path) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment answer = arena.allocate(STATFS_BYTES, Long.BYTES);
+      return libc_h.statfs(arena.allocateFrom(path.toString()), answer) == 0
+          ? (int) answer.get(JAVA_LONG, 0)
+          : 0;
     }
   }
 

@@ -309,13 +309,25 @@ public final class Pin {
     return "bpf".equals(type(Path.of("/sys/fs/bpf")));
   }
 
-  /** {@return the type of the file system, or null if it is not known} */
+  /**
+   * {@return the type of the file system, or null if it is not known} The kernel is asked, since a
+   * list of mounts does not tell which of several at one place is on top. The numbers are those of
+   * linux/magic.h.
+   */
   private static @Nullable String type(Path path) {
-    try {
-      return Files.getFileStore(path).type();
-    } catch (IOException e) {
-      return null;
-    }
+    int type = Libc.fileSystem(path);
+    return switch (type) {
+      case 0 -> null;
+      case 0xcafe4a11 -> "bpf";
+      case 0x01021994 -> "tmpfs";
+      case 0x9fa0 -> "proc";
+      case 0x62656572 -> "sysfs";
+      case 0xef53 -> "ext4";
+      case 0x58465342 -> "xfs";
+      case 0x9123683e -> "btrfs";
+      case 0x794c7630 -> "overlay";
+      default -> "0x%x".formatted(type);
+    };
   }
 
   private static String owner(Path path) {

@@ -665,6 +665,71 @@ public class libc_h {
         }
     }
 
+    private static class statfs {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = libc_h.findOrThrow("statfs");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * extern int statfs(const char *restrict __file, struct statfs *restrict __buf)
+     * }
+     */
+    public static FunctionDescriptor statfs$descriptor() {
+        return FunctionDescriptor.of(
+            libc_h.C_INT,
+            libc_h.C_POINTER,
+            libc_h.C_POINTER
+        );
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * extern int statfs(const char *restrict __file, struct statfs *restrict __buf)
+     * }
+     */
+    public static MethodHandle statfs$handle() {
+        return statfs.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * extern int statfs(const char *restrict __file, struct statfs *restrict __buf)
+     * }
+     */
+    public static MemorySegment statfs$address() {
+        return libc_h.findOrThrow("statfs");
+    }
+
+    /**
+     * {@snippet lang=c :
+     * extern int statfs(const char *restrict __file, struct statfs *restrict __buf)
+     * }
+     */
+    public static int statfs(MemorySegment __file, MemorySegment __buf) {
+        var mh$ = statfs.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("statfs", __file, __buf);
+            }
+            return (int)mh$.invokeExact(__file, __buf);
+        } catch (RuntimeException | Error ex$) {
+            throw ex$;
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class close {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             libc_h.C_INT,

@@ -392,6 +392,29 @@ class PinKernelIT {
     }
   }
 
+  /** What lies at a path is what was mounted there last, whatever a list of mounts begins with. */
+  @Test
+  void ofSeveralMountsAtOnePlaceTheLastCounts() throws IOException {
+    Path pin = bpffs.path("counts");
+    String folder = bpffs.folder().toString();
+    try (BpfObject object = BpfObject.load(file)) {
+      object.map("counts").pin(pin);
+      String ignored = Jvm.output(List.of("mount", "-t", "tmpfs", "tmpfs", folder));
+      Files.createFile(pin);
+      assertThatThrownBy(() -> KernelMap.open(pin))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContainingAll(pin.toString(), "file system of type tmpfs");
+      assertThatThrownBy(() -> object.map("counts").pin(bpffs.path("other")))
+          .isInstanceOf(WrongObjectException.class)
+          .hasMessageContaining("file system of type tmpfs");
+
+      ignored = Jvm.output(List.of("mount", "-t", "bpf", "bpf", folder));
+      Path another = bpffs.path("another");
+      object.map("counts").pin(another);
+      assertThat(mapId(another)).isEqualTo(mapId(object.map("counts")));
+    }
+  }
+
   @Test
   void aFolderThatOthersMayNotEnterIsNamedWithItsMode() throws IOException {
     Path pin = bpffs.path("counts");

@@ -46,7 +46,7 @@ public final class Folders {
     if (Files.notExists(folder)) {
       return; // the last sweep was before
     }
-    if (Files.getFileStore(folder).type().equals("bpf")) {
+    while (isMount(folder)) { // there may be several, one over the other
       String ignored = Jvm.output(List.of("umount", "-l", folder.toString()));
     }
     try (Stream<Path> files = Files.walk(folder)) {
@@ -54,6 +54,12 @@ public final class Folders {
         Files.delete(file);
       }
     }
+  }
+
+  private static boolean isMount(Path folder) throws IOException {
+    Path above = folder.toAbsolutePath().getParent();
+    return above != null
+        && !Files.getAttribute(folder, "unix:dev").equals(Files.getAttribute(above, "unix:dev"));
   }
 
   /**

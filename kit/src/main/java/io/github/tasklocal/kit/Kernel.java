@@ -20,8 +20,10 @@ public final class Kernel {
 
   private static final Pattern VERSION = Pattern.compile("(\\d{1,9})\\.(\\d{1,9}).*");
 
+  private static final int CAP_SYS_ADMIN = 21;
+
   private static final Map<Integer, String> CAPABILITIES =
-      new TreeMap<>(Map.of(21, "CAP_SYS_ADMIN", 38, "CAP_PERFMON", 39, "CAP_BPF"));
+      new TreeMap<>(Map.of(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", 38, "CAP_PERFMON", 39, "CAP_BPF"));
 
   private Kernel() {}
 
@@ -74,17 +76,26 @@ public final class Kernel {
     }
   }
 
-  /** {@return the capabilities that this process has not, of those that it takes to use BPF} */
+  /**
+   * {@return the capabilities that this process has not, of those that it takes to use BPF} {@code
+   * CAP_SYS_ADMIN} stands for the others, which were a part of it before Linux 5.8.
+   */
   public static List<String> lackingCapabilities() {
-    long effective = Long.parseUnsignedLong(Machine.status().getOrDefault("CapEff", "0"), 16);
-    return CAPABILITIES.entrySet().stream()
-        .filter(capability -> (effective & 1L << capability.getKey()) == 0)
-        .map(Map.Entry::getValue)
-        .toList();
+    return lacking("CapEff");
   }
 
-  /** {@return the capabilities that it takes to use BPF} */
-  public static List<String> capabilities() {
-    return List.copyOf(CAPABILITIES.values());
+  /** {@return those of them that no program which this process starts can get, root's neither} */
+  public static List<String> unreachableCapabilities() {
+    return lacking("CapBnd");
+  }
+
+  private static List<String> lacking(String set) {
+    long held = Long.parseUnsignedLong(Machine.status().getOrDefault(set, "0"), 16);
+    return (held & 1L << CAP_SYS_ADMIN) != 0
+        ? List.of()
+        : CAPABILITIES.entrySet().stream()
+            .filter(capability -> (held & 1L << capability.getKey()) == 0)
+            .map(Map.Entry::getValue)
+            .toList();
   }
 }

@@ -3,6 +3,7 @@ package io.github.tasklocal.kit;
 
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -67,7 +68,8 @@ public final class Machine {
   private static Map<String, String> table(Path file) {
     Map<String, String> table = new HashMap<>();
     try {
-      for (String line : Files.readAllLines(file)) {
+      // A process's name may be any bytes.
+      for (String line : Files.readAllLines(file, StandardCharsets.ISO_8859_1)) {
         int colon = line.indexOf(':');
         if (colon > 0) {
           String previous =

@@ -70,6 +70,16 @@ public enum Need {
     }
   },
 
+  /** A processor that can be taken offline for a moment: {@link #SECOND_PROCESSOR}. */
+  HOTPLUG {
+    @Override
+    String lack() {
+      return Files.isWritable(SECOND_PROCESSOR)
+          ? ""
+          : "no processor that can be taken offline: no " + SECOND_PROCESSOR + ", or not writable";
+    }
+  },
+
   /** The command that starts a process as another user. */
   SETPRIV {
     @Override
@@ -81,6 +91,9 @@ public enum Need {
           : "no setpriv: install the package util-linux";
     }
   };
+
+  /** Writing 0 takes it offline, and 1 back. */
+  public static final Path SECOND_PROCESSOR = Path.of("/sys/devices/system/cpu/cpu1/online");
 
   /** What every test with a BPF program needs. */
   public static final Set<Need> KERNEL = Set.of(ROOT, UPTR, BTF);

@@ -11,6 +11,7 @@ import io.github.tasklocal.tools.Output.Kind;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -55,9 +56,10 @@ final class Dump implements Callable<Integer> {
 
   /** For the help of commands that walk all threads. */
   static final String NAMESPACES =
-      "Processes and threads of containers are seen too, all with the ids of the first pid"
-          + " namespace. Started in another pid namespace, this command sees only the threads"
-          + " there.";
+      "Processes and threads of containers are seen too, with the ids of the first pid namespace"
+          + " and, beside them, those of their own. Started in another pid namespace, this command"
+          + " sees only the threads there. A PID is a process's id where this command runs, or, if"
+          + " no such process has registered, its id in its own pid namespace.";
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -80,6 +82,9 @@ final class Dump implements Callable<Integer> {
 
   /** The oddities that were found, each once. */
   private final Set<String> notes = new TreeSet<>();
+
+  /** Of the keys that are shown, by name. */
+  private final Map<String, TextHint> hints = new HashMap<>();
 
   Dump() {}
 
@@ -108,7 +113,8 @@ final class Dump implements Callable<Integer> {
     if (json) {
       out.json(document(threads));
     } else if (!threads.isEmpty()) {
-      out.table(columns(), threads.stream().map(this::row).toList());
+      boolean nested = threads.stream().anyMatch(ThreadValues::isNested);
+      out.table(columns(nested), threads.stream().map(each -> row(each, nested)).toList());
       if (out.terminal()) {
         long processes = threads.stream().map(ThreadValues::process).distinct().count();
         out.line(
@@ -121,6 +127,13 @@ final class Dump implements Callable<Integer> {
                 processes == 1 ? "" : "es",
                 map.pin(),
                 map.wire()));
+      }
+    }
+    for (KeyOption key : keys) {
+      TextHint seen = hints.get(key.name());
+      String hint = seen == null ? null : seen.about(key);
+      if (hint != null) {
+        notes.add(hint);
       }
     }
     notes.forEach(note -> command.commandLine().getErr().println("dump: " + note));
@@ -143,6 +156,9 @@ final class Dump implements Callable<Integer> {
         Thread.sleep(MapOptions.REGISTRATION_MILLIS);
         threads = ThreadValues.look(object, map.wire());
       }
+      // Without such a process here, those that have the id in a container.
+      List<ThreadValues> here = threads.stream().filter(each -> each.processHere() == pid).toList();
+      threads = pid == 0 || here.isEmpty() ? threads : here;
       if (threads.isEmpty()) {
         String nobody = nobody(map.pin(), pid);
         if (pid != 0) {
@@ -162,7 +178,7 @@ final class Dump implements Callable<Integer> {
         ": start the application with -Dtasklocal.map=%s, or let it call TaskLocalMap.watch; a"
                 .formatted(pin)
             + " thread registers at its first use of a key";
-    return ProcessOption.inFirstNamespace()
+    return Namespaces.inFirst("pid")
         ? who + cure
         : who + cure + "; from here, only threads of this pid namespace can be seen";
   }
@@ -188,10 +204,14 @@ final class Dump implements Callable<Integer> {
 
   // ---- The table ----
 
-  private List<Column> columns() {
+  private List<Column> columns(boolean nested) {
     List<Column> columns = new ArrayList<>();
     columns.add(new Column("process", Kind.NUMBER));
     columns.add(new Column("thread", Kind.NUMBER));
+    if (nested) {
+      columns.add(new Column("own process", Kind.NUMBER));
+      columns.add(new Column("own thread", Kind.NUMBER));
+    }
     columns.add(new Column("comm", Kind.TEXT));
     if (keys.isEmpty()) {
       columns.add(new Column("values", Kind.WRAPPED));
@@ -203,10 +223,14 @@ final class Dump implements Callable<Integer> {
     return columns;
   }
 
-  private List<String> row(ThreadValues thread) {
+  private List<String> row(ThreadValues thread, boolean nested) {
     List<String> row = new ArrayList<>();
     row.add(Integer.toString(thread.process()));
     row.add(Integer.toString(thread.thread()));
+    if (nested) {
+      row.add(Integer.toString(thread.ownProcess()));
+      row.add(Integer.toString(thread.ownThread()));
+    }
     row.add(Output.printable(thread.comm()));
     if (keys.isEmpty()) {
       String values =
@@ -224,9 +248,14 @@ final class Dump implements Callable<Integer> {
 
   private String text(ThreadValues thread, SeenKey key, @Nullable ValueType type) {
     MemorySegment value = thread.value(key);
-    return value == null
-        ? "?"
-        : typeOf(thread, key, type).text(cut(key, type, value)) + (thread.changing(key) ? "~" : "");
+    if (value == null) {
+      return "?";
+    }
+    MemorySegment shown = cut(key, type, value);
+    hints
+        .computeIfAbsent(key.name(), _ -> new TextHint())
+        .see(type == null ? TextHint.textBytes(shown) : -1);
+    return typeOf(thread, key, type).text(shown) + (thread.changing(key) ? "~" : "");
   }
 
   // ---- JSON ----
@@ -240,6 +269,7 @@ final class Dump implements Callable<Integer> {
               id -> {
                 Map<String, Object> made = new LinkedHashMap<>();
                 made.put("pid", id);
+                made.put("own_pid", thread.ownProcess());
                 made.put("comm", thread.leader());
                 made.put("threads", new ArrayList<>());
                 return made;
@@ -273,6 +303,7 @@ final class Dump implements Callable<Integer> {
     }
     Map<String, Object> document = new LinkedHashMap<>();
     document.put("tid", thread.thread());
+    document.put("own_tid", thread.ownThread());
     document.put("comm", thread.comm());
     document.put("values", values);
     document.put("changing", changing);

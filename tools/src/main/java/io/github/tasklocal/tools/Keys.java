@@ -73,21 +73,24 @@ final class Keys implements Callable<Integer> {
     if (subject != null && subject.matches("[1-9][0-9]{0,8}")) {
       pid = Integer.parseInt(subject);
     } else if (subject != null) {
-      map.existingPin(Path.of(subject));
+      map.pin(Path.of(subject));
     }
     List<Group> groups = groups(Dump.look(map, pid, command));
     if (json) {
       out.json(document(groups));
     } else if (!groups.isEmpty()) {
-      out.table(
-          List.of(
-              new Column("process", Kind.NUMBER),
-              new Column("comm", Kind.TEXT),
-              new Column("threads", Kind.NUMBER),
-              new Column("offset", Kind.NUMBER),
-              new Column("size", Kind.NUMBER),
-              new Column("key", Kind.WRAPPED)),
-          groups.stream().flatMap(group -> rows(group).stream()).toList());
+      boolean nested = groups.stream().anyMatch(group -> group.first.isNested());
+      List<Column> columns = new ArrayList<>();
+      columns.add(new Column("process", Kind.NUMBER));
+      if (nested) {
+        columns.add(new Column("own process", Kind.NUMBER));
+      }
+      columns.add(new Column("comm", Kind.TEXT));
+      columns.add(new Column("threads", Kind.NUMBER));
+      columns.add(new Column("offset", Kind.NUMBER));
+      columns.add(new Column("size", Kind.NUMBER));
+      columns.add(new Column("key", Kind.WRAPPED));
+      out.table(columns, groups.stream().flatMap(group -> rows(group, nested).stream()).toList());
     }
     return 0;
   }
@@ -112,30 +115,33 @@ final class Keys implements Callable<Integer> {
         .toList();
   }
 
-  private static List<List<String>> rows(Group group) {
+  private static List<List<String>> rows(Group group, boolean nested) {
     List<List<String>> rows = new ArrayList<>();
     for (SeenKey key : group.first.keys()) {
       rows.add(
           row(
               group,
+              nested,
               Integer.toString(key.offset()),
               key.size() == 0 ? "-" : Integer.toString(key.size()),
               Output.printable(key.name())));
     }
     if (rows.isEmpty()) {
-      rows.add(row(group, "-", "-", "-"));
+      rows.add(row(group, nested, "-", "-", "-"));
     }
     return rows;
   }
 
-  private static List<String> row(Group group, String offset, String size, String key) {
-    return List.of(
-        Integer.toString(group.first.process()),
-        Output.printable(group.first.leader()),
-        Integer.toString(group.threads),
-        offset,
-        size,
-        key);
+  private static List<String> row(
+      Group group, boolean nested, String offset, String size, String key) {
+    List<String> row = new ArrayList<>();
+    row.add(Integer.toString(group.first.process()));
+    if (nested) {
+      row.add(Integer.toString(group.first.ownProcess()));
+    }
+    row.add(Output.printable(group.first.leader()));
+    row.addAll(List.of(Integer.toString(group.threads), offset, size, key));
+    return row;
   }
 
   private Map<String, Object> document(List<Group> groups) {
@@ -151,6 +157,7 @@ final class Keys implements Callable<Integer> {
       }
       Map<String, Object> directory = new LinkedHashMap<>();
       directory.put("pid", group.first.process());
+      directory.put("own_pid", group.first.ownProcess());
       directory.put("comm", group.first.leader());
       directory.put("threads", group.threads);
       directory.put("start", group.first.start());

@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
@@ -23,9 +24,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /**
- * The map that a command reads: options of all commands that read one. If none is pinned, it is
- * made and stays pinned, so that several commands share it and the next command finds the values
- * there.
+ * The map that a command reads: options of all commands that read one. If none is pinned at the
+ * default place, or where the user asks for one, it is made and stays pinned, so that several
+ * commands share it and the next command finds the values there. At any other path nothing is made:
+ * a command that looks would leave a map at a mistyped path, and whoever is to pin one there later
+ * would find the path taken.
  */
 final class MapOptions {
 
@@ -41,8 +44,12 @@ final class MapOptions {
       names = "--pin",
       paramLabel = "PATH",
       description =
-          "Where the map is pinned (${DEFAULT-VALUE}). If no map is there, one is made, and stays.")
+          "Where the map is pinned (${DEFAULT-VALUE}). If none is at the default place, one is"
+              + " made, and stays.")
   private Path pin = TaskLocalMap.defaultPin();
+
+  @Option(names = "--create", description = "If no map is at --pin, make one there, which stays.")
+  private boolean create;
 
   @Mixin private PinAccess access = new PinAccess();
 
@@ -50,7 +57,6 @@ final class MapOptions {
   private @Nullable CommandSpec command;
 
   private Wire wire = NEW;
-  private boolean hasToExist;
   private boolean created;
 
   MapOptions() {}
@@ -65,10 +71,9 @@ final class MapOptions {
     pin = other;
   }
 
-  /** Reads the map that is pinned at this path instead, and makes none. */
-  void existingPin(Path other) {
-    pin = other;
-    hasToExist = true;
+  /** Makes a map if none is pinned there. */
+  void create() {
+    create = true;
   }
 
   /** {@return the map's wire, once a program is loaded} */
@@ -86,23 +91,23 @@ final class MapOptions {
 
   /**
    * Loads a program of this jar, in the form that the pinned map's wire wants, with that map as its
-   * own. A map is made and pinned where none is, and the user is told.
+   * own. If none is there, and one may be made, it is made and pinned, and the user is told.
    *
    * @param name such as {@code dump}, for {@code bpf/dump.c.bpf.o}
    * @param beforeLoad sets what can be set before the load alone, such as {@code .rodata}
    * @return the loaded object, to be closed; its map is {@link Wire#mapName}
    * @throws TaskLocalException if the map or the program cannot be opened, made, loaded or pinned
-   * @throws Failure if the pin's group or mode cannot be set, or somebody else {@linkplain
-   *     PinAccess#requireOwn decides} what the pin is
+   * @throws Failure if there is no map and none may be made, the pin's group or mode cannot be set,
+   *     or somebody else {@linkplain PinAccess#requireOwn decides} what the pin is
    */
   BpfObject load(String name, Consumer<BpfObject> beforeLoad) throws Failure, IOException {
     BpfObject object = null;
     while (object == null) {
       PinAccess.requireOwn(pin);
       object =
-          hasToExist || Files.exists(pin, LinkOption.NOFOLLOW_LINKS)
-              ? takeOver(name, beforeLoad)
-              : create(name, beforeLoad);
+          (create || PinAccess.isDefault(pin)) && !Files.exists(pin, LinkOption.NOFOLLOW_LINKS)
+              ? create(name, beforeLoad)
+              : takeOver(name, beforeLoad);
     }
     if (created && command != null) {
       command
@@ -119,11 +124,18 @@ final class MapOptions {
       throws Failure, IOException {
     try (TaskLocalMap map = TaskLocalMap.open(pin)) {
       wire = map.wire();
+    } catch (NotFoundException e) {
+      Path folder = pin.toAbsolutePath().getParent();
+      if (folder == null || !Native.isBpffs(folder) || Files.exists(pin)) {
+        throw e;
+      }
+      throw new Failure(
+          "there is no such file as " + pin, "check the path, or make a map there with --create");
     }
     PinAccess.requireOwn(pin); // once more, now that it is there
     BpfObject object = loaded(name, pin, beforeLoad);
     try {
-      access.apply(pin);
+      access.apply(pin, object.map(wire.mapName()));
       return object;
     } catch (IOException e) {
       object.close();
@@ -155,7 +167,7 @@ final class MapOptions {
       if (homeless) {
         object.map(wire.mapName()).pin(own);
       }
-      applyAccess(own);
+      applyAccess(own, object.map(wire.mapName()));
       Files.createLink(pin, own);
       object.map(wire.mapName()).unpin(own);
       created = true;
@@ -211,11 +223,15 @@ final class MapOptions {
 
   /** Makes the directory of the default pin, which is ours; all others are their owners' affair. */
   private static void makeDirectory() {
+    // It is made with its mode: by the time it were given one, something else could be there.
+    int umask = Native.umask(022);
     try {
-      Files.createDirectory(HOME);
-      Files.setPosixFilePermissions(HOME, PosixFilePermissions.fromString("rwxr-xr-x"));
+      Files.createDirectory(
+          HOME, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
     } catch (IOException e) {
       // It exists by now, this is no bpffs, or it is not ours: what follows says what mends it.
+    } finally {
+      int ignored = Native.umask(umask);
     }
   }
 
@@ -229,9 +245,9 @@ final class MapOptions {
   }
 
   /** Gives the map's first pin its mode and group. */
-  private void applyAccess(Path own) throws Failure {
+  private void applyAccess(Path own, BpfMap map) throws Failure {
     try {
-      access.apply(own);
+      access.apply(own, map);
     } catch (IOException e) {
       throw new Failure(
           "the mode or group of a pin at %s cannot be set (%s)".formatted(pin, e),

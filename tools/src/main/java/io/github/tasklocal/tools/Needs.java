@@ -10,6 +10,7 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kit.Kernel;
+import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.kit.SchedExt;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.SeenKey;
@@ -22,12 +23,14 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** What threads and BPF programs need in order to share values, looked for on this machine. */
 final class Needs {
 
   private static final Path BPFFS = Path.of("/sys/fs/bpf");
+  private static final Path MOUNTS = Path.of("/proc/self/mounts");
   private static final Path UNPRIVILEGED = Path.of("/proc/sys/kernel/unprivileged_bpf_disabled");
 
   private static final String JAR = "java -jar tasklocal-tools.jar ";
@@ -38,6 +41,16 @@ final class Needs {
 
   /** The names in the kernel's BTF; null if it cannot be read. */
   private final Kernel.@Nullable Names types;
+
+  /**
+   * Whether this process is kept apart from the machine, whose kernel and bpffs are not its own.
+   */
+  private final boolean contained = !Namespaces.ofOwn().isEmpty();
+
+  private final boolean root = Machine.status().getOrDefault("Uid", "").matches("\\d+\\s+0\\s.*");
+
+  /** Whether a BPF program of ours was loaded and has run. */
+  private boolean loaded;
 
   Needs(Path pin) {
     this.pin = pin.toAbsolutePath();
@@ -51,6 +64,7 @@ final class Needs {
     findings.add(btf());
     Finding bpffs = bpffs();
     findings.add(bpffs);
+    Finding sharing = sharing(bpffs);
     findings.add(privileges());
     findings.add(libbpf());
     findings.add(jdk());
@@ -58,13 +72,16 @@ final class Needs {
     findings.add(tracing());
     findings.add(schedExt());
     findings.add(pin());
-    findings.add(sharing(bpffs));
+    findings.add(sharing);
     return findings;
   }
 
   private Finding kernel() {
     String system = Kernel.version();
-    String cure = "boot Linux 6.13 or newer, or try it in a virtual machine: scripts/vm --help";
+    String cure =
+        contained
+            ? "run this on a machine with Linux 6.13 or newer: a container has its machine's kernel"
+            : "boot Linux 6.13 or newer, or try it in a virtual machine: scripts/vm --help";
     if (types != null) {
       return types.containsUptr()
           ? Finding.yes("kernel", system + " has uptr, pointers to user memory in maps")
@@ -80,24 +97,37 @@ final class Needs {
       return Finding.yes("BTF", "the kernel's types, in " + Kernel.BTF);
     }
     return Files.exists(Kernel.BTF)
-        ? Finding.notAllowed("BTF", Kernel.BTF + " cannot be read", "run this as root")
+        ? Finding.notAllowed("BTF", Kernel.BTF + " cannot be read", root ? "" : "run this as root")
         : Finding.no(
             "BTF",
             "there is no " + Kernel.BTF,
             "boot a kernel with CONFIG_DEBUG_INFO_BTF=y, as distributions build theirs");
   }
 
-  private static Finding bpffs() {
+  private Finding bpffs() {
+    if (!Native.isEnabled()) {
+      return noNativeAccess("bpffs");
+    }
+    String cure =
+        contained
+            ? "start the container with -v " + BPFFS + ":" + BPFFS + ", the machine's bpffs"
+            : "mount -t bpf bpf " + BPFFS + " # as root";
     try {
-      String type = Files.getFileStore(BPFFS).type();
-      if (!type.equals("bpf")) {
+      if (!Files.exists(BPFFS)) {
+        return Finding.no("bpffs", "there is no " + BPFFS, cure);
+      }
+      if (!Native.isBpffs(BPFFS)) {
+        boolean covered = isCovered();
         return Finding.no(
             "bpffs",
-            BPFFS + " is not a bpffs but a " + type,
-            "mount -t bpf bpf " + BPFFS + " # as root");
+            BPFFS
+                + " is not a bpffs but a "
+                + Native.name(Native.fileSystem(BPFFS))
+                + (covered ? ", which covers a bpffs" : ""),
+            covered && !contained ? "umount " + BPFFS + " # as root" : cure);
       }
       String mode = PinAccess.of(BPFFS);
-      if (!Files.isExecutable(BPFFS)) {
+      if (!canEnter(BPFFS)) {
         return Finding.no(
             "bpffs",
             "this user may not enter " + BPFFS + " (" + mode + "), and reaches no pin there",
@@ -112,24 +142,53 @@ final class Needs {
               BPFFS + " (" + mode + "); applications of other users reach no pin there",
               "chmod 711 " + BPFFS + " # if they should");
     } catch (IOException e) {
-      return Finding.no(
-          "bpffs", "there is no " + BPFFS, "mount -t bpf bpf " + BPFFS + " # as root");
+      return Finding.no("bpffs", BPFFS + " cannot be examined: " + e, cure);
     }
   }
 
-  private static Finding privileges() {
+  /** {@return whether there is a bpffs at its place, under something that was mounted later} */
+  private static boolean isCovered() {
+    return text(MOUNTS, "").lines().anyMatch(line -> line.matches("\\S+ " + BPFFS + " bpf .*"));
+  }
+
+  private Finding privileges() {
     String unprivileged =
         "kernel.unprivileged_bpf_disabled is " + text(UNPRIVILEGED, "not readable");
     List<String> lacking = Kernel.lackingCapabilities();
-    return lacking.isEmpty()
-        ? Finding.yes("privileges", String.join(", ", Kernel.capabilities()) + "; " + unprivileged)
-        : Finding.no(
-            "privileges",
-            "no "
-                + String.join(", ", lacking)
-                + ": needed to load programs, not to share values with them; "
-                + unprivileged,
-            "run this as root: sudo " + JAR + "doctor");
+    if (loaded) {
+      return Finding.yes(
+          "privileges",
+          "this process may load programs"
+              + (lacking.isEmpty() ? "" : ", without " + String.join(", ", lacking))
+              + "; "
+              + unprivileged);
+    }
+    if (!Namespaces.inFirst("user")) {
+      return Finding.no(
+          "privileges",
+          "this process is in a user namespace of its own, whose capabilities do not count for BPF;"
+              + " it can load no programs, but share values with them; "
+              + unprivileged,
+          "to load programs, start it as the machine's root, in no user namespace");
+    }
+    if (lacking.isEmpty()) {
+      return Finding.yes("privileges", "all capabilities that it takes; " + unprivileged);
+    }
+    return Finding.no(
+        "privileges",
+        "no "
+            + String.join(", ", lacking)
+            + ": needed to load programs, not to share values with them; "
+            + unprivileged,
+        Kernel.unreachableCapabilities().isEmpty()
+            ? root
+                ? "give this process the capabilities that it lacks"
+                : "run this as root: sudo " + JAR + "doctor"
+            : "let whoever starts this process leave it these capabilities: of a container,"
+                + " --cap-add "
+                + lacking.stream()
+                    .map(each -> each.substring("CAP_".length()))
+                    .collect(Collectors.joining(" --cap-add ")));
   }
 
   private static Finding libbpf() {
@@ -192,13 +251,15 @@ final class Needs {
             "boot a kernel with CONFIG_BPF_EVENTS=y");
   }
 
-  private static Finding schedExt() {
+  private Finding schedExt() {
     if (!SchedExt.supported()) {
       return Finding.no(
           "sched_ext",
           "this kernel's scheduler cannot be replaced; only the command sched needs that",
-          "boot Linux 6.13 or newer with CONFIG_SCHED_CLASS_EXT=y, such as scripts/vm --kernel"
-              + " backports");
+          (contained ? "run this on a machine with " : "boot ")
+              + (Kernel.isLinux(6, 13) ? "a kernel" : "Linux 6.13 or newer")
+              + " with CONFIG_SCHED_CLASS_EXT=y"
+              + (contained ? "" : ", such as scripts/vm --kernel backports"));
     }
     String scheduler = SchedExt.scheduler();
     return Finding.yes(
@@ -212,34 +273,35 @@ final class Needs {
     } catch (Failure | IOException e) {
       return Finding.no("map", problem(e), cure(e));
     }
-    Path folder = pin.getParent();
-    while (folder != null && !Files.exists(folder)) {
-      folder = folder.getParent();
-    }
-    for (Path each = folder; each != null; each = each.getParent()) {
-      if (!Files.isExecutable(each)) {
+    if (!Files.exists(pin)) {
+      Path folder = pin.getParent();
+      while (folder != null && !Files.exists(folder)) {
+        folder = folder.getParent();
+      }
+      if (folder != null && !canEnter(folder)) {
         return Finding.notAllowed(
             "map",
-            "this user may not enter " + each + ", and cannot reach " + pin,
-            "chmod 711 " + each + " # as root");
+            "this user may not enter " + folder + ", and cannot reach " + pin,
+            "chmod 711 " + folder + " # as root");
       }
-    }
-    if (!Files.exists(pin)) {
       return Finding.no(
           "map",
-          "none is pinned at " + pin + "; dump, keys, top and trace make one",
-          JAR + "keys --mode 600 # as root; 666 lets every user's applications in");
+          "none is pinned at "
+              + pin
+              + (PinAccess.isDefault(pin)
+                  ? "; dump, keys, top and trace make one"
+                  : "; dump, keys, top and trace make one with --create"),
+          keys("--mode 600") + "; 666 lets every user's applications in");
     }
     try {
       String mode = PinAccess.of(pin);
-      if (!Files.isReadable(pin) || !Files.isWritable(pin)) {
+      try (TaskLocalMap map = TaskLocalMap.open(pin)) {
+        return Finding.yes("map", "%s (%s, wire %s)".formatted(pin, mode, map.wire()));
+      } catch (NotPermittedException e) {
         return Finding.no(
             "map",
             "this user may not read and write " + pin + " (" + mode + ")",
-            JAR + "keys --mode 660 --group NAME # as root");
-      }
-      try (TaskLocalMap map = TaskLocalMap.open(pin)) {
-        return Finding.yes("map", "%s (%s, wire %s)".formatted(pin, mode, map.wire()));
+            keys("--mode 660 --group NAME"));
       }
     } catch (TaskLocalException e) {
       return Finding.no("map", problem(e), cure(e));
@@ -251,7 +313,9 @@ final class Needs {
   /** The finding that counts: a value is really shared. */
   private Finding sharing(Finding bpffs) {
     try {
-      if (shareWithProgram() == 0) {
+      long seen = shareWithProgram();
+      loaded = true;
+      if (seen == 0) {
         return Finding.no(
             "sharing",
             "a BPF program was loaded, and does not see this thread's value",
@@ -309,7 +373,7 @@ final class Needs {
       return Finding.no(
           "sharing",
           "this user may load no BPF program, and no map is pinned at " + pin,
-          JAR + "keys --mode 666 # as root, or 660 and --group NAME");
+          keys("--mode 666") + ", or 660 and --group NAME");
     } catch (NotPermittedException e) {
       return Files.exists(pin)
           ? Finding.no("sharing", problem(e), cure(e))
@@ -317,6 +381,20 @@ final class Needs {
     } catch (TaskLocalException e) {
       return Finding.no("sharing", problem(e), cure(e));
     }
+  }
+
+  /** {@return the command that makes a map at the pin, or opens that to others} */
+  private String keys(String options) {
+    return JAR
+        + "keys "
+        + (PinAccess.isDefault(pin) ? "" : "--create --pin " + pin + " ")
+        + options
+        + (contained ? " # as root, outside of the container" : " # as root");
+  }
+
+  /** {@return whether files in a folder can be reached} The kernel is asked for one. */
+  private static boolean canEnter(Path folder) {
+    return Files.exists(folder.resolve("."));
   }
 
   private static String problem(Exception e) {

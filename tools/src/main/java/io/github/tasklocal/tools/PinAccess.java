@@ -2,6 +2,8 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.bpf.BpfMap;
+import io.github.tasklocal.error.TaskLocalException;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.FileSystems;
@@ -45,20 +47,41 @@ final class PinAccess {
   PinAccess() {}
 
   /**
-   * Gives a pin the mode and the group that were asked for, if any were.
+   * Gives a pin the mode and the group that were asked for, if any were. Whoever may write the
+   * folder can put anything else there at any moment, such as a link to a file of root's: so the
+   * file is held, and what is held is checked and changed, not what lies at the path.
    *
-   * @throws IOException if they cannot be set, or the pin is a symbolic link
+   * @param map what has to be pinned there
+   * @throws IOException if they cannot be set, or something else is there
    */
-  void apply(Path pin) throws IOException {
-    if (Files.isSymbolicLink(pin)) {
-      throw new FileSystemException(pin.toString(), null, "it is a symbolic link");
+  void apply(Path pin, BpfMap map) throws IOException {
+    if (group == null && mode == null) {
+      return;
     }
-    if (group != null) {
-      Files.getFileAttributeView(pin, PosixFileAttributeView.class, LinkOption.NOFOLLOW_LINKS)
-          .setGroup(group);
+    int held = Native.hold(pin);
+    try {
+      Path file = Path.of("/proc/self/fd", String.valueOf(held));
+      if (!Files.isRegularFile(file) || !Native.isBpffs(file) || !isPinOf(map, file)) {
+        throw new FileSystemException(
+            pin.toString(), null, "it is not the pin of this map, or no longer");
+      }
+      if (group != null) {
+        Files.getFileAttributeView(file, PosixFileAttributeView.class).setGroup(group);
+      }
+      if (mode != null) {
+        Files.setPosixFilePermissions(file, mode.permissions);
+      }
+    } finally {
+      Native.close(held);
     }
-    if (mode != null) {
-      Files.setPosixFilePermissions(pin, mode.permissions);
+  }
+
+  private static boolean isPinOf(BpfMap map, Path file) {
+    try (TaskLocalMap ours = TaskLocalMap.of(map.fd());
+        TaskLocalMap pinned = TaskLocalMap.open(file)) {
+      return ours.id() == pinned.id();
+    } catch (TaskLocalException e) {
+      return false; // something else is pinned there
     }
   }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import java.io.IOException;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.bpf.BpfObject;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -15,11 +17,9 @@ final class ProcessOption {
 
   /** For the help of commands whose programs run when threads do something. */
   static final String NAMESPACES =
-      "Processes and threads of containers are seen too, all with the ids of the first pid"
-          + " namespace.";
-
-  /** The kernel's PROC_PID_INIT_INO. */
-  private static final Path FIRST_PID_NAMESPACE = Path.of("pid:[4026531836]");
+      "Processes and threads of containers are seen too, with the ids of the first pid namespace;"
+          + " those in one of their own stand in brackets. Started in a container, this command sees"
+          + " only the threads there, and --pid takes an id of there.";
 
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec spec;
@@ -30,7 +30,7 @@ final class ProcessOption {
   ProcessOption() {}
 
   /**
-   * {@return the process's id; 0 for all}
+   * {@return the process's id in this process's pid namespace; 0 for all}
    *
    * @throws Failure if there is no such process
    */
@@ -42,20 +42,16 @@ final class ProcessOption {
       throw new ParameterException(
           Tools.require(spec).commandLine(), "--pid takes a process id of at least 1, not " + pid);
     }
-    // In another namespace, /proc has other ids.
-    if (inFirstNamespace() && !Files.exists(Path.of("/proc", pid.toString()))) {
+    if (Namespaces.procIsOurs() && !Files.exists(Path.of("/proc", pid.toString()))) {
       throw new Failure(
           "there is no process " + pid + ": name one that runs, or leave out --pid for all");
     }
     return pid;
   }
 
-  /** {@return whether this process is in the pid namespace whose ids BPF programs see} */
-  static boolean inFirstNamespace() {
-    try {
-      return Files.readSymbolicLink(Path.of("/proc/self/ns/pid")).equals(FIRST_PID_NAMESPACE);
-    } catch (IOException e) {
-      return true; // no namespaces in this kernel
-    }
+  /** Tells a program, before it is loaded, which process it is to watch. */
+  static void choose(BpfObject object, int pid) {
+    object.global("only_process").set(JAVA_INT, 0, pid);
+    object.global("proc_above").set(JAVA_INT, 0, Namespaces.procAbove());
   }
 }

@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.SchedExt;
 import java.io.IOException;
@@ -118,8 +119,9 @@ final class Sched implements Callable<Integer> {
     String why;
     SchedStats total;
     try (BpfObject object = load()) {
-      object.map("task_local_data_map").pin(pin);
-      access.apply(pin);
+      BpfMap map = object.map("task_local_data_map");
+      map.pin(pin);
+      access.apply(pin, map);
       MemorySegment stats = object.global("stats");
       MemorySegment exited = object.global("exited");
       object.map("tasklocal_ops").attach();

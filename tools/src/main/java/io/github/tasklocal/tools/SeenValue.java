@@ -17,8 +17,9 @@ import org.jspecify.annotations.Nullable;
  *     like the lack of a value; in brackets if it is no value
  * @param json a number, a boolean or a string; null if it is no value
  * @param isValue whether it is one
+ * @param textBytes what {@link TextHint#textBytes} says of a value whose type was left open
  */
-record SeenValue(String text, @Nullable Object json, boolean isValue) {
+record SeenValue(String text, @Nullable Object json, boolean isValue, int textBytes) {
 
   /** For the description of the option that names the key. */
   static final String KEY =
@@ -64,7 +65,7 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
   private static final SeenValue OUTSIDE_VALUE = none("(outside)");
 
   private static SeenValue none(String text) {
-    return new SeenValue(text, null, false);
+    return new SeenValue(text, null, false, -1);
   }
 
   /** Tells a program which key to read, before it is loaded. */
@@ -109,12 +110,13 @@ record SeenValue(String text, @Nullable Object json, boolean isValue) {
     ValueType type = wanted == null ? ValueType.number(size) : wanted;
     MemorySegment bytes = value.asSlice(8, Math.clamp(size, 0, MOST));
     Object json = type.json(bytes);
+    int textBytes = wanted == null ? TextHint.textBytes(bytes) : -1;
     String text = type.text(json);
     // A string that ends within what was seen has zeros after it.
     if (size > MOST && (type != ValueType.STRING || bytes.get(JAVA_BYTE, MOST - 1) != 0)) {
-      return new SeenValue("%s..(%d bytes)".formatted(text, size), json, true);
+      return new SeenValue("%s..(%d bytes)".formatted(text, size), json, true, textBytes);
     }
     String name = names.get(Output.printable(json.toString()));
-    return new SeenValue(name != null ? name : text, json, true);
+    return new SeenValue(name != null ? name : text, json, true, textBytes);
   }
 }

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A thread that has an entry in the map, with its values as they stood at one moment. Ids are those
- * of the first pid namespace, as the kernel's own programs see them.
+ * of the first pid namespace, as the kernel's own programs see them, unless another is named.
  */
 final class ThreadValues {
 
@@ -34,13 +34,16 @@ final class ThreadValues {
   private static final int HAS_DATA = 1;
   private static final int HAS_MORE = 2;
   private static final int HAS_KEYS = 4;
-  private static final int COMM = 40;
+  private static final int COMM = 56;
   private static final int LEADER = COMM + COMM_BYTES;
   private static final int CHANGING = LEADER + COMM_BYTES;
 
   private final int flags;
   private final int process;
   private final int thread;
+  private final int processHere;
+  private final int ownProcess;
+  private final int ownThread;
   private final int keysThread;
   private final int end;
   private final int count;
@@ -61,6 +64,9 @@ final class ThreadValues {
     start = record.get(JAVA_INT, 24);
     from = record.get(JAVA_INT, 28);
     end = record.get(JAVA_INT, 36);
+    processHere = record.get(JAVA_INT, 40);
+    ownProcess = record.get(JAVA_INT, 44);
+    ownThread = record.get(JAVA_INT, 48);
     comm = record.getString(COMM);
     leader = record.getString(LEADER);
     long bits = pages(wire) * DataPage.SIZE / Long.BYTES;
@@ -131,6 +137,26 @@ final class ThreadValues {
   /** {@return its own id} */
   int thread() {
     return thread;
+  }
+
+  /** {@return the id of its process in this process's pid namespace} */
+  int processHere() {
+    return processHere;
+  }
+
+  /** {@return the id that its process has for itself, in its own pid namespace} */
+  int ownProcess() {
+    return ownProcess;
+  }
+
+  /** {@return the id that it has for itself} */
+  int ownThread() {
+    return ownThread;
+  }
+
+  /** {@return whether its process's pid namespace is another than the first} */
+  boolean isNested() {
+    return ownProcess != process;
   }
 
   /** {@return its name, as the kernel has it} */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-
 import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.tools.TopCounts.Row;
@@ -118,6 +116,9 @@ final class Top implements Callable<Integer> {
       description = "At the end, write a chart over time to this file.")
   private @Nullable Path svg;
 
+  /** Whether the user was told that the values look like text. */
+  private boolean hinted;
+
   private Top() {}
 
   @Override
@@ -139,7 +140,7 @@ final class Top implements Callable<Integer> {
                 "top",
                 program -> {
                   SeenValue.choose(program, key);
-                  program.global("only_process").set(JAVA_INT, 0, pid);
+                  ProcessOption.choose(program, pid);
                 })) {
       object.program("prepare").run();
       for (String program : List.of("ran", "interrupted", "wakeup", "wakeup_new", "switched")) {
@@ -210,6 +211,11 @@ final class Top implements Callable<Integer> {
   }
 
   private void show(TopInterval seen, Output output, TopTable table, @Nullable TopScreen screen) {
+    String hint = format.csv || format.json ? seen.textHint().about(key) : null;
+    if (hint != null && !hinted) { // tables have it in their notes
+      Tools.require(spec).commandLine().getErr().println("top: " + hint);
+      hinted = true;
+    }
     if (format.csv) {
       seen.rows().forEach(row -> output.line(csv(seen, row)));
     } else if (format.json) {
@@ -286,6 +292,7 @@ final class Top implements Callable<Integer> {
         .array("rows", rows)
         .object("processes")
         .value("count", interval.processes())
+        .value("compared", interval.compared())
         .value("counted_ns", interval.counted())
         .value("proc_ns", interval.proc())
         .end()

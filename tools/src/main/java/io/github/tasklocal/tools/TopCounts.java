@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.bpf.BpfObject;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -34,7 +35,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
 
   private static final int MAX_ROWS = 8192;
 
-  private static final long PROCESS_BYTES = 16;
+  private static final long PROCESS_BYTES = 24;
 
   /** The programs, in the order of the {@code enum} in the C source. */
   enum Program {
@@ -123,7 +124,8 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
    * A process's processor time, from two sources.
    *
    * @param counted by the program, in nanoseconds
-   * @param proc as {@code /proc} has it, in nanoseconds, by steps of 10 ms; 0 if it has ended
+   * @param proc as {@code /proc} has it, in nanoseconds, by steps of 10 ms; below 0 if it has
+   *     nothing of this process
    * @param ended whether it has ended
    */
   record ProcessTime(long counted, long proc, boolean ended) {}
@@ -237,24 +239,27 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
       for (int i = 0; i < count; i++) {
         MemorySegment total = totals.asSlice(i * PROCESS_BYTES, PROCESS_BYTES);
         int pid = total.get(JAVA_INT, 0);
-        boolean ended = total.get(JAVA_INT, 4) != 0;
-        long proc = ended ? 0 : procTime(pid);
-        processes.put(pid, new ProcessTime(total.get(JAVA_LONG, 8), proc, ended || proc == 0));
+        boolean ended = total.get(JAVA_INT, 8) != 0;
+        long proc = ended ? -1 : procTime(total.get(JAVA_INT, 4));
+        processes.put(pid, new ProcessTime(total.get(JAVA_LONG, 16), proc, ended));
       }
       return processes;
     }
 
     /**
-     * {@return the time of all threads of a process, ended ones too; 0 if the process has ended}
+     * {@return the time of all threads of a process, ended ones too; below 0 if it cannot be read}
+     * The process may just have ended, or /proc may be of other processes or hide it.
      */
     private static long procTime(int pid) {
       try {
-        String stat = Files.readString(Path.of("/proc", String.valueOf(pid), "stat"));
-        // The second field, the name, may have anything in it, but ends with the last bracket.
+        String stat =
+            Files.readString(
+                Path.of("/proc", String.valueOf(pid), "stat"), StandardCharsets.ISO_8859_1);
+        // The second field, the name, may be any bytes, but ends with the last bracket.
         String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
         return (Long.parseLong(fields[14 - 3]) + Long.parseLong(fields[15 - 3])) * NANOS_PER_TICK;
       } catch (IOException e) {
-        return 0;
+        return -1;
       }
     }
 

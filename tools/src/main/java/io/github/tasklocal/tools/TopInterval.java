@@ -18,9 +18,11 @@ import java.util.Map;
  * @param nanos the time between the two
  * @param processors how many this machine has
  * @param rows of values that threads had meanwhile, those with the most time first
- * @param counted how long the processes ran that lived through all of it, by the program
+ * @param counted how long the processes ran that lived through all of it, and of which {@code
+ *     /proc} tells, by the program
  * @param proc the same, by {@code /proc}
- * @param processes how many processes that were
+ * @param compared how many processes that were
+ * @param processes how many lived through all of it
  * @param cost of the programs that count
  * @param noRoom how often a value found no row, since the start
  */
@@ -31,6 +33,7 @@ record TopInterval(
     List<Row> rows,
     long counted,
     long proc,
+    int compared,
     int processes,
     Cost cost,
     long noRoom) {
@@ -60,14 +63,18 @@ record TopInterval(
 
     long counted = 0;
     long proc = 0;
+    int compared = 0;
     int processes = 0;
     for (Map.Entry<Integer, ProcessTime> entry : after.processes().entrySet()) {
       ProcessTime then = before.processes().get(entry.getKey());
       ProcessTime now = entry.getValue();
       if (then != null && !now.ended()) {
-        counted += now.counted() - then.counted();
-        proc += now.proc() - then.proc();
         processes++;
+        if (then.proc() >= 0 && now.proc() >= 0) {
+          counted += now.counted() - then.counted();
+          proc += now.proc() - then.proc();
+          compared++;
+        }
       }
     }
     return new TopInterval(
@@ -77,6 +84,7 @@ record TopInterval(
         sorted,
         counted,
         proc,
+        compared,
         processes,
         after.cost().minus(before.cost()),
         noRoom);
@@ -101,6 +109,13 @@ record TopInterval(
             .allMatch(
                 value ->
                     value.equals(SeenValue.NO_KEY_VALUE) || value.equals(SeenValue.NO_ENTRY_VALUE));
+  }
+
+  /** {@return what is known of whether its values are text} */
+  TextHint textHint() {
+    TextHint hint = new TextHint();
+    rows.forEach(row -> hint.see(row.value()));
+    return hint;
   }
 
   /** {@return how many times a thread was seen running} */

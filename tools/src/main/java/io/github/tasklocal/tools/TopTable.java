@@ -43,11 +43,14 @@ final class TopTable {
 
   private final Output output;
 
+  private final KeyOption key;
+
   /** The key's name, as it can be printed. */
   private final String title;
 
   TopTable(Output output, KeyOption key) {
     this.output = output;
+    this.key = key;
     this.title = Output.printable(key.name());
   }
 
@@ -111,7 +114,7 @@ final class TopTable {
       Row others =
           rest.stream()
               .reduce(
-                  Row.none(new SeenValue("(" + rest.size() + " more values)", null, false)),
+                  Row.none(new SeenValue("(" + rest.size() + " more values)", null, false, -1)),
                   Row::plus);
       shown = new ArrayList<>(shown.subList(0, room - 1));
       shown.add(others);
@@ -184,6 +187,10 @@ final class TopTable {
     if (interval.noKey()) {
       notes.add("no thread that ran has the key \"" + title + "\": see the command keys");
     }
+    String hint = interval.textHint().about(key);
+    if (hint != null) {
+      notes.add(hint);
+    }
     if (interval.processes() == 0) {
       notes.add(
           interval.rows().isEmpty()
@@ -193,12 +200,8 @@ final class TopTable {
       notes.add(
           String.format(
               Locale.ROOT,
-              "counted %s of /proc's %s, %s; %d %s, %d samples",
-              time(interval.counted()),
-              time(interval.proc()),
-              interval.proc() == 0
-                  ? "too little to compare"
-                  : percent((double) interval.counted() / interval.proc()),
+              "%s; %d %s, %d samples",
+              comparison(interval),
               interval.processes(),
               interval.processes() == 1 ? "process" : "processes",
               interval.samples()));
@@ -218,6 +221,23 @@ final class TopTable {
               count(interval.noRoom())));
     }
     return notes;
+  }
+
+  private static String comparison(TopInterval interval) {
+    if (interval.compared() == 0) {
+      return "/proc shows none of the processes, so there is nothing to compare with";
+    }
+    return String.format(
+            Locale.ROOT,
+            "counted %s of /proc's %s, %s",
+            time(interval.counted()),
+            time(interval.proc()),
+            interval.proc() == 0
+                ? "too little to compare"
+                : percent((double) interval.counted() / interval.proc()))
+        + (interval.compared() < interval.processes()
+            ? " (of the " + interval.compared() + " that it shows)"
+            : "");
   }
 
   // ---- Numbers in few characters ----

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.bpf.BpfObject;
@@ -120,7 +119,7 @@ final class Trace implements Callable<Integer> {
                 "trace",
                 program -> {
                   SeenValue.choose(program, key);
-                  program.global("only_process").set(JAVA_INT, 0, pid);
+                  ProcessOption.choose(program, pid);
                 })) {
       TraceWriter writer =
           switch (json ? Format.JSON : format == null ? Format.TEXT : format) {
@@ -132,7 +131,12 @@ final class Trace implements Callable<Integer> {
       for (String program : List.of("exited", "interrupted", "switched")) {
         object.program(program).attach();
       }
-      run(object, writer, named, stop);
+      TextHint hint = new TextHint();
+      run(object, writer, named, hint, stop);
+      String text = hint.about(key);
+      if (text != null) {
+        Tools.require(spec).commandLine().getErr().println("trace: " + text);
+      }
       long lost = object.global("lost").get(JAVA_LONG, 0);
       if (lost > 0) {
         Tools.require(spec)
@@ -145,7 +149,8 @@ final class Trace implements Callable<Integer> {
     return 0;
   }
 
-  private void run(BpfObject object, TraceWriter writer, Map<String, String> named, Stop stop)
+  private void run(
+      BpfObject object, TraceWriter writer, Map<String, String> named, TextHint hint, Stop stop)
       throws Failure {
     RingBuffer changes = object.map("changes").ringBuffer();
     long end = seconds == null ? Long.MAX_VALUE : (long) (seconds * 1e9);
@@ -154,7 +159,12 @@ final class Trace implements Callable<Integer> {
     while (!last) {
       long left = TimeUnit.NANOSECONDS.toMillis(end - (System.nanoTime() - start));
       last = left <= 0 || stop.await(Math.min(left, 20));
-      changes.consume(record -> writer.write(TraceChange.read(record, key, named)));
+      changes.consume(
+          record -> {
+            TraceChange change = TraceChange.read(record, key, named);
+            hint.see(change.after());
+            writer.write(change);
+          });
       writer.flush();
     }
     // CLOCK_MONOTONIC is what System.nanoTime reads on Linux.

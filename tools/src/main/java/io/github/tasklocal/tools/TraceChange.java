@@ -15,6 +15,9 @@ import java.util.Map;
  * @param tid the thread
  * @param cpu the processor that saw it
  * @param where on what occasion
+ * @param procId the process's id in the {@code /proc} of this process
+ * @param ownPid the process, by the id that it has for itself in its own pid namespace
+ * @param ownTid the thread, the same
  * @param comm the thread's name in the kernel, which may have anything in it
  * @param before what was seen last
  * @param after what is there now
@@ -25,6 +28,9 @@ record TraceChange(
     int tid,
     int cpu,
     Where where,
+    int procId,
+    int ownPid,
+    int ownTid,
     String comm,
     SeenValue before,
     SeenValue after) {
@@ -37,8 +43,8 @@ record TraceChange(
     EXIT
   }
 
-  private static final int COMM = 24;
-  private static final int BEFORE = 40;
+  private static final int COMM = 40;
+  private static final int BEFORE = 56;
 
   static TraceChange read(MemorySegment change, KeyOption key, Map<String, String> names) {
     return new TraceChange(
@@ -47,6 +53,9 @@ record TraceChange(
         change.get(JAVA_INT, 12),
         change.get(JAVA_INT, 16),
         Where.values()[change.get(JAVA_INT, 20)],
+        change.get(JAVA_INT, 24),
+        change.get(JAVA_INT, 28),
+        change.get(JAVA_INT, 32),
         change.getString(COMM),
         SeenValue.read(change.asSlice(BEFORE, SeenValue.BYTES), key, names),
         SeenValue.read(change.asSlice(BEFORE + SeenValue.BYTES, SeenValue.BYTES), key, names));

@@ -6,6 +6,7 @@ import com.grack.nanojson.JsonWriter;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -44,16 +45,21 @@ abstract sealed class TraceWriter {
     void write(TraceChange change) {
       out.printf(
           Locale.ROOT,
-          "%d.%09d [%03d] %d/%d %s %s: %s -> %s%n",
+          "%d.%09d [%03d] %s/%s %s %s: %s -> %s%n",
           change.time() / 1_000_000_000,
           change.time() % 1_000_000_000,
           change.cpu(),
-          change.pid(),
-          change.tid(),
+          id(change.pid(), change.ownPid()),
+          id(change.tid(), change.ownTid()),
           word(change.comm()),
           change.where().name().toLowerCase(Locale.ROOT),
           change.before().text(),
           change.after().text());
+    }
+
+    /** {@return an id, and in brackets the one in a pid namespace of its own} */
+    private static String id(int id, int own) {
+      return id == own ? String.valueOf(id) : id + "(" + own + ")";
     }
 
     /**
@@ -80,6 +86,8 @@ abstract sealed class TraceWriter {
                   .value("cpu", change.cpu())
                   .value("pid", change.pid())
                   .value("tid", change.tid())
+                  .value("own_pid", change.ownPid())
+                  .value("own_tid", change.ownTid())
                   .value("comm", change.comm())
                   .value("where", change.where().name().toLowerCase(Locale.ROOT))
                   .value("before", change.before().json())
@@ -114,7 +122,11 @@ abstract sealed class TraceWriter {
     @Override
     void write(TraceChange change) {
       if (processes.add(change.pid())) {
-        name("process_name", change.pid(), change.pid(), processName(change.pid(), change.comm()));
+        name(
+            "process_name",
+            change.pid(),
+            change.pid(),
+            processName(change.procId(), change.comm()));
       }
       if (!change.comm().equals(threadNames.put(change.tid(), change.comm()))) {
         name("thread_name", change.pid(), change.tid(), Output.printable(change.comm()));
@@ -174,8 +186,8 @@ abstract sealed class TraceWriter {
 
     private static String processName(int pid, String otherwise) {
       try {
-        return Output.printable(
-            Files.readString(Path.of("/proc", String.valueOf(pid), "comm")).strip());
+        byte[] name = Files.readAllBytes(Path.of("/proc", String.valueOf(pid), "comm"));
+        return Output.printable(new String(name, StandardCharsets.UTF_8).strip());
       } catch (IOException e) {
         return Output.printable(otherwise); // the process has ended
       }

@@ -95,7 +95,7 @@ class DefaultPinKernelIT {
   void theOwnerIsNamedToAUserWhoMayNotChangeTheMode() throws Exception {
     Command keys =
         shell(
-            "mkdir P; chmod 777 P; TOOLS keys --pin P/map --mode 666; "
+            "mkdir P; chmod 777 P; TOOLS keys --create --pin P/map --mode 666; "
                     .replace("P", "/sys/fs/bpf/p")
                 + LOADER
                 + "TOOLS keys --pin /sys/fs/bpf/p/map --mode 600");

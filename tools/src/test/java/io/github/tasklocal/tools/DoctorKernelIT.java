@@ -145,6 +145,57 @@ class DoctorKernelIT {
     }
   }
 
+  /** The bpffs is there, in the list of mounts too, but no path leads to it. */
+  @Test
+  void aBpffsThatIsCoveredIsNotTakenForOne() throws Exception {
+    JsonObject document =
+        json(shell("unshare -m sh -c 'mount -t tmpfs tmpfs /sys/fs/bpf; DOCTOR --json'"), 1);
+    assertThat(needs(document).get("bpffs").getString("answer")).isEqualTo("no");
+    assertThat(needs(document).get("bpffs").getString("found"))
+        .contains("not a bpffs but a tmpfs, which covers a bpffs");
+    assertThat(needs(document).get("bpffs").getString("cure")).startsWith("umount /sys/fs/bpf");
+  }
+
+  /** As a container's runtime starts a process: with these namespaces, without these. */
+  private Command container(String mounts, String without) throws IOException {
+    return shell(
+        "unshare --kill-child -m -p -f -u -i -C --mount-proc sh -c '%s exec setpriv --bounding-set=%s DOCTOR --json'"
+            .formatted(mounts, without));
+  }
+
+  @Test
+  void rootOfAContainerIsToldWhatTheContainerNeeds() throws Exception {
+    JsonObject document =
+        json(
+            container(
+                "while umount -l /sys/fs/bpf 2>/dev/null; do :; done;", "-bpf,-perfmon,-sys_admin"),
+            1);
+    Map<String, JsonObject> needs = needs(document);
+    assertThat(needs.get("privileges").getString("answer")).isEqualTo("no");
+    assertThat(needs.get("privileges").getString("cure"))
+        .contains("--cap-add SYS_ADMIN --cap-add PERFMON --cap-add BPF");
+    assertThat(needs.get("bpffs").getString("cure")).contains("-v /sys/fs/bpf:/sys/fs/bpf");
+    for (JsonObject need : needs.values()) {
+      assertThat(need.getString("cure", "")).doesNotContain("sudo", "mount -t", "scripts/vm");
+    }
+  }
+
+  /** CAP_SYS_ADMIN has what is now CAP_BPF and CAP_PERFMON in it. */
+  @Test
+  void privilegesDoNotLackWhereAProgramWasLoaded() throws Exception {
+    Map<String, JsonObject> needs = needs(json(container("", "-bpf,-perfmon"), 0));
+    assertThat(needs.get("sharing").getString("found")).contains("has read a value");
+    assertThat(needs.get("privileges").getString("answer")).isEqualTo("yes");
+  }
+
+  @Test
+  void capabilitiesOfAUserNamespaceDoNotCount() throws Exception {
+    Map<String, JsonObject> needs = needs(json(shell("unshare -U -r DOCTOR --json"), 1));
+    assertThat(needs.get("privileges").getString("answer")).isEqualTo("no");
+    assertThat(needs.get("privileges").getString("found")).contains("user namespace");
+    assertThat(needs.get("privileges").getString("cure")).doesNotContain("sudo");
+  }
+
   @Test
   void withoutNativeAccessTheFlagIsNamed() throws Exception {
     JsonObject document =

@@ -201,6 +201,61 @@ class TopKernelIT {
     assertThat(texts).contains("1", "(no entry)");
   }
 
+  /** A name is 15 bytes, of any kind. */
+  @Test
+  void aProcessWhoseNameIsNotUtf8IsNotTakenForEnded() throws Exception {
+    share(Wire.C);
+    try (SpinChild child = new SpinChild(List.of(), pinned.pin(), 7, "fffe6e616d65")) {
+      Command top =
+          Command.run(
+              "top",
+              "--once",
+              "--json",
+              "--pin",
+              pinned.pin(),
+              "--key",
+              SpinChild.KEY,
+              "--pid",
+              child.pid());
+      JsonObject processes = top.json().getObject("processes");
+      assertThat(processes.getInt("count")).isEqualTo(1);
+      assertThat(processes.getLong("proc_ns")).isPositive();
+      Command trace =
+          Command.run(
+              "trace",
+              "--seconds",
+              "0.5",
+              "--format",
+              "chrome",
+              "--pin",
+              pinned.pin(),
+              "--key",
+              SpinChild.KEY);
+      assertThat(trace.out()).contains("\"process_name\"").containsPattern("..name\"");
+    }
+  }
+
+  /** The default is a number, which text looks like none. */
+  @Test
+  void textThatIsShownAsNumbersIsNoticed() throws Exception {
+    share(Wire.C);
+    busy.spin(() -> LONG.set(0x65_6d_63_61L)); // "acme"
+    Await.until("the value", () -> top("top.long", "--once"), t -> t.out().contains("1701667681"));
+    String hint = "the values look like text, which --key top.long:string shows";
+    assertThat(top("top.long", "--once").out()).contains(hint);
+    assertThat(top("top.long", "--once", "--csv").err()).contains("top: " + hint);
+    assertThat(top("top.long:string", "--once").out()).contains("\"acme\"").doesNotContain(hint);
+    assertThat(top("top.long:long", "--once").out()).doesNotContain("look like text");
+    assertThat(Command.run("dump", "--pin", pinned.pin(), "--key", "top.long").err())
+        .contains("dump: " + hint);
+    Command trace =
+        Command.run("trace", "--pin", pinned.pin(), "--key", "top.long", "--seconds", "0.5");
+    assertThat(trace.err()).contains("trace: " + hint);
+    busy.spin(() -> LONG.set(-3));
+    Await.until("a number, too", () -> top("top.long", "--once"), t -> t.out().contains("-3"));
+    assertThat(top("top.long", "--once").out()).doesNotContain("look like text");
+  }
+
   @Test
   void valuesThatChangeWithoutASwitchAreSeen() throws Exception {
     share(Wire.C);

@@ -25,7 +25,7 @@ class TopTableTest {
   }
 
   private static Row row(String value, long nanos) {
-    return new Row(new SeenValue(value, value, true), nanos, 1_234_567, 98_765, 4321, 5, 3, 17);
+    return new Row(new SeenValue(value, value, true, -1), nanos, 1_234_567, 98_765, 4321, 5, 3, 17);
   }
 
   private static TopInterval interval(List<Row> rows) {
@@ -36,6 +36,7 @@ class TopTableTest {
         rows,
         1_990_000_000,
         2_000_000_000,
+        2,
         2,
         new Cost(new long[] {100, 0, 0, 10, 0}, new double[] {25_000, 0, 0, 3000, 0}),
         0);

@@ -31,9 +31,12 @@ class TraceWriterTest {
                 8,
                 1,
                 TraceChange.Where.ENTER,
+                7,
+                7,
+                8,
                 comm,
                 SeenValue.NO_ENTRY_VALUE,
-                new SeenValue("\"a -> b\"", "a -> b", true)));
+                new SeenValue("\"a -> b\"", "a -> b", true, -1)));
     assertThat(text.toString())
         .isEqualTo("5.000000042 [001] 7/8 " + shown + " enter: (no entry) -> \"a -> b\"\n");
   }

@@ -178,6 +178,7 @@ public final class Tenants {
                 "-jar",
                 tools,
                 "top",
+                "--create",
                 "--pin=" + pin,
                 "--pid=" + ProcessHandle.current().pid(),
                 "--key=" + TENANT.name() + ":string",
