@@ -5,6 +5,7 @@ import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -121,28 +122,44 @@ public final class TaskStorage {
   }
 
   /**
-   * {@return whether the map's values hold pointers to user memory, found out by a trial} The
+   * Refuses a map whose values hold no pointers to user memory, which is found out by a trial: the
    * kernel refuses a pointer that is not to the beginning of a page before it looks for an entry.
    * It accepts the value if the fields are mere numbers to it, because it is too old for such
    * pointers or the map has none.
    *
    * @param map descriptor of the map
    * @param value as for {@link #put}, with addresses at which no page begins
+   * @throws WrongObjectException if the map's values hold no such pointers
+   * @throws NotSupportedException if the kernel is too old for them
    * @throws KernelException if it cannot be tried
    */
-  public boolean holdsUserPointers(KernelMap map, MemorySegment value) {
+  public void requireUserPointers(KernelMap map, MemorySegment value) {
     int tid = kernel.currentTid();
     int error = update(map, tid, null, value, libbpf_h.BPF_NOEXIST());
-    return switch (error) {
-      case Errno.EOPNOTSUPP -> true;
-      case 0 -> {
-        remove(map, Task.of(tid, Thread.currentThread()));
-        yield false;
+    switch (error) {
+      case Errno.EOPNOTSUPP -> {
+        return;
       }
-      // EINVAL: the kernel has no pidfds of threads, and is even older.
-      case Errno.EEXIST, Errno.EINVAL -> false;
+      case 0 -> remove(map, Task.of(tid, Thread.currentThread()));
+      case Errno.EEXIST, Errno.EINVAL -> {} // EINVAL: no pidfds of threads either
       default -> throw failure("open", map.toString(), error);
-    };
+    }
+    String problem = "the kernel sees no pointers to user memory (uptr) in its values";
+    if (!KernelVersion.RUNNING.atLeast(6, 13)) {
+      throw new NotSupportedException(
+          "open",
+          map.toString(),
+          null,
+          problem,
+          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
+    }
+    throw new WrongObjectException(
+        "open",
+        map.toString(),
+        null,
+        problem,
+        "compile the program with task_local_data.bpf.h of this project, or with a newer clang:"
+            + " clang 14 drops the uptrs of other headers");
   }
 
   /**

@@ -40,12 +40,12 @@ final class Entry {
   }
 
   Status status() {
-    return map.hasEntry(record.place) ? Status.SET : status;
+    return map.shared.hasEntry(record.place) ? Status.SET : status;
   }
 
   /** Changes the status, and with it how many entries the map has. */
   void is(Status now) {
-    map.setEntry(record.place, now == Status.SET);
+    map.shared.setEntry(record.place, now == Status.SET);
     status = now == Status.STALE ? Status.STALE : Status.MISSING;
     tried(now != Status.MISSING);
     if (now != Status.MISSING) {
@@ -57,10 +57,10 @@ final class Entry {
    * Whether the kernel was asked to set it by any copy, and nothing says that it has not done so.
    */
   boolean wasTried() {
-    return map.wasTried(record.place);
+    return map.shared.wasTried(record.place);
   }
 
   void tried(boolean is) {
-    map.tried(record.place, is);
+    map.shared.tried(record.place, is);
   }
 }

@@ -268,7 +268,7 @@ public final class Keeper {
 
   private boolean isNeeded() {
     synchronized (lock) {
-      if (watches.isEmpty() && !maps.anyInUse()) {
+      if (watches.isEmpty() && !maps.usesAny()) {
         thread = null;
         return false;
       }

@@ -44,6 +44,24 @@ public final class MapWire {
     }
   }
 
+  /**
+   * Refuses a wire that has a page for each thread where threads share pages.
+   *
+   * @param slotBytes how much each thread has
+   * @throws NotSupportedException if that is so
+   */
+  static void requireFits(KernelMap map, Wire wire, int slotBytes) {
+    if (wire == Wire.B && slotBytes < DataPage.SIZE) {
+      throw new NotSupportedException(
+          "open",
+          map.toString(),
+          null,
+          "threads share pages (-D%s=%d), and its wire, B, has a page for each thread"
+              .formatted(SlotSize.PROPERTY, slotBytes),
+          "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
+    }
+  }
+
   static Wire of(
       String subject,
       int type,

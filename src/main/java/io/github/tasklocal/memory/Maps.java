@@ -12,11 +12,9 @@ import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Walk.Work;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The maps that are open. Each thread is registered with each of them exactly once, by its record:
@@ -30,69 +28,15 @@ public final class Maps {
   private final SharedData data;
   private final KeyDirectory keys;
   private final Keeper keeper = new Keeper(this);
-
-  /** How many times this copy of the library has each map open. Under the registry's lock. */
-  private final int[] uses;
-
-  /** All of the process. Changed under the registry's lock, and never in place. */
-  private volatile OpenMap[] open = {};
-
-  /** The {@link SharedData#mapsChanged} of {@link #open}. */
-  private long known;
-
+  private final MapTable table;
   private final Walk walk;
 
   Maps(Registry registry, KeyDirectory keys, int[] uses) {
     this.registry = registry;
     this.data = registry.data;
     this.keys = keys;
-    this.uses = uses;
+    this.table = new MapTable(registry, keys, uses);
     this.walk = new Walk(registry);
-  }
-
-  /** Learns of the maps that other copies of the library have opened or closed. */
-  void catchUp() {
-    if (data.mapsChanged() == known) {
-      return;
-    }
-    List<OpenMap> now = new ArrayList<>();
-    for (int i = 0; i < SharedData.MAPS; i++) {
-      OpenMap each = at(i);
-      if (each != null && each.users() > 0) {
-        now.add(each);
-      }
-    }
-    open = now.toArray(new OpenMap[0]);
-    known = data.mapsChanged();
-  }
-
-  /** {@return the map with a number, or null} */
-  private @Nullable OpenMap at(int number) {
-    Object shared = data.maps[number];
-    for (OpenMap each : open) {
-      if (each.is(shared)) {
-        return each;
-      }
-    }
-    return shared == null ? null : OpenMap.known(registry, shared, number, keys);
-  }
-
-  /** Counts that this copy of the library has a map open once more, or once less. */
-  private void use(OpenMap map, int more) {
-    map.use(more);
-    uses[map.number] += more;
-  }
-
-  /** {@return whether this copy of the library has any map open} */
-  boolean anyInUse() {
-    synchronized (registry.lock) {
-      for (int each : uses) {
-        if (each > 0) {
-          return true;
-        }
-      }
-      return false;
-    }
   }
 
   /**
@@ -118,27 +62,23 @@ public final class Maps {
         OpenMap before;
         synchronized (registry.lock) {
           registry.catchUp();
-          before = find(map.id());
+          before = table.find(map.id());
         }
         if (before != null) {
           if (takeOver) {
             takeOver(before, true);
           }
           synchronized (registry.lock) {
-            use(before, 1);
+            table.use(before, 1);
           }
           return before; // has a descriptor of its own
         }
         OpenMap fresh = prepared(map, wire);
-        fresh.takeOver(takeOver);
-        Object shared = fresh.shared();
+        fresh.shared.takeOver(takeOver);
         synchronized (registry.lock) {
           registry.catchUp();
           registry.threads.ends.releaseEnded();
-          OpenMap[] more = Arrays.copyOf(open, open.length + 1);
-          more[open.length] = fresh;
-          publish(fresh.number, shared, more);
-          use(fresh, 1);
+          table.add(fresh);
           isOpen = true;
         }
         walk.all(fresh, Work.REGISTER);
@@ -161,43 +101,15 @@ public final class Maps {
   }
 
   private OpenMap prepared(KernelMap map, Wire wire) {
-    if (wire == Wire.B && data.packed()) {
-      throw new NotSupportedException(
-          "open",
-          map.toString(),
-          null,
-          "threads share pages (-D%s=%d), and its wire, B, has a page for each thread"
-              .formatted(SlotSize.PROPERTY, data.slotBytes()),
-          "start java without -D" + SlotSize.PROPERTY + ", or use a BPF program of wire A or C");
-    }
-    int number = 0;
-    while (number < SharedData.MAPS && data.maps[number] != null) {
-      number++;
-    }
-    if (number == SharedData.MAPS) {
-      throw new NotSupportedException(
-          "open",
-          map.toString(),
-          null,
-          "the process has " + SharedData.MAPS + " maps open, which is the most",
-          "close one of them first");
-    }
-    OpenMap prepared = new OpenMap(registry, map, wire, keys.metadata(wire), number);
+    MapWire.requireFits(map, wire, data.slotBytes());
+    OpenMap prepared =
+        new OpenMap(registry, map, new SharedMap(table.free(map), map, wire), keys.metadata(wire));
     prepared.prepare();
     synchronized (registry.lock) {
       registry.catchUp();
-      registry.threads.checkPages();
+      registry.threads.unfit.check();
     }
     return prepared;
-  }
-
-  private @Nullable OpenMap find(int id) {
-    for (OpenMap each : open) {
-      if (each.id() == id) {
-        return each;
-      }
-    }
-    return null;
   }
 
   /**
@@ -211,14 +123,14 @@ public final class Maps {
       boolean isLast;
       synchronized (registry.lock) {
         registry.catchUp();
-        if (map.users() <= 0) {
+        if (map.shared.users() <= 0) {
           return; // the first attempt has failed half way, and closed it all the same
         }
-        isLast = map.users() == 1;
-        OpenMap[] fewer = isLast ? without(map) : open;
-        use(map, -1);
+        isLast = map.shared.users() == 1;
+        OpenMap[] fewer = table.without(map);
+        table.use(map, -1);
         if (isLast) {
-          publish(map.number, data.maps[map.number], fewer);
+          table.hide(fewer);
         }
       }
       if (isLast) {
@@ -228,14 +140,6 @@ public final class Maps {
     keeper.wake();
   }
 
-  /** Changes the maps that are open, for all copies. Cannot fail. */
-  private void publish(int number, @Nullable Object shared, OpenMap[] now) {
-    data.maps[number] = shared;
-    data.changeMaps();
-    open = now;
-    known = data.mapsChanged();
-  }
-
   /** Takes all entries out of a map that nobody uses, and closes it. */
   private void shut(OpenMap map) {
     try {
@@ -243,14 +147,14 @@ public final class Maps {
     } finally {
       synchronized (registry.lock) {
         for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
-          map.setEntry(each.place, false); // the next map has this number
-          map.tried(each.place, false);
+          map.shared.setEntry(each.place, false); // the next map has this number
+          map.shared.tried(each.place, false);
         }
-        map.gone();
+        map.shared.gone();
         map.nextLook = null;
         map.nextAttempt = null;
         registry.leftovers.settle();
-        publish(map.number, null, open);
+        table.remove(map);
       }
       map.close();
     }
@@ -259,35 +163,25 @@ public final class Maps {
   /** Closes the maps of copies of the library that are gone and have not closed them. */
   private void closeUnused() {
     synchronized (data.opening) {
-      for (int i = 0; i < SharedData.MAPS; i++) {
+      while (true) {
         OpenMap unused;
         synchronized (registry.lock) {
           registry.catchUp();
           registry.threads.ends.releaseUnreachable();
-          unused = at(i);
-          if (unused == null || unused.users() > 0) {
-            continue;
+          unused = table.unused();
+          if (unused == null) {
+            return;
           }
-          publish(i, data.maps[i], without(unused));
+          table.hide(table.without(unused));
         }
         shut(unused);
       }
     }
   }
 
-  private OpenMap[] without(OpenMap map) {
-    List<OpenMap> fewer = new ArrayList<>();
-    for (OpenMap each : open) {
-      if (each != map) {
-        fewer.add(each);
-      }
-    }
-    return fewer.toArray(new OpenMap[0]);
-  }
-
   /** Registers a thread with each map. Under the registry's lock; reports failures. */
   void register(ThreadRecord record) {
-    for (OpenMap map : open) {
+    for (OpenMap map : table.all()) {
       map.register(record);
     }
   }
@@ -301,9 +195,9 @@ public final class Maps {
     StackSpace.require();
     synchronized (data.opening) {
       synchronized (registry.lock) {
-        map.takeOver(takeOver);
+        map.shared.takeOver(takeOver);
       }
-      if (takeOver && map.users() > 0) {
+      if (takeOver && map.shared.users() > 0) {
         walk.all(map, Work.TRY_AGAIN);
       }
     }
@@ -314,7 +208,7 @@ public final class Maps {
     synchronized (registry.lock) {
       registry.catchUp();
       registry.threads.ends.releaseEnded();
-      return map.entries();
+      return map.shared.entries();
     }
   }
 
@@ -338,14 +232,26 @@ public final class Maps {
 
   /** Logs what has failed. Under no lock. */
   void logFailures() {
-    for (OpenMap map : open) {
+    for (OpenMap map : table.all()) {
       map.log();
     }
   }
 
   /** {@return the open maps, not to be changed} */
   OpenMap[] all() {
-    return open;
+    return table.all();
+  }
+
+  /** Learns of the maps that other copies of the library have opened or closed. */
+  void catchUp() {
+    table.catchUp();
+  }
+
+  /** {@return whether this copy of the library has any map open} */
+  boolean usesAny() {
+    synchronized (registry.lock) {
+      return table.usesAny();
+    }
   }
 
   /**
@@ -356,15 +262,15 @@ public final class Maps {
    */
   void tend(int most) {
     List<OpenMap> ours = new ArrayList<>();
-    boolean anyUnused = false;
+    boolean anyUnused;
     synchronized (registry.lock) {
       registry.catchUp();
       registry.threads.ends.releaseUnreachable();
       registry.threads.ends.releaseEnded();
       registry.leftovers.takeOut(most);
-      for (OpenMap map : open) {
-        anyUnused |= map.users() <= 0;
-        if (uses[map.number] > 0) {
+      anyUnused = table.unused() != null;
+      for (OpenMap map : table.all()) {
+        if (table.uses(map)) {
           ours.add(map);
         }
       }
@@ -388,7 +294,6 @@ public final class Maps {
     keeper.start();
   }
 
-  /** {@return the thread that follows pins and looks after entries} */
   Keeper keeper() {
     return keeper;
   }

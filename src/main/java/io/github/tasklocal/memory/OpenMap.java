@@ -9,7 +9,6 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelMap;
-import io.github.tasklocal.kernel.KernelVersion;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.KeyDirectory;
@@ -29,17 +28,6 @@ public final class OpenMap {
   /** An address at which no page begins. */
   private static final long NO_PAGE = 8;
 
-  /** Indexes of what is shared. */
-  private static final int FD = 0;
-
-  private static final int ID = 1;
-  private static final int WIRE = 2;
-  private static final int USERS = 3;
-  private static final int TAKES_OVER = 4;
-  private static final int ENTRIES = 5;
-  private static final int GONE = 6;
-  private static final int SHARED = 7;
-
   private final Leftovers leftovers;
   private final Kernel kernel;
   private final TaskStorage storage;
@@ -53,38 +41,21 @@ public final class OpenMap {
 
   private final Failures failures;
 
-  /** Which of the process's maps this is, from 0. */
-  final int number;
-
   /** What all copies of the library know of it. */
-  private final int[] shared;
+  final SharedMap shared;
 
   /** Where the next look at entries begins, and the next attempt at missing ones. */
   @Nullable ThreadRecord nextLook;
 
   @Nullable ThreadRecord nextAttempt;
 
-  /**
-   * Makes a map that is not open yet.
-   *
-   * @param number which of the process's maps it will be
-   */
-  OpenMap(Registry registry, KernelMap map, Wire wire, long metadata, int number) {
-    this(registry, map, wire, metadata, number, new int[SHARED]);
-    shared[FD] = map.fd();
-    shared[ID] = map.id();
-    shared[WIRE] = wire.ordinal();
-  }
-
-  private OpenMap(
-      Registry registry, KernelMap map, Wire wire, long metadata, int number, int[] shared) {
+  OpenMap(Registry registry, KernelMap map, SharedMap shared, long metadata) {
     this.leftovers = registry.leftovers;
     this.kernel = registry.kernel;
-    this.number = number;
     this.shared = shared;
     this.storage = new TaskStorage(kernel);
     this.map = map;
-    this.wire = wire;
+    this.wire = shared.wire();
     this.metadata = metadata;
     this.stamp = registry.data.stamp();
     this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
@@ -94,83 +65,10 @@ public final class OpenMap {
   /**
    * {@return a map that another copy of the library has opened}
    *
-   * @param shared one of {@link SharedData#maps}
    * @param keys what the map is told of
    */
-  static OpenMap known(Registry registry, Object shared, int number, KeyDirectory keys) {
-    Object[] parts = (Object[]) shared;
-    int[] numbers = (int[]) parts[0];
-    Wire wire = Wire.values()[numbers[WIRE]];
-    KernelMap map =
-        KernelMap.known(numbers[FD], numbers[ID], wire.valueSize(), String.valueOf(parts[1]));
-    return new OpenMap(registry, map, wire, keys.metadata(wire), number, numbers);
-  }
-
-  /** {@return what {@link #known} needs, for other copies} */
-  Object shared() {
-    return new Object[] {shared, map.description()};
-  }
-
-  /** {@return whether a shared one is this map} */
-  @SuppressWarnings("ReferenceEquality")
-  boolean is(@Nullable Object other) {
-    return other instanceof Object[] parts && parts[0] == shared;
-  }
-
-  /** A copy is gone that had maps open so many times. */
-  static void leave(@Nullable Object[] maps, int[] uses) {
-    for (int i = 0; i < maps.length; i++) {
-      if (maps[i] instanceof Object[] parts && parts[0] instanceof int[] numbers) {
-        numbers[USERS] -= uses[i];
-      }
-    }
-  }
-
-  /** {@return how many times the process has opened this map; 0 once it is being closed} */
-  int users() {
-    return shared[USERS];
-  }
-
-  /** Notes that one more has opened it, or one less. */
-  void use(int more) {
-    shared[USERS] += more;
-  }
-
-  /** {@return whether the descriptor is closed} */
-  boolean isGone() {
-    return shared[GONE] != 0;
-  }
-
-  /** {@return how many threads have an entry} */
-  int entries() {
-    return shared[ENTRIES];
-  }
-
-  /** {@return whether a thread has its entry} */
-  boolean hasEntry(Place place) {
-    return !isGone() && place.hasEntry(number);
-  }
-
-  /** {@return whether any copy has asked the kernel for it, and may have got it} */
-  boolean wasTried(Place place) {
-    return !isGone() && place.wasTried(number);
-  }
-
-  void tried(Place place, boolean is) {
-    if (!isGone()) {
-      place.tried(number, is);
-    }
-  }
-
-  void setEntry(Place place, boolean is) {
-    if (!isGone() && place.setEntry(number, is)) {
-      shared[ENTRIES] += is ? 1 : -1;
-    }
-  }
-
-  /** Chooses whether entries that somebody else made are replaced. */
-  void takeOver(boolean takeOver) {
-    shared[TAKES_OVER] = takeOver ? 1 : 0;
+  static OpenMap known(Registry registry, SharedMap shared, KeyDirectory keys) {
+    return new OpenMap(registry, shared.map(), shared, keys.metadata(shared.wire()));
   }
 
   /**
@@ -182,25 +80,7 @@ public final class OpenMap {
   void prepare() {
     MapValue.write(value, wire, NO_PAGE, NO_PAGE, stamp);
     value.set(JAVA_LONG, 0, NO_PAGE); // not split into a page and a start
-    if (storage.holdsUserPointers(map, value)) {
-      return;
-    }
-    String problem = "the kernel sees no pointers to user memory (uptr) in its values";
-    if (!KernelVersion.RUNNING.atLeast(6, 13)) {
-      throw new NotSupportedException(
-          "open",
-          map.toString(),
-          null,
-          problem,
-          "needs kernel 6.13 or newer; this is " + KernelVersion.RUNNING);
-    }
-    throw new WrongObjectException(
-        "open",
-        map.toString(),
-        null,
-        problem,
-        "compile the program with task_local_data.bpf.h of this project, or with a newer clang:"
-            + " clang 14 drops the uptrs of other headers");
+    storage.requireUserPointers(map, value);
   }
 
   /** Gives a thread its entry, if it has none. */
@@ -226,7 +106,7 @@ public final class OpenMap {
     try {
       entry = record.entry(this);
       Task task = record.state().task();
-      if (task == null || record.superseded || record.place.isOver() || isGone()) {
+      if (task == null || record.superseded || record.place.isOver() || shared.isGone()) {
         return null;
       }
       if (entry == null) {
@@ -272,7 +152,7 @@ public final class OpenMap {
     entry.tried(true);
     boolean set;
     try {
-      set = put(entry, shared[TAKES_OVER] != 0 || leftovers.hasStale(entry));
+      set = put(entry, shared.takesOver() || leftovers.hasStale(entry));
     } catch (EntryExistsException e) {
       if (!storage.get(map, task, value)) {
         set = put(entry, false); // its task was ending, with an entry from its time in Java
@@ -313,7 +193,7 @@ public final class OpenMap {
    * thread: that of main waits for the JVM to end, and a native thread detaches.
    */
   void unregister(Entry entry) {
-    if (isGone()) {
+    if (shared.isGone()) {
       return; // its descriptor may be another map's by now
     }
     if (entry.status() != Status.MISSING || entry.wasTried()) {
@@ -368,11 +248,6 @@ public final class OpenMap {
   /** Logs the first failure, once. Not under the lock, since a log handler is foreign code. */
   public void log() {
     failures.log();
-  }
-
-  /** The descriptor is closed, or will be without the lock. */
-  void gone() {
-    shared[GONE] = 1;
   }
 
   /** Gives the descriptor back. */

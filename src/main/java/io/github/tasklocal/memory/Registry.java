@@ -64,7 +64,7 @@ public final class Registry {
     this.kernel = kernel;
     this.starting = new Starting(data, clock);
     this.lists = lists;
-    this.leaver = new Leaver(lists, leaver);
+    this.leaver = lists.leaver(leaver);
     this.threads = new Threads(this, lists, clock);
     int[] uses;
     synchronized (lock) {
@@ -117,11 +117,11 @@ public final class Registry {
 
   private ThreadPage enter(Thread thread, int tid, long listed) {
     Task task = Task.of(tid, thread);
-    ThreadRecord known = threads.nativeOf(tid);
+    ThreadRecord known = threads.search.nativeOf(tid);
     if (known != null) {
       return threads.attach(known, task, listed);
     }
-    ThreadRecord met = threads.metElsewhere(tid, thread);
+    ThreadRecord met = threads.search.metElsewhere(tid, thread);
     if (met != null) {
       return threads.meet(met, task, listed);
     }
@@ -191,8 +191,8 @@ public final class Registry {
       ThreadRecord record = page.record;
       if (record.state() instanceof Reserved reserved) {
         Task task = Task.of(tid, thread);
-        ThreadRecord known = threads.nativeOf(tid);
-        ThreadRecord met = known == null ? threads.metElsewhere(tid, thread) : null;
+        ThreadRecord known = threads.search.nativeOf(tid);
+        ThreadRecord met = known == null ? threads.search.metElsewhere(tid, thread) : null;
         if (known != null) {
           // Another thread has set a value for the task meanwhile, and could not know of this page,
           // since this thread was not started by start().
@@ -226,44 +226,40 @@ public final class Registry {
     ThreadPage page;
     synchronized (lock) {
       catchUp();
-      ThreadRecord record = threads.find(task);
+      ThreadRecord record = threads.search.find(task);
       if (record == null && starting.await()) {
         catchUp(); // it may have been one of these
-        record = threads.find(task);
+        record = threads.search.find(task);
       }
       if (record == null) {
-        requireAlive(task);
+        threads.search.requireAlive(task);
         record = threads.enterNative(task);
       } else if (record.place.isUnfit() && record.state() instanceof Native) {
         record = threads.move(record).record;
       }
-      page = record.hold();
-      record.place.hold();
+      page = held(record);
     }
     maps.logFailures();
     return page;
   }
 
-  /**
-   * {@return the page of a thread of this process, or null if it has none} It serves no other
-   * thread until {@link ThreadPage#giveBack}.
-   *
-   * @param task from {@link Task#all}
-   * @throws NotFoundException if the thread has ended
-   * @throws KernelException if it cannot be determined whether it has
-   */
+  private static ThreadPage held(ThreadRecord record) {
+    ThreadPage page = record.hold();
+    record.place.hold();
+    return page;
+  }
+
+  /** {@return the same, or null if the thread has no page} */
   public @Nullable ThreadPage borrowIfAny(Task task) {
     StackSpace.require();
     synchronized (lock) {
       catchUp();
-      ThreadRecord record = threads.find(task);
+      ThreadRecord record = threads.search.find(task);
       if (record == null) {
-        requireAlive(task);
+        threads.search.requireAlive(task);
         return null;
       }
-      ThreadPage page = record.hold();
-      record.place.hold();
-      return page;
+      return held(record);
     }
   }
 
@@ -271,17 +267,6 @@ public final class Registry {
     synchronized (lock) {
       page.record.place.letGo();
       threads.ends.releaseIfUnused(page.record.place);
-    }
-  }
-
-  private void requireAlive(Task task) {
-    if (!kernel.isAlive(task)) {
-      throw new NotFoundException(
-          "find",
-          task.toString(),
-          null,
-          "the thread has ended",
-          "list the threads again: NativeThread.list()");
     }
   }
 
@@ -302,7 +287,7 @@ public final class Registry {
   public @Nullable Thread threadOf(Task task) {
     synchronized (lock) {
       catchUp();
-      ThreadRecord record = threads.find(task);
+      ThreadRecord record = threads.search.find(task);
       Task known = record == null ? null : record.state().task();
       return known == null ? null : known.liveThread();
     }
@@ -317,18 +302,6 @@ public final class Registry {
   public int pages() {
     synchronized (lock) {
       return threads.pages();
-    }
-  }
-
-  /** Takes a thread's copies of its page's address away. Under the lock; cannot fail. */
-  private record Leaver(ThreadLists lists, Consumer<Thread> more) implements Consumer<Thread> {
-    @Override
-    public void accept(Thread thread) {
-      ThreadPage page = lists.find(thread.threadId());
-      if (page != null) {
-        page.takeAway();
-      }
-      more.accept(thread);
     }
   }
 }

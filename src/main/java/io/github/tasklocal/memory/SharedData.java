@@ -73,7 +73,7 @@ final class SharedData {
 
   final List<long[]> abandoned;
 
-  /** The open maps, each as {@link OpenMap} knows. */
+  /** The open maps, each as {@link SharedMap} knows. */
   final @Nullable Object[] maps;
 
   /** Names and layouts of the keys, in turn. */
@@ -259,7 +259,7 @@ final class SharedData {
       }
       Object uses = copies.remove(each);
       if (uses != null) {
-        OpenMap.leave(maps, (int[]) uses);
+        SharedMap.leave(maps, (int[]) uses);
       }
     }
     return null;

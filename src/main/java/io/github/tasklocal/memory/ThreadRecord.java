@@ -117,7 +117,9 @@ final class ThreadRecord {
   @Nullable Entry knownEntry(OpenMap map) {
     Entry entry = entry(map);
     Task task = state.task();
-    if (entry == null && task != null && (map.hasEntry(place) || map.wasTried(place))) {
+    if (entry == null
+        && task != null
+        && (map.shared.hasEntry(place) || map.shared.wasTried(place))) {
       entry = new Entry(map, this, task);
       add(entry);
     }
@@ -164,7 +166,7 @@ final class ThreadRecord {
   /** {@return whether such an entry can still be taken out} */
   boolean waits() {
     for (Entry each = entries; each != null; each = each.next) {
-      if (each.status() == Entry.Status.STALE && !each.map.isGone()) {
+      if (each.status() == Entry.Status.STALE && !each.map.shared.isGone()) {
         return true;
       }
     }

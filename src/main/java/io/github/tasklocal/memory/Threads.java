@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.error.KernelException;
-import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.memory.ThreadState.Attached;
@@ -31,10 +29,8 @@ final class Threads {
   private static final long GRACE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final Registry registry;
-  private final Kernel kernel;
   private final ThreadLists lists;
   private final SharedData data;
-  private final PageArena arena;
   private final Pages pages;
 
   /** Those that have not ended. */
@@ -42,18 +38,21 @@ final class Threads {
 
   private final RecordTable byTid = new RecordTable();
   final Ends ends;
+  final ThreadSearch search;
+  final UnfitPages unfit;
 
   /** The number of the last place that is known. */
   private long known;
 
   Threads(Registry registry, ThreadLists lists, LongSupplier clock) {
     this.registry = registry;
-    this.kernel = registry.kernel;
     this.lists = lists;
     this.data = registry.data;
-    this.arena = new PageArena(kernel, data);
-    this.pages = new Pages(kernel, arena, data, GRACE_NANOS, clock);
+    PageArena arena = new PageArena(registry.kernel, data);
+    this.pages = new Pages(registry.kernel, arena, data, GRACE_NANOS, clock);
     this.ends = new Ends(registry, lists, live, byTid, pages);
+    this.search = new ThreadSearch(registry.kernel, byTid, ends);
+    this.unfit = new UnfitPages(data, arena, pages, live);
   }
 
   /** Learns of the threads that other copies of the library have met. */
@@ -253,17 +252,6 @@ final class Threads {
     return page;
   }
 
-  /** {@return the record of a thread of Java's, if only other copies of the library have met it} */
-  @Nullable ThreadRecord metElsewhere(int tid, Thread thread) {
-    ThreadRecord record = byTid.get(tid);
-    boolean isIts =
-        record != null
-            && record.state() instanceof Java java
-            && java.threadId() == 0
-            && java.task().liveThread() == thread;
-    return isIts ? record : null;
-  }
-
   /** {@return a page for a thread that has to leave its own, with the same values} */
   ThreadPage move(ThreadRecord from) {
     ThreadRecord record = lease();
@@ -287,80 +275,12 @@ final class Threads {
     }
   }
 
-  /** {@return the record of the calling thread as one that Java does not know, or null} */
-  @Nullable ThreadRecord nativeOf(int tid) {
-    try {
-      ThreadRecord record = latest(tid);
-      return record != null
-              && record.state() instanceof Native known
-              && kernel.isAlive(known.task())
-          ? record
-          : null;
-    } catch (KernelException e) {
-      return null; // not known: a page of its own is never wrong
-    }
-  }
-
-  /** {@return the record of a task from {@link Task#all}, or null if it has none or has ended} */
-  @Nullable ThreadRecord find(Task task) {
-    ThreadRecord record = latest(task.tid());
-    if (record == null || !kernel.isAlive(task)) {
-      return null;
-    }
-    Task known = record.state().task();
-    // A Java thread that lives still has its tid: check this last.
-    boolean same =
-        known != null
-            && (record.state() instanceof Native ? known.same(task) : kernel.isAlive(known));
-    return same ? record : null;
-  }
-
-  /** {@return the record of a kernel task, or of one that had its tid before} */
-  private @Nullable ThreadRecord latest(int tid) {
-    ThreadRecord record = byTid.get(tid);
-    boolean mayBeOver =
-        record != null && (record.place.isOver() || !(record.state() instanceof Native));
-    if (record != null && mayBeOver && !ends.isAlive(record)) {
-      ends.end(record); // it has ended in Java, and this is the first look since
-    }
-    return byTid.get(tid);
-  }
-
   /** From now on the page may be in use after the end of its thread. */
   void escape(ThreadPage page) {
     if (!page.escaped) {
       Reference<Object> ignored = data.watch(page, page.record.place);
       page.escaped = true;
       ends.releaseUnreachable();
-    }
-  }
-
-  /**
-   * Checks, before the first map is opened, the pages that were leased until then. Those of which
-   * BPF must not be given any are left by their threads, each at its next access.
-   *
-   * @throws KernelException if they cannot be checked; the next call tries again
-   */
-  void checkPages() {
-    arena.checkEarly();
-    pages.dropAbandoned();
-    for (ThreadRecord each = live.first(); each != null; each = each.next) {
-      if (!each.place.isUnfit() && pages.isAbandoned(each.page)) {
-        leave(each);
-      }
-    }
-  }
-
-  private void leave(ThreadRecord record) {
-    record.place.makeUnfit();
-    ThreadPage hold = record.lastHold();
-    if (hold != null) {
-      hold.takeAway();
-    }
-    Task task = record.state().task();
-    Thread thread = task == null ? null : task.liveThread();
-    if (thread != null) {
-      data.makeLeave(thread);
     }
   }
 

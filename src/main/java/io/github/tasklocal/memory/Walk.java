@@ -70,7 +70,7 @@ final class Walk {
       letFirstUsesPass();
       synchronized (registry.lock) {
         registry.catchUp();
-        if (map.users() == 0 && work != Work.TAKE_OUT) {
+        if (map.shared.users() == 0 && work != Work.TAKE_OUT) {
           return null; // closed meanwhile, and its descriptor may be another map's by now
         }
         at = registry.threads.from(at);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.kernel.Task;
+
+/**
+ * Has threads leave the pages that BPF must not be given, each at its next access. Under the
+ * registry's lock.
+ */
+final class UnfitPages {
+
+  private final SharedData data;
+  private final PageArena arena;
+  private final Pages pages;
+  private final RecordList live;
+
+  UnfitPages(SharedData data, PageArena arena, Pages pages, RecordList live) {
+    this.data = data;
+    this.arena = arena;
+    this.pages = pages;
+    this.live = live;
+  }
+
+  /**
+   * Checks, before the first map is opened, the pages that were leased until then.
+   *
+   * @throws KernelException if they cannot be checked; the next call tries again
+   */
+  void check() {
+    arena.checkEarly();
+    pages.dropAbandoned();
+    for (ThreadRecord each = live.first(); each != null; each = each.next) {
+      if (!each.place.isUnfit() && pages.isAbandoned(each.page)) {
+        leave(each);
+      }
+    }
+  }
+
+  private void leave(ThreadRecord record) {
+    record.place.makeUnfit();
+    ThreadPage hold = record.lastHold();
+    if (hold != null) {
+      hold.takeAway();
+    }
+    Task task = record.state().task();
+    Thread thread = task == null ? null : task.liveThread();
+    if (thread != null) {
+      data.makeLeave(thread);
+    }
+  }
+}
