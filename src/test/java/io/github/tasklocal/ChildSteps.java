@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -36,7 +37,7 @@ public final class ChildSteps {
    *     {@code held}, to {@code throw}, to {@code return}, or to return and {@code keep} the pin;
    *     {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}
    */
-  public static void main(String... arguments) throws IOException, InterruptedException {
+  public static void main(String... arguments) throws Exception {
     try {
       step(arguments);
       System.out.println("ok");
@@ -45,7 +46,7 @@ public final class ChildSteps {
     }
   }
 
-  private static void step(String... arguments) throws IOException, InterruptedException {
+  private static void step(String... arguments) throws Exception {
     switch (arguments[0]) {
       case "keys" -> keys();
       case "share" -> share();
@@ -87,6 +88,7 @@ public final class ChildSteps {
         object.load();
       }
       case "pin-and-exit" -> pinAndExit(arguments);
+      case "huge-pages" -> hugePages(BpfObject.load(Path.of(arguments[1])));
       case "version" -> otherVersion(BpfObject.load(Path.of(arguments[1])));
       case "end-main" -> endMain(BpfObject.load(Path.of(arguments[1])));
       default -> throw new IllegalArgumentException(arguments[0]);
@@ -129,6 +131,30 @@ public final class ChildSteps {
     key.set(7);
     try (TaskLocalMap map = TaskLocalMap.of(object.map(Wire.C.mapName()).fd())) {
       System.out.println("value " + key.get() + ", threads " + map.threads());
+    }
+    object.close();
+  }
+
+  /** Malloc gives huge pages here, of which no part can be given back. */
+  private static void hugePages(BpfObject object) throws Exception {
+    TaskLocal.OfInt key = TaskLocal.of("life.00", ValueLayout.JAVA_INT);
+    key.set(7);
+    try (TaskLocalMap map = TaskLocalMap.of(object.map(Wire.C.mapName()).fd())) {
+      System.out.println("left before: " + map.unregistered().size());
+      System.out.println("value " + key.get() + ", left after: " + map.unregistered().size());
+      int wrong = 0;
+      for (int i = 0; i < 1200; i++) {
+        FutureTask<Integer> task =
+            new FutureTask<>(
+                () -> {
+                  int first = key.get();
+                  key.set(1);
+                  return first;
+                });
+        new Thread(task).start();
+        wrong += task.get();
+      }
+      System.out.println("threads that began with another's value: " + wrong);
     }
     object.close();
   }

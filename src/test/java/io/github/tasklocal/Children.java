@@ -54,6 +54,13 @@ public final class Children {
     return Jvm.run(childCommand(classPath(), arguments));
   }
 
+  /** Runs {@link ChildSteps} with an environment variable, as {@code NAME=VALUE}. */
+  public static Jvm.Result childWith(String variable, String... arguments) {
+    List<String> command = new ArrayList<>(List.of("env", variable));
+    command.addAll(childCommand(classPath(), arguments));
+    return Jvm.run(command);
+  }
+
   /** Runs {@link ChildSteps} as the user nobody, who has no capability. */
   public static Jvm.Result childAsNobody(String classPath, String... arguments) {
     return childBy(

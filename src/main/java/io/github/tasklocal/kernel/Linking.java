@@ -5,12 +5,10 @@ import io.github.tasklocal.libbpf.libbpf_h;
 import io.github.tasklocal.libbpf.libc_h;
 
 /**
- * Links the calls that maps need, once, on a thread with a whole stack. A class that fails to
- * initialise for lack of stack would never be usable again, and the calling thread may have little
- * left.
- *
- * <p>The caller waits for what opening a map needs; the thread then goes on with what is needed
- * later, while the caller does its work.
+ * Links the calls that maps need, once, on a thread with a whole stack, for which the caller waits.
+ * A class that fails to initialise for lack of stack would never be usable again, and the calling
+ * thread may have little left. What opening a map and a first use need is linked first; the rest is
+ * linked when it is needed, most often by the keeper, and not while the application starts.
  */
 final class Linking implements Runnable {
 
@@ -18,11 +16,15 @@ final class Linking implements Runnable {
 
   private static final Object LOCK = new Object();
 
-  private static volatile boolean begun;
+  private static volatile boolean done;
+  private static volatile boolean allDone;
 
+  private final boolean all;
   private boolean ready;
 
-  private Linking() {}
+  private Linking(boolean all) {
+    this.all = all;
+  }
 
   /**
    * Links what opening a map needs, if this has not happened yet. What cannot be linked is said by
@@ -32,22 +34,38 @@ final class Linking implements Runnable {
    * @throws OutOfMemoryError if no thread can be started; the next call tries again
    */
   static void ensure() {
-    if (begun) {
+    if (done) {
       return;
     }
     StackSpace.require();
     synchronized (LOCK) {
-      if (begun) {
-        return;
+      if (!done) {
+        new Linking(false).start();
+        done = true;
       }
-      Linking linking = new Linking();
-      Thread thread = new Thread(null, linking, "tasklocal-linking", STACK_BYTES, false);
-      thread.setDaemon(true);
-      thread.setContextClassLoader(null);
-      thread.start();
-      linking.await();
-      begun = true;
     }
+  }
+
+  /** Links what is needed later, likewise. */
+  static void ensureAll() {
+    if (allDone) {
+      return;
+    }
+    StackSpace.require();
+    synchronized (LOCK) {
+      if (!allDone) {
+        new Linking(true).start();
+        allDone = true;
+      }
+    }
+  }
+
+  private void start() {
+    Thread thread = new Thread(null, this, "tasklocal-linking", STACK_BYTES, false);
+    thread.setDaemon(true);
+    thread.setContextClassLoader(null);
+    thread.start();
+    await();
   }
 
   private synchronized void await() {
@@ -67,7 +85,11 @@ final class Linking implements Runnable {
   @Override
   public void run() {
     try {
-      first();
+      if (all) {
+        rest();
+      } else {
+        first();
+      }
     } catch (RuntimeException | Error e) {
       // Said by the call itself, again.
     } finally {
@@ -75,11 +97,6 @@ final class Linking implements Runnable {
         ready = true;
         notifyAll();
       }
-    }
-    try {
-      rest();
-    } catch (RuntimeException | Error e) {
-      // As above.
     }
   }
 

@@ -47,11 +47,13 @@ public final class LinuxKernel implements Kernel {
 
   @Override
   public synchronized int lookUp(int map, int pidfd, MemorySegment value) {
+    Linking.ensureAll();
     return libbpf_h.bpf_map_lookup_elem(map, key(pidfd), value);
   }
 
   @Override
   public synchronized int delete(int map, int pidfd) {
+    Linking.ensureAll();
     return libbpf_h.bpf_map_delete_elem(map, key(pidfd));
   }
 
@@ -72,6 +74,7 @@ public final class LinuxKernel implements Kernel {
 
   @Override
   public long mapPages(long bytes) {
+    Linking.ensureAll();
     return Libc.mapPages(bytes);
   }
 

@@ -5,9 +5,13 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.BpfView;
+import io.github.tasklocal.Children;
 import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -17,6 +21,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** Threads whose pages, from before the first map, lie in memory that BPF must not be given. */
 @KernelTest
 class UnfitPagesKernelIT {
+
+  private static final Path HUGE_PAGES = Path.of("/proc/sys/vm/nr_hugepages");
 
   private static BpfView view;
 
@@ -50,6 +56,27 @@ class UnfitPagesKernelIT {
       assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
       assertThat(world.maps.unregistered(world.map(view))).isEmpty();
       person.page = after;
+    }
+  }
+
+  @Test
+  void withHugePagesFromMallocEveryThreadBeginsAtZero(@TempDir Path folder) throws IOException {
+    String file = BpfView.compile(folder, Wire.C).toString();
+    String before = Files.readString(HUGE_PAGES).strip();
+    Files.writeString(HUGE_PAGES, "64");
+    try {
+      Jvm.Result result =
+          Children.childWith("GLIBC_TUNABLES=glibc.malloc.hugetlb=2", "huge-pages", file);
+      // Where the kernel finds no room for huge pages, malloc takes small ones.
+      boolean anyHuge = !Files.readString(HUGE_PAGES).strip().equals("0");
+      assertThat(result.output())
+          .contains(
+              "left before: " + (anyHuge ? 1 : 0),
+              "value 7, left after: 0",
+              "threads that began with another's value: 0");
+      assertThat(result.exit()).isZero();
+    } finally {
+      Files.writeString(HUGE_PAGES, before);
     }
   }
 
