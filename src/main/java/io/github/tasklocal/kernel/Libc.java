@@ -25,21 +25,10 @@ public final class Libc {
   /** The same on every architecture, as all system call numbers from 424 on. */
   private static final long SYS_PIDFD_OPEN = 434;
 
-  /** The number on processors for which it is known here; otherwise 0. */
-  private static final long SYS_GETTID =
-      switch (System.getProperty("os.arch", "")) {
-        case "amd64" -> 186;
-        case "aarch64", "riscv64" -> 178;
-        default -> 0;
-      };
-
-  /** As above. */
-  private static final long SYS_CLOCK_GETTIME =
-      switch (System.getProperty("os.arch", "")) {
-        case "amd64" -> 228;
-        case "aarch64", "riscv64" -> 113;
-        default -> 0;
-      };
+  private static final long SYS_GETTID = number(186, 178);
+  private static final long SYS_CLOCK_GETTIME = number(228, 113);
+  private static final long SYS_MADVISE = number(28, 233);
+  private static final long SYS_MMAP = number(9, 222);
 
   /** For fcntl; the same on every architecture. */
   private static final int F_GETFL = 3;
@@ -64,12 +53,23 @@ public final class Libc {
 
   private Libc() {}
 
+  /** {@return a system call's number on this processor, or 0 if it is not known here} */
+  private static long number(long amd64, long generic) {
+    return switch (System.getProperty("os.arch", "")) {
+      case "amd64" -> amd64;
+      case "aarch64", "riscv64" -> generic;
+      default -> 0;
+    };
+  }
+
   /** Linked at the first call that needs it, which costs tens of milliseconds, once. */
   private static final class Linked {
     static final MethodHandle SYSCALL =
         Errno.capturing(
             libc_h.syscall.address(),
-            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG),
+            FunctionDescriptor.of(
+                JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG,
+                JAVA_LONG),
             Linker.Option.firstVariadicArg(1));
 
     /** For calls that do not fail. */
@@ -89,9 +89,25 @@ public final class Libc {
             Linker.Option.firstVariadicArg(2));
   }
 
-  /** {@return mmap with errno, which is linked here at the first call} */
-  static MethodHandle mmap() {
-    return Mmap.HANDLE;
+  /**
+   * Makes a system call, through a function that is linked anyhow: another shape of function costs
+   * each start some 5 ms, and with errno more.
+   */
+  private static long call(
+      MemorySegment errno, long number, long a, long b, long c, long d, long e, long f) {
+    try {
+      return (long) Linked.SYSCALL.invokeExact(errno, number, a, b, c, d, e, f);
+    } catch (Throwable t) {
+      throw Errno.unexpected(t);
+    }
+  }
+
+  /** Links what pages need, as far as it is linked separately. */
+  static void linkPages() {
+    if (SYS_MMAP == 0) {
+      Object ignored = Mmap.HANDLE;
+      ignored = libc_h.madvise$handle();
+    }
   }
 
   private static final class Mmap {
@@ -125,19 +141,11 @@ public final class Libc {
     }
   }
 
-  /**
-   * {@return the same on Linux, from the kernel itself} Uses the function that is linked for pidfds
-   * anyhow, if possible, since another shape of function costs each start some 5 ms.
-   */
+  /** {@return the same on Linux, from the kernel itself} */
   static int gettid() {
-    if (SYS_GETTID == 0) {
-      return libc_h.gettid();
-    }
-    try {
-      return (int) (long) Linked.SYSCALL.invokeExact(Linked.IGNORED_ERRNO, SYS_GETTID, 0L, 0L);
-    } catch (Throwable e) {
-      throw Errno.unexpected(e);
-    }
+    return SYS_GETTID == 0
+        ? libc_h.gettid()
+        : (int) call(Linked.IGNORED_ERRNO, SYS_GETTID, 0, 0, 0, 0, 0, 0);
   }
 
   /**
@@ -154,13 +162,10 @@ public final class Libc {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment time = arena.allocate(2 * Long.BYTES, Long.BYTES);
       MemorySegment errno = Errno.allocate(arena);
-      long error =
-          (long) Linked.SYSCALL.invokeExact(errno, SYS_CLOCK_GETTIME, clock, time.address());
+      long error = call(errno, SYS_CLOCK_GETTIME, clock, time.address(), 0, 0, 0, 0);
       return error != 0
           ? -1
           : time.get(JAVA_LONG, 0) * 1_000_000_000 + time.get(JAVA_LONG, Long.BYTES);
-    } catch (Throwable e) {
-      throw Errno.unexpected(e);
     }
   }
 
@@ -172,12 +177,8 @@ public final class Libc {
   static int pidfdOpen(int tid) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
-      long fd =
-          (long)
-              Linked.SYSCALL.invokeExact(errno, SYS_PIDFD_OPEN, (long) tid, (long) libc_h.O_EXCL());
+      long fd = call(errno, SYS_PIDFD_OPEN, tid, libc_h.O_EXCL(), 0, 0, 0, 0);
       return fd < 0 ? -Errno.of(errno) : (int) fd;
-    } catch (Throwable e) {
-      throw Errno.unexpected(e);
     }
   }
 
@@ -307,21 +308,20 @@ public final class Libc {
   static long mapPages(long bytes) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
-      MemorySegment pages =
-          (MemorySegment)
-              Mmap.HANDLE.invokeExact(
-                  errno,
-                  MemorySegment.NULL,
-                  bytes,
-                  libc_h.PROT_READ() | libc_h.PROT_WRITE(),
-                  libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS(),
-                  -1,
-                  0L);
-      if (pages.address() == -1) {
+      int access = libc_h.PROT_READ() | libc_h.PROT_WRITE();
+      int kind = libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS();
+      long address =
+          SYS_MMAP == 0
+              ? ((MemorySegment)
+                      Mmap.HANDLE.invokeExact(
+                          errno, MemorySegment.NULL, bytes, access, kind, -1, 0L))
+                  .address()
+              : call(errno, SYS_MMAP, 0, bytes, access, kind, -1, 0);
+      if (address == -1) {
         return -Errno.of(errno);
       }
-      boolean ignored = adviseOfPages(pages.address(), bytes);
-      return pages.address();
+      boolean ignored = adviseOfPages(address, bytes);
+      return address;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
@@ -333,10 +333,9 @@ public final class Libc {
    * @return whether the kernel does so
    */
   static boolean adviseOfPages(long address, long bytes) {
-    MemorySegment pages = MemorySegment.ofAddress(address);
     // A kernel without huge pages refuses, and there is nothing to forbid.
-    int ignored = libc_h.madvise(pages, bytes, libc_h.MADV_NOHUGEPAGE());
-    return libc_h.madvise(pages, bytes, libc_h.MADV_DONTFORK()) == 0;
+    int ignored = advise(address, bytes, libc_h.MADV_NOHUGEPAGE());
+    return advise(address, bytes, libc_h.MADV_DONTFORK()) == 0;
   }
 
   /**
@@ -345,9 +344,14 @@ public final class Libc {
    * @return 0, or -1 if the kernel refuses
    */
   static int dropFrames(long address, long size) {
-    MemorySegment pages = MemorySegment.ofAddress(address);
-    int result = libc_h.madvise(pages, size, libc_h.MADV_DONTNEED());
-    return result == 0 ? 0 : libc_h.madvise(pages, size, libc_h.MADV_DONTNEED_LOCKED());
+    int result = advise(address, size, libc_h.MADV_DONTNEED());
+    return result == 0 ? 0 : advise(address, size, libc_h.MADV_DONTNEED_LOCKED());
+  }
+
+  private static int advise(long address, long bytes, int advice) {
+    return SYS_MADVISE == 0
+        ? libc_h.madvise(MemorySegment.ofAddress(address), bytes, advice)
+        : (int) call(Linked.IGNORED_ERRNO, SYS_MADVISE, address, bytes, advice, 0, 0, 0);
   }
 
   /**

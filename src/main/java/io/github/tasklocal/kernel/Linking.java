@@ -106,13 +106,11 @@ final class Linking implements Runnable {
     ignored = libbpf_h.bpf_obj_get_info_by_fd$handle();
     ignored = libbpf_h.bpf_map_update_elem$handle();
     ignored = libc_h.close$handle();
-    ignored = libc_h.madvise$handle();
+    Libc.linkPages();
   }
 
   private static void rest() {
     Object ignored = libbpf_h.bpf_map_lookup_elem$handle();
     ignored = libbpf_h.bpf_map_delete_elem$handle();
-    ignored = Libc.mmap();
-    ignored = libc_h.munmap$handle();
   }
 }

@@ -74,7 +74,6 @@ public final class LinuxKernel implements Kernel {
 
   @Override
   public long mapPages(long bytes) {
-    Linking.ensureAll();
     return Libc.mapPages(bytes);
   }
 

@@ -274,7 +274,11 @@ final class SharedData {
    */
   int[] join(Object copy, Consumer<Thread> leaver) {
     int[] uses = new int[MAPS];
-    leavers.removeIf(each -> each.refersTo(null));
+    for (int i = leavers.size() - 1; i >= 0; i--) { // the first lambda takes milliseconds
+      if (leavers.get(i).refersTo(null)) {
+        WeakReference<Consumer<Thread>> ignored = leavers.remove(i);
+      }
+    }
     leavers.add(new WeakReference<>(leaver));
     Object ignored = copies.put(new PhantomReference<>(copy, queue), uses);
     return uses;
