@@ -99,7 +99,8 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * There is no map that can be opened.
    *
-   * @param problem why what lies at the pin cannot be opened; empty if nothing is there
+   * @param problem why what lies at the pin cannot be opened, or why no pin can be there; empty if
+   *     one may come
    */
   public record Waiting(Optional<KernelException> problem) implements State {}
 
@@ -245,8 +246,11 @@ public final class TaskLocalMap implements AutoCloseable {
    * When the pin is removed, the map is closed; when another map is pinned there, that one is
    * opened instead, and every live thread is registered with it within a second. Only then are the
    * entries in the old map taken out. No value is lost meanwhile, since values lie in the threads'
-   * own pages. If the map cannot be opened, the reason is reported ({@link #state}), and opening it
-   * is tried again.
+   * own pages. If the map cannot be opened, the reason is reported ({@link #state}) and logged, and
+   * opening it is tried again. So is what keeps a map from ever coming: no bpffs at the path, a
+   * name that no pin can have, a file that is mounted here (into a container) and was removed by
+   * its owner, whose new pin can be seen only where the folder is mounted. A path at which there is
+   * nothing for ten seconds is logged once.
    *
    * @param pin the map's file in a bpffs, now or later
    * @return the map, attached if it could be opened at once

@@ -34,6 +34,8 @@ import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
 import java.util.logging.Logger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -142,6 +144,90 @@ class WatchKernelIT {
         }
         assertThat(map.failures()).isZero();
       }
+    }
+  }
+
+  @Test
+  void aPinThatIsMountedAsAFileAndRemovedByItsOwnerIsNotTakenForALiveOne(@TempDir Path folder)
+      throws IOException {
+    Path mounted = Files.createFile(folder.resolve("map"));
+    try (BpfView first = load(Wire.C);
+        BpfView second = load(Wire.C)) {
+      first.map().pin(pin);
+      command("mount", "--bind", pin.toString(), mounted.toString());
+      try (TaskLocalMap map = TaskLocalMap.watch(mounted)) {
+        assertThat(seesAll(first)).isTrue();
+        List<String> logged = logged(() -> second.map().pin(pin), "its owner has removed the file");
+        assertThat(logged).hasSize(1).first().asString().contains(mounted.toString(), "the folder");
+        assertThat(map.state())
+            .isInstanceOfSatisfying(
+                Waiting.class,
+                state ->
+                    assertThat(state.problem()).containsInstanceOf(WrongObjectException.class));
+        assertThat(seesNone(first)).isTrue();
+        command("umount", mounted.toString());
+        command("mount", "--bind", pin.toString(), mounted.toString());
+        Await.until("attached again", () -> map.state() instanceof Attached && seesAll(second));
+      } finally {
+        command("umount", mounted.toString());
+      }
+    }
+  }
+
+  private static void command(String... words) {
+    Jvm.Result result = Jvm.run(List.of(words));
+    assertThat(result.exit()).as(result.output()).isZero();
+  }
+
+  /** Causes something, and waits for a message; {@return all messages until then} */
+  private static List<String> logged(Await.Cause cause, String part) {
+    List<String> messages = new CopyOnWriteArrayList<>();
+    Handler handler =
+        new Handler() {
+          @Override
+          public void publish(LogRecord message) {
+            messages.add(message.getMessage());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        };
+    LOGGER.addHandler(handler);
+    try {
+      Await.change(
+          "a message: " + part, () -> messages.stream().anyMatch(m -> m.contains(part)), cause);
+    } finally {
+      LOGGER.removeHandler(handler);
+    }
+    return messages;
+  }
+
+  @Test
+  void aPathThatCanNeverHoldAPinIsSaidToBeSoAtOnce(@TempDir Path folder) {
+    for (Path wrong : List.of(folder.resolve("map"), bpffs.path("map.v1"))) {
+      TaskLocalMap[] map = new TaskLocalMap[1];
+      List<String> logged = logged(() -> map[0] = TaskLocalMap.watch(wrong), wrong.toString());
+      assertThat(logged).hasSize(1);
+      assertThat(map[0].state())
+          .isInstanceOfSatisfying(
+              Waiting.class,
+              state -> assertThat(state.problem()).containsInstanceOf(WrongObjectException.class));
+      map[0].close();
+    }
+  }
+
+  @Test
+  void aWatchForWhichNothingComesSaysAfterAWhileThatItWaits() {
+    for (Path absent : List.of(pin, bpffs.path("no").resolve("map"))) {
+      TaskLocalMap[] map = new TaskLocalMap[1];
+      List<String> logged =
+          logged(() -> map[0] = TaskLocalMap.watch(absent), "no map has been pinned there");
+      assertThat(logged).hasSize(1).first().asString().contains(absent.toString());
+      assertThat(map[0].state()).isInstanceOfSatisfying(Waiting.class, state -> noProblem(state));
+      map[0].close();
     }
   }
 

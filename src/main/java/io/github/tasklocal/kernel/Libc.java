@@ -227,6 +227,7 @@ public final class Libc {
    * nowhere}
    */
   static int fileSystem(Path path) {
+    Linking.ensureAll();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment answer = arena.allocate(STATFS_BYTES, Long.BYTES);
       return libc_h.statfs(arena.allocateFrom(path.toString()), answer) == 0

@@ -112,5 +112,6 @@ final class Linking implements Runnable {
   private static void rest() {
     Object ignored = libbpf_h.bpf_map_lookup_elem$handle();
     ignored = libbpf_h.bpf_map_delete_elem$handle();
+    ignored = libc_h.statfs$handle();
   }
 }

@@ -6,13 +6,15 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.Pin;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /** Follows a pin: opens the map that is pinned there, and closes it when it is gone or replaced. */
@@ -32,6 +34,18 @@ public final class Watch {
    */
   private @Nullable Object file;
 
+  /** How long it is taken for granted that a map will come. */
+  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  /** Whether nothing is at the path, and since when; and whether that was said. */
+  private boolean absent;
+
+  private long absentSince;
+  private boolean saysThatItWaits;
+
+  /** Why nothing can be there yet, if that is known. */
+  private @Nullable KernelException lacking;
+
   private boolean takesOver;
   private boolean closed;
 
@@ -39,6 +53,10 @@ public final class Watch {
   private @Nullable OpenMap left;
 
   private volatile boolean news;
+
+  /** Whether it has to be said that it waits. */
+  private volatile boolean isLate;
+
   private volatile @Nullable OpenMap map;
   private volatile @Nullable KernelException problem;
 
@@ -78,29 +96,81 @@ public final class Watch {
       return; // attached, or as wrong as before
     }
     if (found == null) {
-      boolean isChange = before != null || problem != null;
-      leave(null);
-      news |= isChange;
+      lookWhatLacks();
       return;
     }
     try {
+      if (found instanceof Removed) {
+        throw removed();
+      }
       attach(found, before);
     } catch (NotFoundException e) {
-      boolean isChange = before != null || problem != null;
-      leave(null); // removed since we looked
-      news |= isChange;
+      lookWhatLacks(); // removed since we looked
     } catch (KernelException e) {
       if (found == UNKNOWN && before != null) {
         return; // nobody says that the pin has changed
       }
-      KernelException last = problem;
-      boolean isNew = last == null || !Objects.equals(last.getMessage(), e.getMessage());
-      leave(isNew ? e : last);
+      refuse(e);
       if (e instanceof WrongObjectException || e instanceof NotSupportedException) {
         file =
             known(found); // not tried again: opening would write into somebody else's map each time
       }
-      news |= isNew;
+    }
+    absent = false;
+  }
+
+  /** Says what is wrong, unless that was said last. */
+  private void refuse(KernelException e) {
+    KernelException last = problem;
+    boolean isNew = last == null || !Objects.equals(last.getMessage(), e.getMessage());
+    leave(isNew ? e : last);
+    news |= isNew;
+  }
+
+  private WrongObjectException removed() {
+    return new WrongObjectException(
+        "watch",
+        pin.toString(),
+        null,
+        "its owner has removed the file that is mounted here, and what it pins since cannot be seen",
+        "mount the folder in which the pin lies, not the file");
+  }
+
+  /** Nothing is at the path: is there anything that a map cannot come for? */
+  private void lookWhatLacks() {
+    long now = System.nanoTime();
+    boolean isFirst = !absent;
+    boolean isTime = absent && !saysThatItWaits && now - absentSince >= PATIENCE_NANOS;
+    if (isFirst) {
+      absent = true;
+      absentSince = now;
+      saysThatItWaits = false;
+    }
+    boolean isChange = map != null || problem != null;
+    KernelException wrong = isFirst || isTime || problem != null ? whatLacks() : null;
+    if (wrong != null) {
+      refuse(wrong);
+    } else {
+      leave(null);
+      news |= isChange;
+    }
+    if (isTime) {
+      saysThatItWaits = true;
+      isLate = wrong == null;
+    }
+  }
+
+  /** {@return why there can be no pin at the path, or null} */
+  private @Nullable KernelException whatLacks() {
+    lacking = null;
+    try {
+      Pin.requirePlace("watch", pin);
+      return null;
+    } catch (NotFoundException e) {
+      lacking = e; // the folder may be made
+      return null;
+    } catch (KernelException e) {
+      return e;
     }
   }
 
@@ -161,7 +231,7 @@ public final class Watch {
 
   /** {@return whether {@link #report} has something to say} */
   boolean hasNews() {
-    return news;
+    return news || isLate;
   }
 
   /** Logs what is wrong, and says that there was a change, if there was. Under no lock. */
@@ -170,19 +240,33 @@ public final class Watch {
     OpenMap last;
     KernelException wrong;
     boolean isNew;
+    boolean late;
+    KernelException why;
     synchronized (this) {
       now = map;
       last = left;
       wrong = problem;
       isNew = news;
+      late = isLate;
+      why = lacking;
       left = null;
       news = false;
+      isLate = false;
     }
     if (last != null) {
       last.log();
     }
     if (now != null) {
       now.log();
+    }
+    if (late) {
+      boolean ignored =
+          Log.warn(
+              pin
+                  + ": no map has been pinned there for 10 seconds"
+                  + (why == null ? "" : " (" + why.getMessage() + ")")
+                  + ". Waiting for one.",
+              null);
     }
     if (isNew) {
       if (now == null && wrong != null) {
@@ -193,10 +277,16 @@ public final class Watch {
     }
   }
 
+  /** A file that is still mounted, and that no folder has any more. */
+  private record Removed(Object key) {}
+
   private @Nullable Object file() {
     try {
-      Object key = Files.readAttributes(pin, BasicFileAttributes.class).fileKey();
-      return key == null ? UNKNOWN : key;
+      Map<String, Object> found = Files.readAttributes(pin, "unix:fileKey,nlink");
+      Object key = found.get("fileKey");
+      return key == null
+          ? UNKNOWN
+          : Integer.valueOf(0).equals(found.get("nlink")) ? new Removed(key) : key;
     } catch (NoSuchFileException e) {
       return null;
     } catch (IOException e) {
