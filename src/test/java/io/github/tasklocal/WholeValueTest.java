@@ -29,8 +29,11 @@ class WholeValueTest {
 
   private static final VarHandle WORD = JAVA_LONG.varHandle();
 
-  /** How often the watching thread sees one value after the other. */
-  private static final int CHANGES = 100;
+  /** How often the watching thread has to see one value after the other: both may share a CPU. */
+  private static final int CHANGES = 3;
+
+  /** How many times ten thousand values are written at least: many changes where there are two. */
+  private static final int ROUNDS = 20;
 
   private static TaskLocal.OfSegment bytes(int size) {
     return TaskLocal.of("whole." + size, MemoryLayout.sequenceLayout(size, JAVA_BYTE));
@@ -73,14 +76,15 @@ class WholeValueTest {
       throws InterruptedException {
     Watcher watcher = new Watcher(value);
     watcher.start();
+    AtomicInteger rounds = new AtomicInteger();
     try {
       Await.until(
           CHANGES + " changes",
           () -> {
-            for (int i = 0; i < 1000; i++) {
+            for (int i = 0; i < 10_000; i++) {
               values.forEach(write);
             }
-            return watcher.changes.get() >= CHANGES;
+            return rounds.incrementAndGet() >= ROUNDS && watcher.changes.get() >= CHANGES;
           });
     } finally {
       watcher.end();
