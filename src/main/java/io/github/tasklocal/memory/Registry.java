@@ -160,18 +160,14 @@ public final class Registry {
    */
   public void starting(ThreadPage page) {
     synchronized (lock) {
-      if (page.record.state() instanceof Reserved reserved) {
-        starting.begin(reserved);
-      }
+      starting.begin(page.record.state());
     }
   }
 
   /** Ends {@link #starting}: the thread could not be started, or has begun, or cannot begin. */
   public void notStarting(ThreadPage page) {
     synchronized (lock) {
-      if (page.record.state() instanceof Reserved reserved) {
-        starting.end(reserved);
-      }
+      starting.end(page.record.state());
     }
   }
 
@@ -287,9 +283,7 @@ public final class Registry {
   public @Nullable Thread threadOf(Task task) {
     synchronized (lock) {
       catchUp();
-      ThreadRecord record = threads.search.find(task);
-      Task known = record == null ? null : record.state().task();
-      return known == null ? null : known.liveThread();
+      return threads.search.threadOf(task);
     }
   }
 
@@ -300,8 +294,6 @@ public final class Registry {
 
   /** {@return how many pages of values were taken from the system, in use or free} */
   public int pages() {
-    synchronized (lock) {
-      return threads.pages();
-    }
+    return threads.pages(); // a number that only grows
   }
 }

@@ -26,15 +26,15 @@ final class Starting {
     return data.numbers[SharedData.STARTING] > 0;
   }
 
-  void begin(Reserved thread) {
-    if (!thread.starting) {
+  void begin(ThreadState state) {
+    if (state instanceof Reserved thread && !thread.starting) {
       thread.starting = true;
       data.numbers[SharedData.STARTING]++;
     }
   }
 
-  void end(Reserved thread) {
-    if (thread.starting) {
+  void end(ThreadState state) {
+    if (state instanceof Reserved thread && thread.starting) {
       thread.starting = false;
       data.numbers[SharedData.STARTING]--;
       data.lock.notifyAll();

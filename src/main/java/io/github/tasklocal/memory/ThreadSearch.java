@@ -61,6 +61,13 @@ final class ThreadSearch {
     return same ? record : null;
   }
 
+  /** {@return the Java thread of a task from {@link Task#all}, or null} */
+  @Nullable Thread threadOf(Task task) {
+    ThreadRecord record = find(task);
+    Task known = record == null ? null : record.state().task();
+    return known == null ? null : known.liveThread();
+  }
+
   /** {@return the record of a kernel task, or of one that had its tid before} */
   private @Nullable ThreadRecord latest(int tid) {
     ThreadRecord record = byTid.get(tid);

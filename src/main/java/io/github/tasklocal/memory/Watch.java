@@ -6,13 +6,8 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
-import io.github.tasklocal.kernel.Pin;
 import io.github.tasklocal.layout.Wire;
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -20,18 +15,14 @@ import org.jspecify.annotations.Nullable;
 /** Follows a pin: opens the map that is pinned there, and closes it when it is gone or replaced. */
 public final class Watch {
 
-  /** For a file that is there or not: it cannot be looked at. Never kept as {@link #file}. */
-  private static final Object UNKNOWN = new Object();
-
   private final Maps maps;
   private final Path pin;
   private final @Nullable Wire wire;
   private final Runnable changed;
 
-  /**
-   * Identifies the pin's file; null if there is none. A bpffs gives each pin an inode of its own,
-   * even a second pin of the same map (bpf_get_inode in kernel/bpf/inode.c).
-   */
+  private final PinFile place;
+
+  /** The pin's file as it was attached or refused; null if there is none. */
   private @Nullable Object file;
 
   /** How long it is taken for granted that a map will come. */
@@ -42,9 +33,6 @@ public final class Watch {
 
   private long absentSince;
   private boolean saysThatItWaits;
-
-  /** Why nothing can be there yet, if that is known. */
-  private @Nullable KernelException lacking;
 
   private boolean takesOver;
   private boolean closed;
@@ -71,6 +59,7 @@ public final class Watch {
   public Watch(Maps maps, Path pin, @Nullable Wire wire, Runnable changed) {
     this.maps = maps;
     this.pin = pin;
+    this.place = new PinFile(pin);
     this.wire = wire;
     this.changed = changed;
   }
@@ -90,7 +79,7 @@ public final class Watch {
     if (closed) {
       return;
     }
-    Object found = file();
+    Object found = place.look();
     OpenMap before = map;
     if (found != null && found.equals(file)) {
       return; // attached, or as wrong as before
@@ -100,14 +89,14 @@ public final class Watch {
       return;
     }
     try {
-      if (found instanceof Removed) {
-        throw removed();
+      if (found instanceof PinFile.Removed) {
+        throw place.removed();
       }
       attach(found, before);
     } catch (NotFoundException e) {
       lookWhatLacks(); // removed since we looked
     } catch (KernelException e) {
-      if (found == UNKNOWN && before != null) {
+      if (found instanceof PinFile.Unknown && before != null) {
         return; // nobody says that the pin has changed
       }
       refuse(e);
@@ -127,15 +116,6 @@ public final class Watch {
     news |= isNew;
   }
 
-  private WrongObjectException removed() {
-    return new WrongObjectException(
-        "watch",
-        pin.toString(),
-        null,
-        "its owner has removed the file that is mounted here, and what it pins since cannot be seen",
-        "mount the folder in which the pin lies, not the file");
-  }
-
   /** Nothing is at the path: is there anything that a map cannot come for? */
   private void lookWhatLacks() {
     long now = System.nanoTime();
@@ -147,7 +127,7 @@ public final class Watch {
       saysThatItWaits = false;
     }
     boolean isChange = map != null || problem != null;
-    KernelException wrong = isFirst || isTime || problem != null ? whatLacks() : null;
+    KernelException wrong = isFirst || isTime || problem != null ? place.wrongPlace() : null;
     if (wrong != null) {
       refuse(wrong);
     } else {
@@ -157,20 +137,6 @@ public final class Watch {
     if (isTime) {
       saysThatItWaits = true;
       isLate = wrong == null;
-    }
-  }
-
-  /** {@return why there can be no pin at the path, or null} */
-  private @Nullable KernelException whatLacks() {
-    lacking = null;
-    try {
-      Pin.requirePlace("watch", pin);
-      return null;
-    } catch (NotFoundException e) {
-      lacking = e; // the folder may be made
-      return null;
-    } catch (KernelException e) {
-      return e;
     }
   }
 
@@ -201,7 +167,7 @@ public final class Watch {
   }
 
   private static @Nullable Object known(Object found) {
-    return found == UNKNOWN ? null : found;
+    return found instanceof PinFile.Unknown ? null : found;
   }
 
   private Wire wireOf(KernelMap opened) {
@@ -241,14 +207,14 @@ public final class Watch {
     KernelException wrong;
     boolean isNew;
     boolean late;
-    KernelException why;
+    String why;
     synchronized (this) {
       now = map;
       last = left;
       wrong = problem;
       isNew = news;
       late = isLate;
-      why = lacking;
+      why = late ? place.waits() : "";
       left = null;
       news = false;
       isLate = false;
@@ -260,13 +226,7 @@ public final class Watch {
       now.log();
     }
     if (late) {
-      boolean ignored =
-          Log.warn(
-              pin
-                  + ": no map has been pinned there for 10 seconds"
-                  + (why == null ? "" : " (" + why.getMessage() + ")")
-                  + ". Waiting for one.",
-              null);
+      boolean ignored = Log.warn(why, null);
     }
     if (isNew) {
       if (now == null && wrong != null) {
@@ -274,23 +234,6 @@ public final class Watch {
             Log.warn(wrong.getMessage() + ". Waiting for a map that can be opened.", null);
       }
       changed.run();
-    }
-  }
-
-  /** A file that is still mounted, and that no folder has any more. */
-  private record Removed(Object key) {}
-
-  private @Nullable Object file() {
-    try {
-      Map<String, Object> found = Files.readAttributes(pin, "unix:fileKey,nlink");
-      Object key = found.get("fileKey");
-      return key == null
-          ? UNKNOWN
-          : Integer.valueOf(0).equals(found.get("nlink")) ? new Removed(key) : key;
-    } catch (NoSuchFileException e) {
-      return null;
-    } catch (IOException e) {
-      return UNKNOWN; // opening says what is wrong
     }
   }
 

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.WrongObjectException;
+import io.github.tasklocal.kernel.Pin;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** What a path shows at which a map is pinned, or may be. */
+final class PinFile {
+
+  /** A file that is there or not: it cannot be looked at. */
+  record Unknown() {}
+
+  /** A file that is still mounted, and that no folder has any more. */
+  record Removed(Object key) {}
+
+  private final Path pin;
+
+  /** Why nothing can be there yet. */
+  private @Nullable KernelException lacking;
+
+  PinFile(Path pin) {
+    this.pin = pin;
+  }
+
+  /**
+   * {@return what identifies the file, or null if there is none} A bpffs gives each pin an inode of
+   * its own, even a second pin of the same map (bpf_get_inode in kernel/bpf/inode.c). One that was
+   * removed has no link left; where the file alone is mounted, it stays to be seen.
+   */
+  @Nullable Object look() {
+    try {
+      Map<String, Object> found = Files.readAttributes(pin, "unix:fileKey,nlink");
+      Object key = found.get("fileKey");
+      if (key == null) {
+        return new Unknown();
+      }
+      return Integer.valueOf(0).equals(found.get("nlink")) ? new Removed(key) : key;
+    } catch (NoSuchFileException e) {
+      return null;
+    } catch (IOException e) {
+      return new Unknown(); // opening says what is wrong
+    }
+  }
+
+  /** {@return what is wrong with a {@link Removed} file} */
+  WrongObjectException removed() {
+    return new WrongObjectException(
+        "watch",
+        pin.toString(),
+        null,
+        "its owner has removed the file that is mounted here, and what it pins since cannot be seen",
+        "mount the folder in which the pin lies, not the file");
+  }
+
+  /** {@return why there can be no pin at the path, or null if one may come} */
+  @Nullable KernelException wrongPlace() {
+    lacking = null;
+    try {
+      Pin.requirePlace("watch", pin);
+      return null;
+    } catch (NotFoundException e) {
+      lacking = e; // the folder may be made
+      return null;
+    } catch (KernelException e) {
+      return e;
+    }
+  }
+
+  /** {@return what is said of a pin that does not come} */
+  String waits() {
+    KernelException why = lacking;
+    return pin
+        + ": no map has been pinned there for 10 seconds"
+        + (why == null ? "" : " (" + why.getMessage() + ")")
+        + ". Waiting for one.";
+  }
+}
