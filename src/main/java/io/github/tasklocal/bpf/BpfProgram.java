@@ -10,6 +10,7 @@ import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Link;
 import io.github.tasklocal.kernel.PerfEvents;
+import io.github.tasklocal.kernel.Pin;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -243,11 +244,11 @@ public final class BpfProgram {
                 "it goes over no control groups, its section is " + section,
                 "put it into SEC(\"iter/cgroup\"), or call iterate()");
           }
-          if (!Files.exists(group)) {
+          if (!Pin.exists(group)) {
             throw new NotFoundException(
                 operation, group.toString(), null, "there is no such directory", "check the path");
           }
-          if (!Files.exists(group.resolve("cgroup.controllers"))) {
+          if (!Pin.exists(group.resolve("cgroup.controllers"))) {
             throw new WrongObjectException(
                 operation,
                 group.toString(),

@@ -132,7 +132,7 @@ public final class Btf {
       MemorySegment section = libbpf_h.btf__type_by_id(btf, id);
       int info = btf_type.info(type(section));
       if ((info >> 24 & 0x1f) != libbpf_h.BTF_KIND_DATASEC()
-          || !name(btf, btf_type.name_off(type(section))).startsWith(".struct_ops")) {
+          || !name(btf, btf_type.name_off(type(section))).matches("\\??\\.struct_ops.*")) {
         continue;
       }
       MemorySegment members =

@@ -31,6 +31,12 @@ public final class Elements {
   /** How often a walk over the keys may begin anew, as the key that it had reached was deleted. */
   private static final int RESTARTS = 1000;
 
+  /**
+   * Types whose keys and values the kernel looks into, and refuses with EINVAL as well: those of
+   * programs, maps, devices and sockets, and tries, whose keys have a length.
+   */
+  private static final Set<Integer> JUDGES_CONTENTS = Set.of(3, 11, 12, 13, 14, 15, 16, 17, 18, 25);
+
   private Elements() {}
 
   /** {@return how many bytes an element's value has, for a map per CPU those of all of them} */
@@ -140,13 +146,12 @@ public final class Elements {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment key = arena.allocate(Math.max(1, LibBpf.keySize(map)), Long.BYTES);
       MemorySegment next = arena.allocate(key.byteSize(), Long.BYTES);
-      boolean isRepeated = false;
-      int restarts = 0;
+      int repeated = 0;
       int error = libbpf_h.bpf_map_get_next_key(fd, MemorySegment.NULL, next);
       while (error == 0) {
         // After a key that is gone the kernel begins anew (htab_map_get_next_key).
         boolean isNew = keys.add(ByteBuffer.wrap(next.toArray(JAVA_BYTE)));
-        if (!isNew && !isRepeated && ++restarts > RESTARTS) {
+        if (!isNew && ++repeated > RESTARTS + RESTARTS * keys.size()) {
           throw new KernelException(
               "list keys of map",
               LibBpf.mapName(map),
@@ -154,7 +159,6 @@ public final class Elements {
               "they are deleted faster than they can be listed",
               "walk over the map by a program of SEC(\"iter/bpf_map_elem\")");
         }
-        isRepeated = !isNew;
         MemorySegment ignored = key.copyFrom(next);
         error = libbpf_h.bpf_map_get_next_key(fd, key, next);
       }
@@ -189,13 +193,17 @@ public final class Elements {
   private static KernelException failure(String operation, MemorySegment map, int errno) {
     String name = LibBpf.mapName(map);
     return switch (errno) {
-      case Errno.EINVAL, Errno.EOPNOTSUPP, Errno.ENOTSUPP ->
-          new WrongObjectException(
-              operation,
-              name,
-              Errno.name(errno),
-              "the kernel does not do that with maps of its type, " + LibBpf.mapType(map),
-              "elements of hash tables can be read and changed, those of arrays not removed");
+      case Errno.EINVAL, Errno.EOPNOTSUPP, Errno.ENOTSUPP -> {
+        if (errno == Errno.EINVAL && JUDGES_CONTENTS.contains(LibBpf.mapType(map))) {
+          yield Errno.failure(operation, name, errno);
+        }
+        yield new WrongObjectException(
+            operation,
+            name,
+            Errno.name(errno),
+            "the kernel does not do that with maps of its type, " + LibBpf.mapType(map),
+            "elements of hash tables can be read and changed, those of arrays not removed");
+      }
       case Errno.EPERM -> {
         if (isReadOnly(LibBpf.mapFd(map))) {
           yield new WrongObjectException(

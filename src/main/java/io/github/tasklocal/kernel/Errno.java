@@ -198,7 +198,7 @@ public final class Errno {
       }
     }
     return switch (errno) {
-      case EPERM, EACCES -> notPermitted(operation, subject, name, said);
+      case EPERM, EACCES -> notPermitted(operation, subject, name, said, calls);
       case ENOENT ->
           new NotFoundException(
               operation, subject, name, "there is no such thing" + said, "check the name");
@@ -209,7 +209,7 @@ public final class Errno {
               name,
               "this kernel does not do that" + said,
               KernelVersion.RUNNING.atLeast(6, 13)
-                  ? seeManual(errno)
+                  ? seeManual(errno, calls)
                   : "needs kernel 6.13 or newer for task local data; this is "
                       + KernelVersion.RUNNING);
       case EMFILE, ENFILE ->
@@ -231,32 +231,36 @@ public final class Errno {
                       : ", or the memlock limit (ulimit -l), to which maps count before 5.11"));
       default ->
           new KernelException(
-              operation, subject, name, "the kernel refused it" + said, seeManual(errno));
+              operation, subject, name, "the kernel refused it" + said, seeManual(errno, calls));
     };
   }
 
-  private static String seeManual(int errno) {
-    return "see errno " + errno + " of bpf(2)";
+  private static String seeManual(int errno, SystemCall... calls) {
+    return "see errno " + errno + " of " + calls[0] + "(2)";
   }
 
   private static NotPermittedException notPermitted(
-      String operation, String subject, String name, String said) {
+      String operation, String subject, String name, String said, SystemCall... calls) {
     Status status = Status.ofThread();
-    List<String> lacking = status.lacking();
+    boolean takesAny = Arrays.stream(calls).anyMatch(SystemCall::takesCapabilities);
+    List<String> lacking = takesAny ? status.lacking() : List.of();
     String problem = "not allowed to this process";
     String cure;
-    if (!lacking.isEmpty()) {
+    if (takesAny && Status.isInUserNamespace()) {
+      problem += ", whose capabilities count in its user namespace only";
+      cure = "run it in the system's own: rootful, and with --userns=host";
+    } else if (!lacking.isEmpty()) {
       problem += ", which lacks " + String.join(" and ", lacking);
       cure =
           status.isRoot()
               ? "give it CAP_BPF and CAP_PERFMON: docker and podman run --cap-add BPF --cap-add"
                   + " PERFMON, capabilities.add of Kubernetes, CapabilityBoundingSet= of systemd"
               : "run as root or with CAP_BPF and CAP_PERFMON";
-    } else if (Status.isInUserNamespace()) {
-      problem += ", whose capabilities count in its user namespace only";
-      cure = "run it in the system's own: rootful, and with --userns=host";
     } else {
       String guards = Status.guards();
+      if (takesAny && status.lacksNetAdmin()) {
+        problem += ", which lacks CAP_NET_ADMIN, as programs of the network take";
+      }
       problem += guards.isEmpty() ? "" : "; " + guards;
       cure = "the kernel's log (dmesg) and that of auditd may say what refused it";
     }

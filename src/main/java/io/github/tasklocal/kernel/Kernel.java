@@ -45,6 +45,9 @@ public interface Kernel {
   /** Deletes the entry of a task; returns 0. */
   int delete(int map, int pidfd);
 
+  /** Prepares what later calls need, which may take some time. Under no lock. */
+  default void link() {}
+
   /** Closes a descriptor. */
   void close(int fd);
 

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +38,20 @@ public final class LibBpf {
 
   /** Where a kernel with sched_ext shows its state. */
   private static final Path SCHED_EXT = Path.of("/sys/kernel/sched_ext");
+
+  /** {@code BPF_MAP_TYPE_PERF_EVENT_ARRAY} of include/uapi/linux/bpf.h. */
+  private static final int PERF_EVENT_ARRAY = 4;
+
+  /** Sections of programs that libbpf attaches through perf_event_open. */
+  private static final Pattern PERF_EVENTS =
+      Pattern.compile("\\??(k(ret)?(probe|syscall)|u(ret)?probe|tp/|tracepoint|usdt|perf_event)");
+
+  /** The calls by which a program is attached. */
+  static final SystemCall[] DIRECT = {SystemCall.PRIVILEGED_BPF};
+
+  static final SystemCall[] THROUGH_PERF_EVENTS = {
+    SystemCall.PERF_EVENT_OPEN, SystemCall.PRIVILEGED_BPF
+  };
 
   /** Exists on any kernel, if a sysfs is mounted. */
   private static final Path SYS_KERNEL = Path.of("/sys/kernel");
@@ -256,8 +271,9 @@ public final class LibBpf {
           "load it again; what stops and continues this process, such as a debugger or a freezer,"
               + " makes the verifier give up");
     }
-    if (!LibBpfLog.fromVerifier(log) && Errno.isRefusal(-error, SystemCall.BPF)) {
-      throw Errno.failure(operation, name, -error, LibBpfLog.summary(log), SystemCall.BPF);
+    if (!LibBpfLog.fromVerifier(log) && Errno.isRefusal(-error, SystemCall.PRIVILEGED_BPF)) {
+      throw Errno.failure(
+          operation, name, -error, LibBpfLog.summary(log), SystemCall.PRIVILEGED_BPF);
     }
     if (!KernelVersion.RUNNING.atLeast(6, 13)
         && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
@@ -426,9 +442,17 @@ public final class LibBpf {
     return existing.type() == mapType(map)
         && existing.keySize() == keySize(map)
         && existing.valueSize() == valueSize(map)
-        && existing.maxEntries() == maxEntries(map)
+        && existing.maxEntries() == entriesAfterLoad(map)
         && (existing.flags() | added) == (libbpf_h.bpf_map__map_flags(map) | added)
         && existing.extra() == libbpf_h.bpf_map__map_extra(map);
+  }
+
+  /** {@return how many entries a map gets: libbpf has one for each CPU where none are named} */
+  private static int entriesAfterLoad(MemorySegment map) {
+    int entries = maxEntries(map);
+    return entries == 0 && mapType(map) == PERF_EVENT_ARRAY
+        ? Math.max(0, libbpf_h.libbpf_num_possible_cpus())
+        : entries;
   }
 
   /** Has loading take a map that exists, of which it duplicates the descriptor, and make none. */
@@ -596,7 +620,8 @@ public final class LibBpf {
             "attach it, or put it into SEC(\"syscall\")");
       }
       if (error < 0) {
-        throw Errno.failure("run program", programName(program), -error);
+        throw Errno.failure(
+            "run program", programName(program), -error, "", SystemCall.PRIVILEGED_BPF);
       }
       return bpf_test_run_opts.retval(options);
     }
@@ -619,7 +644,8 @@ public final class LibBpf {
                     + " or give it a section that says where: SEC(\"tp_btf/sched_switch\")");
           }
           return Tracepoint.lack(section);
-        });
+        },
+        PERF_EVENTS.matcher(section).lookingAt() ? THROUGH_PERF_EVENTS : DIRECT);
   }
 
   /**
@@ -665,7 +691,7 @@ public final class LibBpf {
     try {
       int fd = libbpf_h.bpf_iter_create(libbpf_h.bpf_link__fd(link));
       if (fd < 0) {
-        throw Errno.failure(operation, subject, -fd);
+        throw Errno.failure(operation, subject, -fd, "", SystemCall.PRIVILEGED_BPF);
       }
       try {
         return Libc.readAll(fd, operation, subject);
@@ -723,7 +749,8 @@ public final class LibBpf {
           program,
           operation,
           subject,
-          (errno, said) -> null);
+          (errno, said) -> null,
+          DIRECT);
     }
   }
 
@@ -745,7 +772,8 @@ public final class LibBpf {
               ? null
               : new Lack(
                   "the scheduler " + scheduler + " is in use", "end the program that attached it");
-        });
+        },
+        DIRECT);
   }
 
   private static boolean isScheduler(MemorySegment object, MemorySegment map) {
@@ -773,34 +801,36 @@ public final class LibBpf {
    * {@return a {@code struct bpf_link *} for {@link #destroy}}
    *
    * @param handle gives the function of errno and the target; called by the thread that links it
+   * @param calls the system calls that libbpf makes for it, of which a filter may refuse any
    */
   static MemorySegment attach(
       Supplier<MethodHandle> handle,
       MemorySegment target,
       String operation,
       String subject,
-      Cause cause) {
-    return LibBpfLog.during(log -> attach(handle.get(), target, operation, subject, cause, log));
+      Cause cause,
+      SystemCall... calls) {
+    return LibBpfLog.during(log -> attach(handle, target, operation, subject, cause, calls, log));
   }
 
   private static MemorySegment attach(
-      MethodHandle handle,
+      Supplier<MethodHandle> handle,
       MemorySegment target,
       String operation,
       String subject,
       Cause cause,
+      SystemCall[] calls,
       LibBpfLog log) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
-      MemorySegment link = (MemorySegment) handle.invokeExact(errno, target);
+      MemorySegment link = (MemorySegment) handle.get().invokeExact(errno, target);
       if (link.address() != 0) {
         return link;
       }
       int number = Errno.of(errno);
       String said = LibBpfLog.summary(log.text());
-      if (Errno.isRefusal(number, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN)) {
-        throw Errno.failure(
-            operation, subject, number, said, SystemCall.BPF, SystemCall.PERF_EVENT_OPEN);
+      if (Errno.isRefusal(number, calls)) {
+        throw Errno.failure(operation, subject, number, said, calls);
       }
       Lack known = cause.of(number, said);
       throw new KernelException(

@@ -104,8 +104,9 @@ public final class Libc {
 
   /** Links what pages need, as far as it is linked separately. */
   static void linkPages() {
+    Object ignored = Linked.SYSCALL;
     if (SYS_MMAP == 0) {
-      Object ignored = Mmap.HANDLE;
+      ignored = Mmap.HANDLE;
       ignored = libc_h.madvise$handle();
     }
   }

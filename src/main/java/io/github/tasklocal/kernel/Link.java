@@ -10,7 +10,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
@@ -99,10 +98,11 @@ public final class Link {
     String operation = "attach program";
     String place = (function == null ? "" : function + " ") + "in " + file;
     String subject = LibBpf.programName(program) + " to " + place;
-    if (file.toString().contains("/") && !Files.exists(file)) {
+    if (file.toString().contains("/") && !Pin.exists(file)) {
       throw new NotFoundException(
           operation, subject, null, "there is no such file", "check the path");
     }
+    String[] libbpf = {""};
     try (Arena arena = Arena.ofShared()) {
       MemorySegment options = bpf_uprobe_opts.allocate(arena);
       bpf_uprobe_opts.sz(options, bpf_uprobe_opts.sizeof());
@@ -117,15 +117,22 @@ public final class Link {
               program,
               operation,
               subject,
-              (errno, said) -> null));
+              (errno, said) -> {
+                libbpf[0] = said;
+                return null;
+              },
+              LibBpf.THROUGH_PERF_EVENTS));
     } catch (KernelException e) {
-      if (function != null && "ENOENT".equals(e.errnoName())) {
+      boolean isSymbol = function != null && libbpf[0].contains("symbol");
+      if ("ENOENT".equals(e.errnoName()) && (isSymbol || libbpf[0].contains("full path"))) {
         throw new NotFoundException(
             operation,
             subject,
             "ENOENT",
-            "libbpf finds no such function, or no such file",
-            "check the name: readelf -Ws --dyn-syms FILE; for a stripped file, give the offset");
+            (isSymbol ? "there is no such function" : "there is no such file") + libbpf[0],
+            isSymbol
+                ? "check the name: readelf -Ws --dyn-syms FILE; for a stripped file, give the offset"
+                : "give the path with a slash");
       }
       throw e;
     }
@@ -147,7 +154,8 @@ public final class Link {
                   program,
                   operation,
                   subject,
-                  (errno, said) -> null));
+                  (errno, said) -> null,
+                  LibBpf.DIRECT));
       done = true;
       return link;
     } finally {
@@ -191,7 +199,7 @@ public final class Link {
           "needs kernel 6.6 or newer; this is " + KernelVersion.RUNNING);
     }
     if (fd < 0) {
-      throw Errno.failure(operation, subject, -fd);
+      throw Errno.failure(operation, subject, -fd, "", SystemCall.PRIVILEGED_BPF);
     }
     return new Link(MemorySegment.NULL, fd);
   }

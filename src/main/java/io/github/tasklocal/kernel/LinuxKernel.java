@@ -68,6 +68,11 @@ public final class LinuxKernel implements Kernel {
   }
 
   @Override
+  public void link() {
+    Linking.ensureAll();
+  }
+
+  @Override
   public void close(int fd) {
     Libc.close(fd);
   }

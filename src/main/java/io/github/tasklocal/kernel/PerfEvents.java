@@ -8,11 +8,14 @@ import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.libbpf.libc_h;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** Events that the kernel counts, and runs a program each time that so many have happened. */
 @SuppressWarnings("restricted")
@@ -58,7 +61,7 @@ public final class PerfEvents {
    * @param config which event of the type
    * @param samples after how many events the program runs, or how often in a second
    * @param perSecond which of the two
-   * @param tid of the thread whose events count, 0 for the caller, -1 for all
+   * @param tid of the thread whose events count, -1 for all
    * @param cpu on which they count, -1 for all
    * @throws NotPermittedException if this process may not
    * @throws NotSupportedException if this machine has no such event
@@ -78,8 +81,7 @@ public final class PerfEvents {
     String subject =
         "%s to perf event %d/%d (tid %d, CPU %d)"
             .formatted(LibBpf.programName(program), type, config, tid, cpu);
-    int thread = tid == 0 ? Libc.gettid() : tid; // others make the call
-    int event = LibBpfLog.during(log -> open(type, config, samples, perSecond, thread, cpu));
+    int event = LibBpfLog.during(log -> open(type, config, samples, perSecond, tid, cpu));
     return switch (-event) {
       case Errno.ENOENT, Errno.EOPNOTSUPP ->
           throw new NotSupportedException(
@@ -89,25 +91,46 @@ public final class PerfEvents {
               "this machine has no such event",
               "virtual machines often have no hardware events; the clock of type 1, config 0 is"
                   + " always there");
-      case Errno.ESRCH, Errno.ENODEV, Errno.EINVAL ->
+      case Errno.ESRCH ->
+          throw new KernelException(
+              operation, subject, "ESRCH", "there is no such thread", "check the tid");
+      case Errno.ENODEV ->
           throw new KernelException(
               operation,
               subject,
-              Errno.name(-event),
-              -event == Errno.ESRCH
-                  ? "there is no such thread"
-                  : -event == Errno.ENODEV
-                      ? "there is no such CPU, or it is offline"
-                      : "no event is made of that",
-              "an event is of one thread, of one CPU, or of both; online CPUs are in"
-                  + " /sys/devices/system/cpu/online");
+              "ENODEV",
+              "there is no such CPU, or it is offline",
+              "online CPUs are in /sys/devices/system/cpu/online");
+      case Errno.EINVAL -> {
+        long most = perSecond ? mostPerSecond() : Long.MAX_VALUE;
+        throw new KernelException(
+            operation,
+            subject,
+            "EINVAL",
+            samples > most
+                ? "%d samples a second are more than the %d that are allowed"
+                    .formatted(samples, most)
+                : "the kernel makes no event of that",
+            samples > most
+                ? "raise sysctl kernel.perf_event_max_sample_rate, or ask for fewer"
+                : "see errno 22 of perf_event_open(2)");
+      }
       default -> {
         if (event < 0) {
-          throw Errno.failure(operation, subject, -event);
+          throw Errno.failure(operation, subject, -event, "", SystemCall.PERF_EVENT_OPEN);
         }
         yield Link.ofPerfEvent(program, event, operation, subject);
       }
     };
+  }
+
+  private static long mostPerSecond() {
+    try {
+      return Long.parseLong(
+          Files.readString(Path.of("/proc/sys/kernel/perf_event_max_sample_rate")).strip());
+    } catch (IOException | NumberFormatException e) {
+      return Long.MAX_VALUE; // not known
+    }
   }
 
   /** {@return a descriptor, or a negative errno} */

@@ -113,6 +113,14 @@ public final class Pin {
       throw new WrongObjectException(
           operation, subject, null, "it is a directory", "name a file in it");
     }
+    if (String.valueOf(path.getFileName()).contains(".")) {
+      throw new WrongObjectException(
+          operation,
+          subject,
+          null,
+          "a bpffs takes no name with a dot",
+          "choose a name without one");
+    }
     if (!exists(folder)) {
       throw new NotFoundException(
           operation,
@@ -122,14 +130,24 @@ public final class Pin {
           mounted() ? "make it: mkdir " + folder : MOUNT);
     }
     requireBpffs(operation, path, folder);
-    if (String.valueOf(path.getFileName()).contains(".")) {
-      throw new WrongObjectException(
-          operation,
-          subject,
-          null,
-          "a bpffs takes no name with a dot",
-          "choose a name without one");
+  }
+
+  /**
+   * Checks that there can be a pin at a path, now or once its folder is made.
+   *
+   * @throws NotFoundException if the folder does not exist, and can be made on a bpffs
+   * @throws KernelException as {@link #requirePlace}, otherwise
+   */
+  public static void requirePlaceInTime(String operation, Path path) {
+    Path existing = path.toAbsolutePath().getParent();
+    while (existing != null && !exists(existing)) {
+      existing = existing.getParent();
     }
+    if (existing != null && !String.valueOf(path.getFileName()).contains(".")) {
+      requireReach(operation, path);
+      requireBpffs(operation, path, existing);
+    }
+    requirePlace(operation, path);
   }
 
   /**

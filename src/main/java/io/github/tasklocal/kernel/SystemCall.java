@@ -20,11 +20,13 @@ import java.util.Locale;
  */
 enum SystemCall {
   BPF(321, 280),
+  /** The same, with a command that takes capabilities. */
+  PRIVILEGED_BPF(321, 280),
   PIDFD_OPEN(434, 434),
   PERF_EVENT_OPEN(298, 241);
 
-  /** BPF_PROG_LOAD; any would do. */
-  private static final long COMMAND = 5;
+  /** BPF_OBJ_GET, which takes no capability where not all commands do. */
+  private static final long COMMAND = 7;
 
   private final long number;
 
@@ -64,18 +66,30 @@ enum SystemCall {
         && errno == probe();
   }
 
+  private boolean isBpf() {
+    return this == BPF || this == PRIVILEGED_BPF;
+  }
+
+  /** {@return whether the kernel gives it to processes with capabilities alone} */
+  boolean takesCapabilities() {
+    return this == PRIVILEGED_BPF
+        || this == PERF_EVENT_OPEN
+        || (this == BPF && !KernelVersion.RUNNING.atLeast(5, 19));
+  }
+
   /** {@return whether the kernel may say so itself, whatever the call is for} */
   private boolean isKernels(int errno) {
     return switch (errno) {
       case Errno.ENOSYS -> // built without it, or too old
           switch (this) {
-            case BPF -> Files.notExists(Path.of("/proc/sys/kernel/unprivileged_bpf_disabled"));
+            case BPF, PRIVILEGED_BPF ->
+                Files.notExists(Path.of("/proc/sys/kernel/unprivileged_bpf_disabled"));
             case PIDFD_OPEN -> !KernelVersion.RUNNING.atLeast(5, 3);
             case PERF_EVENT_OPEN ->
                 Files.notExists(Path.of("/proc/sys/kernel/perf_event_paranoid"));
           };
       case Errno.EPERM -> // to a process without CAP_BPF
-          this == BPF
+          isBpf()
               && !KernelVersion.RUNNING.atLeast(5, 19)
               && !Status.ofThread().lacking().isEmpty();
       default -> false;
@@ -85,7 +99,7 @@ enum SystemCall {
   /** {@return the errno of a call that the kernel refuses at once, and that changes nothing} */
   private int probe() {
     return switch (this) {
-      case BPF -> call(COMMAND, 0, 1 << 20, 0, 0);
+      case BPF, PRIVILEGED_BPF -> call(COMMAND, 0, 1 << 20, 0, 0);
       case PIDFD_OPEN -> call(0, -1, 0, 0, 0);
       case PERF_EVENT_OPEN -> call(0, 0, -1, -1, -1);
     };
@@ -93,7 +107,7 @@ enum SystemCall {
 
   /** {@return the kernel's own errno to that} */
   private int ofProbe() {
-    return this == BPF
+    return isBpf()
         ? Errno.E2BIG // more attributes than a page has, which it looks at first
         : Errno.EINVAL; // unknown flags
   }
@@ -113,7 +127,8 @@ enum SystemCall {
   String cure() {
     String ofDefault =
         switch (this) {
-          case BPF -> "; Docker's and Podman's own profiles let it pass with --cap-add BPF";
+          case BPF, PRIVILEGED_BPF ->
+              "; Docker's and Podman's own profiles let it pass with --cap-add BPF";
           case PERF_EVENT_OPEN ->
               "; Docker's and Podman's own profiles let it pass with --cap-add PERFMON";
           case PIDFD_OPEN -> "";
@@ -126,6 +141,6 @@ enum SystemCall {
 
   @Override
   public String toString() {
-    return name().toLowerCase(Locale.ROOT);
+    return isBpf() ? "bpf" : name().toLowerCase(Locale.ROOT);
   }
 }

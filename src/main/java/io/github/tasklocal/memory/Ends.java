@@ -6,7 +6,6 @@ import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Native;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -116,19 +115,17 @@ final class Ends {
       forget(record); // another copy of the library has seen to everything
       return;
     }
-    for (OpenMap each : registry.maps.all()) {
-      Entry ignored = record.knownEntry(each); // here, where it may fail
-    }
+    registry.maps.know(record); // here, where it may fail
     if (record.state() instanceof Attached attached) {
       Task task = attached.kernel();
       if (task != null && kernel.isAlive(task)) {
         detach(record, attached, task);
         return;
       }
+    }
+    if (data.packed() && record.place.isUnsure() && record.place.isGiven()) {
       // A program may remember the part of a task of which nobody can tell whether it has ended.
-      if (data.packed() && task == null && record.place.isGiven()) {
-        record.place.makeUnfit();
-      }
+      record.place.makeUnfit();
     }
     forget(record);
     leftovers.add(record);
@@ -154,13 +151,12 @@ final class Ends {
     if (!place.release() || place.isUnfit()) {
       return;
     }
-    MemorySegment page = place.page(data.slotBytes());
     if (!place.isGiven()) {
-      pages.release(page);
+      pages.release(place.address());
     } else if (data.packed()) {
-      pages.retire(page);
+      pages.retire(place.address());
     } else {
-      pages.releaseShared(page);
+      pages.releaseShared(place.address());
     }
   }
 
@@ -170,5 +166,6 @@ final class Ends {
     Native after = new Native(task, keep);
     lists.remove(before.threadId());
     record.detach(after);
+    record.place.attach(null);
   }
 }

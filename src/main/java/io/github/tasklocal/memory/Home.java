@@ -29,27 +29,42 @@ final class Home {
 
   private static final String LIBRARY = "io.github.tasklocal";
 
+  private record Unsaid(String message, @Nullable Throwable cause) {}
+
+  /** What has failed, to be logged under no lock. */
+  private static volatile @Nullable Unsaid unsaid;
+
   private Home() {}
 
+  /** Logs what has failed, once. */
+  static void log() {
+    Unsaid now = unsaid;
+    if (now != null) {
+      unsaid = null;
+      boolean ignored = Log.warn(now.message, now.cause);
+    }
+  }
+
   /**
-   * Finds the data, or makes the calling copy's the process's.
+   * Finds the data, or makes it for the process.
    *
-   * @param parts the data that the copy has made
-   * @return that of the process; what was given if the process's is of another version, or no
-   *     thread can be started
+   * @param slotBytes how much each thread has, if it is made
+   * @return that of the process; data of the calling copy alone if the process's is of another
+   *     version, or no thread can be started
    */
-  static Object[] find(Object[] parts) {
+  static Object[] find(int slotBytes) {
     synchronized (LIBRARY.intern()) { // a monitor that all copies have
       Object[] known = known();
+      if (known != null && VERSION.equals(known[1])) {
+        return (Object[]) known[2];
+      }
+      Object[] parts = SharedData.fresh(slotBytes);
       if (known == null) {
         publish(new Object[] {LIBRARY, VERSION, parts, null});
         return parts;
       }
-      if (VERSION.equals(known[1])) {
-        return (Object[]) known[2];
-      }
-      boolean ignored =
-          Log.warn(
+      unsaid =
+          new Unsaid(
               "Another version of this library is in use in the process, in another class loader."
                   + " The two do not know of each other's values: a thread that both use can have"
                   + " its entry in a map from one of them only. Use the same version.",
@@ -104,8 +119,8 @@ final class Home {
       failure = e;
     }
     if (failure != null) {
-      boolean ignored =
-          Log.warn(
+      unsaid =
+          new Unsaid(
               "No thread can be started to keep the data that copies of this library share; a copy"
                   + " in another class loader would not know of this one.",
               failure);

@@ -64,7 +64,10 @@ final class Leftovers {
       tried++;
       last = each;
       for (Entry entry = each.entries; entry != null; entry = entry.next) {
-        if (entry.status() == Status.STALE) {
+        if (entry.status() == Status.STALE && registry.threads.search.hasEntry(entry)) {
+          entry.is(Status.MISSING); // it is the entry of a later thread by now
+          each.remove(entry);
+        } else if (entry.status() == Status.STALE) {
           takeOut(each, entry.map);
         }
       }

@@ -67,6 +67,16 @@ final class MapTable {
     return shared == null ? null : OpenMap.known(registry, new SharedMap(number, shared), keys);
   }
 
+  /** Makes a thread's entries, also in maps that are being closed. */
+  void know(ThreadRecord record) {
+    for (int i = 0; i < SharedData.MAPS; i++) {
+      OpenMap map = record.place.mayHaveEntry(i) ? at(i) : null;
+      if (map != null) {
+        Entry ignored = record.knownEntry(map);
+      }
+    }
+  }
+
   /** {@return the open map with the kernel's id, or null} */
   @Nullable OpenMap find(int id) {
     for (OpenMap each : open) {

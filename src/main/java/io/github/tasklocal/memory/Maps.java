@@ -81,13 +81,22 @@ public final class Maps {
           table.add(fresh);
           isOpen = true;
         }
-        walk.all(fresh, Work.REGISTER);
+        registerAll(fresh);
         return fresh;
       }
     } finally {
       if (!isOpen) {
         map.close();
       }
+    }
+  }
+
+  /** The map is open from before on: what fails is tried again by the keeper. */
+  private void registerAll(OpenMap map) {
+    try {
+      walk.all(map, Work.REGISTER);
+    } catch (RuntimeException | Error e) {
+      map.failed(e);
     }
   }
 
@@ -118,6 +127,7 @@ public final class Maps {
    * @param map from {@link #open}
    */
   public void close(OpenMap map) {
+    registry.kernel.link();
     StackSpace.require();
     synchronized (data.opening) {
       boolean isLast;
@@ -146,10 +156,7 @@ public final class Maps {
       walk.all(map, Work.TAKE_OUT);
     } finally {
       synchronized (registry.lock) {
-        for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
-          map.shared.setEntry(each.place, false); // the next map has this number
-          map.shared.tried(each.place, false);
-        }
+        data.forgetMap(map.shared.number);
         map.shared.gone();
         map.nextLook = null;
         map.nextAttempt = null;
@@ -222,7 +229,7 @@ public final class Maps {
       registry.threads.ends.releaseEnded();
       for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
         Entry entry = each.entry(map);
-        if (entry != null && entry.reason != null) {
+        if (entry != null && entry.reason != null && entry.status() != Entry.Status.SET) {
           found.put(entry.task, entry.reason);
         }
       }
@@ -232,6 +239,7 @@ public final class Maps {
 
   /** Logs what has failed. Under no lock. */
   void logFailures() {
+    Home.log();
     for (OpenMap map : table.all()) {
       map.log();
     }
@@ -240,6 +248,19 @@ public final class Maps {
   /** {@return the open maps, not to be changed} */
   OpenMap[] all() {
     return table.all();
+  }
+
+  /** Makes the entries of a thread that other copies of the library have set. Under the lock. */
+  void know(ThreadRecord record) {
+    table.know(record);
+  }
+
+  /** What is in the maps for a thread is another one's by now. Under the lock; cannot fail. */
+  void forget(Place place) {
+    for (OpenMap each : table.all()) {
+      each.shared.setEntry(place, false);
+      each.shared.tried(place, false);
+    }
   }
 
   /** Learns of the maps that other copies of the library have opened or closed. */
@@ -261,6 +282,7 @@ public final class Maps {
    * @param most how many entries of each map to check at most, and how many to try again
    */
   void tend(int most) {
+    registry.kernel.link();
     List<OpenMap> ours = new ArrayList<>();
     boolean anyUnused;
     synchronized (registry.lock) {

@@ -83,6 +83,11 @@ public final class OpenMap {
     storage.requireUserPointers(map, value);
   }
 
+  /** Reports what is tried again. */
+  void failed(Throwable cause) {
+    failures.add(failures.explained(cause));
+  }
+
   /** Gives a thread its entry, if it has none. */
   void register(ThreadRecord record) {
     KernelException e = tryToRegister(record);

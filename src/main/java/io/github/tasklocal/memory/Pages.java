@@ -130,9 +130,9 @@ final class Pages {
    *
    * @param page from {@link #take}
    */
-  void release(MemorySegment page) {
+  void release(long page) {
     if (!isAbandoned(page)) {
-      push(page.address());
+      push(page);
     }
   }
 
@@ -147,10 +147,10 @@ final class Pages {
    *
    * @param page from {@link #take}
    */
-  void releaseShared(MemorySegment page) {
-    page.set(JAVA_LONG, 0, -1);
+  void releaseShared(long page) {
+    Memory.ALL.set(JAVA_LONG, page, -1);
     // The kernel says that it has done so on shared memory, too, where it has dropped nothing.
-    if (kernel.dropFrames(page.address(), page.byteSize()) == 0 && page.get(JAVA_LONG, 0) == 0) {
+    if (kernel.dropFrames(page, bytes) == 0 && Memory.ALL.get(JAVA_LONG, page) == 0) {
       release(page);
     }
   }
@@ -161,10 +161,10 @@ final class Pages {
    *
    * @param part from {@link #take}
    */
-  void retire(MemorySegment part) {
+  void retire(long part) {
     int room = data.pages[RETIRED].length;
     int last = (get(SharedData.RETIRED_FIRST) + get(SharedData.RETIRED)) % room;
-    data.pages[RETIRED][last] = part.address();
+    data.pages[RETIRED][last] = part;
     data.pages[RETIRED_AT][last] = clock.getAsLong();
     data.numbers[SharedData.RETIRED]++;
   }
@@ -192,11 +192,7 @@ final class Pages {
   }
 
   /** {@return whether a page is in a block that was taken out of use} */
-  boolean isAbandoned(MemorySegment page) {
-    return isAbandoned(page.address());
-  }
-
-  private boolean isAbandoned(long address) {
+  boolean isAbandoned(long address) {
     for (int i = 0; i < data.abandoned.size(); i++) { // without an iterator, which is allocated
       long[] block = data.abandoned.get(i);
       if (address >= block[0] && address < block[0] + block[1]) {

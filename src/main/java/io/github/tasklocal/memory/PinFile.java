@@ -64,7 +64,7 @@ final class PinFile {
   @Nullable KernelException wrongPlace() {
     lacking = null;
     try {
-      Pin.requirePlace("watch", pin);
+      Pin.requirePlaceInTime("watch", pin);
       return null;
     } catch (NotFoundException e) {
       lacking = e; // the folder may be made

@@ -37,7 +37,8 @@ final class Place {
   private static final int UNFIT = 7;
   private static final int ENTRIES = 8;
   private static final int TRIED = 9;
-  private static final int COUNT = 10;
+  private static final int UNSURE = 10;
+  private static final int COUNT = 11;
 
   /** Values of LIFE: no thread runs, one does, or the page has been given back. */
   private static final int OVER = 0;
@@ -48,12 +49,12 @@ final class Place {
   private @Nullable Object[] data = {};
   private long[] n = {};
 
-  /** Makes a view of nothing, for {@link #is}. */
+  /** Makes a view of nothing, for {@link #show}. */
   Place() {}
 
   /** Makes a view of a place of another copy. */
   Place(Object data) {
-    is(data);
+    show(data);
   }
 
   /** {@return the place of a page of which no thread has begun to run} */
@@ -65,9 +66,16 @@ final class Place {
     return new Place(data);
   }
 
-  void is(Object other) {
+  /** Makes this a view of a place. */
+  void show(Object other) {
     data = (Object[]) other;
     n = numbers(other);
+  }
+
+  /** {@return whether this is a view of a place} */
+  @SuppressWarnings("ReferenceEquality")
+  boolean is(Object other) {
+    return data == other;
   }
 
   Object data() {
@@ -117,6 +125,27 @@ final class Place {
     data[NEXT] = null;
   }
 
+  /** {@return where the page begins} */
+  long address() {
+    return n[ADDRESS];
+  }
+
+  /** A map is closed whose number the next one may have. */
+  static void forgetMap(Object place, int map) {
+    long[] numbers = numbers(place);
+    numbers[ENTRIES] &= ~(1L << map);
+    numbers[TRIED] &= ~(1L << map);
+  }
+
+  static @Nullable Object next(Object place) {
+    return ((@Nullable Object[]) place)[NEXT];
+  }
+
+  /** {@return whether any entry is or may be in the map with this number} */
+  boolean mayHaveEntry(int map) {
+    return hasEntry(map) || wasTried(map);
+  }
+
   /** {@return the page, or the part of one} */
   MemorySegment page(int bytes) {
     return MemorySegment.ofAddress(n[ADDRESS]).reinterpret(bytes);
@@ -134,6 +163,26 @@ final class Place {
     n[TID] = task.tid();
     n[START_TIME] = kernel == null ? 0 : kernel.startTime();
     n[LIFE] = LIVE;
+  }
+
+  /** A native thread has attached to the virtual machine, or detached if that is null. */
+  void attach(@Nullable WeakReference<Thread> thread) {
+    data[THREAD] = thread;
+  }
+
+  /** {@return the thread of Java's that uses it, if one is known and has not ended} */
+  @Nullable Thread thread() {
+    WeakReference<Thread> thread = (WeakReference<Thread>) data[THREAD];
+    return thread == null ? null : thread.get();
+  }
+
+  /** Nobody can tell when the page's kernel task ends. */
+  void makeUnsure() {
+    n[UNSURE] = 1;
+  }
+
+  boolean isUnsure() {
+    return n[UNSURE] != 0;
   }
 
   /** {@return whether the page belongs to a kernel task, whatever Java thread that is} */

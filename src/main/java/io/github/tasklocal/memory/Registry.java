@@ -12,6 +12,7 @@ import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Native;
 import io.github.tasklocal.memory.ThreadState.Reserved;
+import java.lang.ref.Reference;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -38,7 +39,7 @@ public final class Registry {
   private final ThreadLists lists;
 
   /** Kept here: the shared data keeps no function. */
-  private final Consumer<Thread> leaver;
+  private final Consumer<Object> leaver;
 
   private final Starting starting;
 
@@ -64,8 +65,8 @@ public final class Registry {
     this.kernel = kernel;
     this.starting = new Starting(data, clock);
     this.lists = lists;
-    this.leaver = lists.leaver(leaver);
     this.threads = new Threads(this, lists, clock);
+    this.leaver = threads.leaver(leaver);
     int[] uses;
     synchronized (lock) {
       uses = data.join(this, this.leaver);
@@ -117,7 +118,7 @@ public final class Registry {
 
   private ThreadPage enter(Thread thread, int tid, long listed) {
     Task task = Task.of(tid, thread);
-    ThreadRecord known = threads.search.nativeOf(tid);
+    ThreadRecord known = threads.search.nativeOf(tid, thread);
     if (known != null) {
       return threads.attach(known, task, listed);
     }
@@ -187,7 +188,7 @@ public final class Registry {
       ThreadRecord record = page.record;
       if (record.state() instanceof Reserved reserved) {
         Task task = Task.of(tid, thread);
-        ThreadRecord known = threads.search.nativeOf(tid);
+        ThreadRecord known = threads.search.nativeOf(tid, thread);
         ThreadRecord met = known == null ? threads.search.metElsewhere(tid, thread) : null;
         if (known != null) {
           // Another thread has set a value for the task meanwhile, and could not know of this page,
@@ -196,8 +197,8 @@ public final class Registry {
         } else if (met != null) {
           now = threads.meet(met, task, 0);
         }
-        threads.begin(record, reserved, now == page ? new Java(task, 0) : null);
         starting.end(reserved);
+        threads.begin(record, reserved, now == page ? new Java(task, 0) : null);
         now = now.record.place.isUnfit() ? threads.move(now.record) : now;
       } else if (record.hasEnded()) {
         now = enter(thread, tid, 0); // the reserved page was given back before this failed
@@ -263,6 +264,14 @@ public final class Registry {
     synchronized (lock) {
       page.record.place.letGo();
       threads.ends.releaseIfUnused(page.record.place);
+    }
+  }
+
+  /** The page serves no other thread as long as something is reachable. */
+  void keep(Object user, Place place) {
+    StackSpace.require();
+    synchronized (lock) {
+      Reference<Object> ignored = data.watch(user, place);
     }
   }
 

@@ -91,7 +91,7 @@ final class SharedData {
   private final Map<Object, Object> copies;
 
   /** Functions of the copies, which nothing here may keep. */
-  private final List<WeakReference<Consumer<Thread>>> leavers;
+  private final List<WeakReference<Consumer<Object>>> leavers;
 
   /**
    * Makes a view of the data.
@@ -113,7 +113,7 @@ final class SharedData {
     queue = (ReferenceQueue<Object>) parts[i++];
     endings = (Map<Object, Object>) parts[i++];
     copies = (Map<Object, Object>) parts[i++];
-    leavers = (List<WeakReference<Consumer<Thread>>>) parts[i];
+    leavers = (List<WeakReference<Consumer<Object>>>) parts[i];
   }
 
   /**
@@ -142,7 +142,7 @@ final class SharedData {
       new ReferenceQueue<Object>(),
       new IdentityHashMap<Object, Object>(),
       new IdentityHashMap<Object, Object>(),
-      new ArrayList<WeakReference<Consumer<Thread>>>()
+      new ArrayList<WeakReference<Consumer<Object>>>()
     };
   }
 
@@ -253,7 +253,7 @@ final class SharedData {
     for (Reference<?> each = queue.poll(); each != null; each = queue.poll()) {
       Object data = endings.remove(each);
       if (data != null) {
-        place.is(data);
+        place.show(data);
         place.letGo();
         return place;
       }
@@ -269,14 +269,15 @@ final class SharedData {
    * Makes a copy known.
    *
    * @param copy is reachable as long as the copy is in use
-   * @param leaver takes a thread's own copies of its page's address away; must not fail
+   * @param leaver takes the copies of a page's address away, of which it gets the {@link
+   *     Place#data}; must not fail
    * @return how many times it has each map open, to be counted by the copy
    */
-  int[] join(Object copy, Consumer<Thread> leaver) {
+  int[] join(Object copy, Consumer<Object> leaver) {
     int[] uses = new int[MAPS];
     for (int i = leavers.size() - 1; i >= 0; i--) { // the first lambda takes milliseconds
       if (leavers.get(i).refersTo(null)) {
-        WeakReference<Consumer<Thread>> ignored = leavers.remove(i);
+        WeakReference<Consumer<Object>> ignored = leavers.remove(i);
       }
     }
     leavers.add(new WeakReference<>(leaver));
@@ -284,13 +285,20 @@ final class SharedData {
     return uses;
   }
 
-  /** Makes a thread ask for its page anew, in every copy. */
-  void makeLeave(Thread thread) {
+  /** Makes a page's thread ask for its page anew, in every copy. */
+  void makeLeave(Place place) {
     for (int i = 0; i < leavers.size(); i++) {
-      Consumer<Thread> leaver = leavers.get(i).get();
+      Consumer<Object> leaver = leavers.get(i).get();
       if (leaver != null) {
-        leaver.accept(thread);
+        leaver.accept(place.data());
       }
+    }
+  }
+
+  /** A map is closed whose number the next one may have. Cannot fail. */
+  void forgetMap(int number) {
+    for (Object each = ends[FIRST]; each != null; each = Place.next(each)) {
+      Place.forgetMap(each, number);
     }
   }
 }

@@ -3,7 +3,6 @@ package io.github.tasklocal.memory;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -81,27 +80,6 @@ final class ThreadLists {
         }
         return;
       }
-    }
-  }
-
-  /**
-   * {@return code that takes a thread's own copies of its page's address away} Under the lock;
-   * cannot fail.
-   *
-   * @param more does so with copies that are kept elsewhere
-   */
-  Consumer<Thread> leaver(Consumer<Thread> more) {
-    return new Leaver(this, more);
-  }
-
-  private record Leaver(ThreadLists lists, Consumer<Thread> more) implements Consumer<Thread> {
-    @Override
-    public void accept(Thread thread) {
-      ThreadPage page = lists.find(thread.threadId());
-      if (page != null) {
-        page.takeAway();
-      }
-      more.accept(thread);
     }
   }
 

@@ -7,7 +7,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
-import java.lang.ref.Reference;
 import java.lang.ref.WeakReference;
 import org.jspecify.annotations.Nullable;
 
@@ -110,7 +109,9 @@ public final class ThreadPage {
 
   /** {@return a slice of the page for every thread, which holds the page while it is reachable} */
   public MemorySegment sharedSlice(Key key) {
-    return MemorySegment.ofAddress(start + key.offset())
-        .reinterpret(key.size(), Arena.ofAuto(), ignored -> Reference.reachabilityFence(this));
+    MemorySegment slice =
+        MemorySegment.ofAddress(start + key.offset()).reinterpret(key.size(), Arena.ofAuto(), null);
+    record.registry.keep(slice.scope(), record.place); // no cleanup: that would keep our classes
+    return slice;
   }
 }

@@ -10,8 +10,7 @@ import org.jspecify.annotations.Nullable;
 /** The pages of this process's threads: its registry, and how each access finds its page. */
 public final class ThreadPages {
 
-  private static final SharedData DATA =
-      new SharedData(Home.find(SharedData.fresh(SlotSize.BYTES)));
+  private static final SharedData DATA = new SharedData(Home.find(SlotSize.BYTES));
 
   /** The keys of the process. */
   public static final KeyDirectory DIRECTORY = DATA.directory();

@@ -119,6 +119,7 @@ final class ThreadRecord {
     Task task = state.task();
     if (entry == null
         && task != null
+        && !superseded
         && (map.shared.hasEntry(place) || map.shared.wasTried(place))) {
       entry = new Entry(map, this, task);
       add(entry);
@@ -151,6 +152,7 @@ final class ThreadRecord {
     for (Entry each = entries; each != null; each = each.next) {
       each.is(Entry.Status.MISSING);
     }
+    registry.maps.forget(place);
   }
 
   /** {@return whether an entry is left in a map, through which a program may reach the page} */

@@ -23,12 +23,12 @@ final class ThreadSearch {
   }
 
   /** {@return the record of the calling thread as one that Java does not know, or null} */
-  @Nullable ThreadRecord nativeOf(int tid) {
+  @Nullable ThreadRecord nativeOf(int tid, Thread current) {
     try {
       ThreadRecord record = latest(tid);
       return record != null
               && record.state() instanceof Native known
-              && kernel.isAlive(known.task())
+              && (record.place.thread() == current || kernel.isAlive(known.task()))
           ? record
           : null;
     } catch (KernelException e) {
@@ -59,6 +59,12 @@ final class ThreadSearch {
         known != null
             && (record.state() instanceof Native ? known.same(task) : kernel.isAlive(known));
     return same ? record : null;
+  }
+
+  /** {@return whether the tid of an entry's thread is by now another one's that has its entry} */
+  boolean hasEntry(Entry left) {
+    ThreadRecord now = byTid.get(left.task.tid());
+    return now != null && now != left.record && left.map.shared.hasEntry(now.place);
   }
 
   /** {@return the Java thread of a task from {@link Task#all}, or null} */

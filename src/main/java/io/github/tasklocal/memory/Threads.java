@@ -10,6 +10,7 @@ import io.github.tasklocal.memory.ThreadState.Reserved;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -78,9 +79,7 @@ final class Threads {
     Task task = place.task();
     ThreadRecord record = new ThreadRecord(registry, place.page(data.slotBytes()), place);
     ThreadState state =
-        place.isOfKernelTask()
-            ? new Native(task, record.newHold(0))
-            : data.packed() ? new Attached(task, 0, null) : new Java(task, 0);
+        place.isOfKernelTask() ? new Native(task, record.newHold(0)) : new Java(task, 0);
     record.set(state);
     list(record);
   }
@@ -97,7 +96,7 @@ final class Threads {
       return page;
     } finally {
       if (!entered) {
-        pages.release(record.page);
+        pages.release(record.page.address());
       }
     }
   }
@@ -114,7 +113,7 @@ final class Threads {
       return record;
     } finally {
       if (!entered) {
-        pages.release(record.page);
+        pages.release(record.page.address());
       }
     }
   }
@@ -137,6 +136,9 @@ final class Threads {
       Task ofKernel = record.state() instanceof Native ? task : null;
       if (record.state() instanceof Attached attached) {
         ofKernel = attached.kernel();
+        if (ofKernel == null) {
+          record.place.makeUnsure();
+        }
       }
       record.place.begin(task, ofKernel);
       data.list(record.place);
@@ -170,7 +172,7 @@ final class Threads {
       return record;
     } finally {
       if (!leased) {
-        pages.release(page);
+        pages.release(page.address());
       }
     }
   }
@@ -187,7 +189,7 @@ final class Threads {
       return page;
     } finally {
       if (!reserved) {
-        pages.release(record.page);
+        pages.release(record.page.address());
       }
     }
   }
@@ -205,7 +207,7 @@ final class Threads {
       return;
     }
     DataPage.prepare(record.page);
-    if (pages.isAbandoned(record.page)) {
+    if (pages.isAbandoned(record.page.address())) {
       record.place.makeUnfit();
     }
     record.begin(begun);
@@ -227,6 +229,7 @@ final class Threads {
     Attached attached = new Attached(task, listed, before.task());
     ThreadPage page = record.newHold(listed);
     record.attach(attached);
+    record.place.attach(task.thread());
     if (listed != 0) {
       lists.add(page);
     }
@@ -269,7 +272,7 @@ final class Threads {
       return page;
     } finally {
       if (!moved) {
-        pages.release(record.page);
+        pages.release(record.page.address());
       }
     }
   }
@@ -291,6 +294,11 @@ final class Threads {
   /** {@return the first thread from this one on that has not ended, or null} */
   @Nullable ThreadRecord from(@Nullable ThreadRecord record) {
     return live.from(record);
+  }
+
+  /** {@return what takes this copy's own copies of a page's address away} */
+  Consumer<Object> leaver(Consumer<Thread> more) {
+    return new UnfitPages.Leaver(live, more);
   }
 
   int pages() {

@@ -2,7 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
-import io.github.tasklocal.kernel.Task;
+import java.util.function.Consumer;
 
 /**
  * Has threads leave the pages that BPF must not be given, each at its next access. Under the
@@ -31,7 +31,7 @@ final class UnfitPages {
     arena.checkEarly();
     pages.dropAbandoned();
     for (ThreadRecord each = live.first(); each != null; each = each.next) {
-      if (!each.place.isUnfit() && pages.isAbandoned(each.page)) {
+      if (!each.place.isUnfit() && pages.isAbandoned(each.page.address())) {
         leave(each);
       }
     }
@@ -39,14 +39,25 @@ final class UnfitPages {
 
   private void leave(ThreadRecord record) {
     record.place.makeUnfit();
-    ThreadPage hold = record.lastHold();
-    if (hold != null) {
-      hold.takeAway();
-    }
-    Task task = record.state().task();
-    Thread thread = task == null ? null : task.liveThread();
-    if (thread != null) {
-      data.makeLeave(thread);
+    data.makeLeave(record.place);
+  }
+
+  /** Takes this copy's own copies of a page's address away. Cannot fail. */
+  record Leaver(RecordList live, Consumer<Thread> more) implements Consumer<Object> {
+    @Override
+    public void accept(Object place) {
+      for (ThreadRecord each = live.first(); each != null; each = each.next) {
+        if (each.place.is(place)) {
+          ThreadPage hold = each.lastHold();
+          if (hold != null) {
+            hold.takeAway();
+          }
+          Thread thread = each.place.thread();
+          if (thread != null) {
+            more.accept(thread);
+          }
+        }
+      }
     }
   }
 }

@@ -28,6 +28,11 @@ public final class Watch {
   /** How long it is taken for granted that a map will come. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
+  /** How often it is looked whether a map can come. */
+  private static final long ASK_NANOS = TimeUnit.SECONDS.toNanos(1);
+
+  private long asked;
+
   /** Whether nothing is at the path, and since when; and whether that was said. */
   private boolean absent;
 
@@ -95,6 +100,7 @@ public final class Watch {
       attach(found, before);
     } catch (NotFoundException e) {
       lookWhatLacks(); // removed since we looked
+      return;
     } catch (KernelException e) {
       if (found instanceof PinFile.Unknown && before != null) {
         return; // nobody says that the pin has changed
@@ -112,8 +118,8 @@ public final class Watch {
   private void refuse(KernelException e) {
     KernelException last = problem;
     boolean isNew = last == null || !Objects.equals(last.getMessage(), e.getMessage());
+    news |= isNew || map != null;
     leave(isNew ? e : last);
-    news |= isNew;
   }
 
   /** Nothing is at the path: is there anything that a map cannot come for? */
@@ -121,13 +127,15 @@ public final class Watch {
     long now = System.nanoTime();
     boolean isFirst = !absent;
     boolean isTime = absent && !saysThatItWaits && now - absentSince >= PATIENCE_NANOS;
+    boolean asks = isFirst || isTime || problem != null || now - asked >= ASK_NANOS;
     if (isFirst) {
       absent = true;
       absentSince = now;
       saysThatItWaits = false;
     }
     boolean isChange = map != null || problem != null;
-    KernelException wrong = isFirst || isTime || problem != null ? place.wrongPlace() : null;
+    KernelException wrong = asks ? place.wrongPlace() : null;
+    asked = asks ? now : asked;
     if (wrong != null) {
       refuse(wrong);
     } else {
@@ -268,6 +276,7 @@ public final class Watch {
       leave(null);
       closed = true;
       news = false;
+      isLate = false;
     }
     maps.keeper().unfollow(this);
     report();

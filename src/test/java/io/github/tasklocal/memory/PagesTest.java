@@ -43,7 +43,7 @@ class PagesTest {
     while (pages.haveFree()) {
       assertThat(pages.take().byteSize()).isEqualTo(2048);
     }
-    pages.retire(part);
+    pages.retire(part.address());
     now.set(999);
     assertThat(pages.haveFree()).isFalse();
     now.set(1000);
