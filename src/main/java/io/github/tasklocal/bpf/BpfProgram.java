@@ -100,7 +100,7 @@ public final class BpfProgram {
    *     can run those of {@code SEC("syscall")} and {@code SEC("raw_tp")}
    * @throws NotPermittedException if this process may not run programs
    * @throws KernelException if the kernel refuses for another reason
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public int run() {
     return object.whileLoaded(() -> LibBpf.run(program, MemorySegment.NULL));
@@ -116,7 +116,7 @@ public final class BpfProgram {
    * @throws NotSupportedException if the kernel cannot run programs of this type in this way
    * @throws NotPermittedException if this process may not run programs
    * @throws KernelException if the kernel refuses for another reason
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public int run(MemorySegment context) {
     Objects.requireNonNull(context, "context is null: pass one, or call run()");
@@ -153,7 +153,7 @@ public final class BpfProgram {
    *     a map
    * @throws NotPermittedException if this process may not run iterators
    * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public MemorySegment iterate() {
     return object.whileLoaded(
@@ -195,7 +195,7 @@ public final class BpfProgram {
    * @throws NotPermittedException if this process may not run iterators
    * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
    * @throws IllegalArgumentException if the map is another object's
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public MemorySegment iterate(BpfMap map) {
     Objects.requireNonNull(map, "map is null: pass the one to go over, or call iterate()");
@@ -228,7 +228,7 @@ public final class BpfProgram {
    *     directory is not one of cgroup2
    * @throws NotPermittedException if this process may not run iterators
    * @throws KernelException if the kernel refuses, or a run wrote too much or kept returning 1
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public MemorySegment iterate(Path group, CgroupOrder order) {
     Objects.requireNonNull(group, "group is null: name a directory of cgroup2");
@@ -300,7 +300,7 @@ public final class BpfProgram {
    * @return the link, which is closed with the object at the latest
    * @throws NotPermittedException if this process may not attach programs
    * @throws KernelException if the kernel has no such place, or refuses
-   * @throws IllegalStateException if the object is not loaded, or closed
+   * @throws IllegalStateException if the object is not loaded, or closed, or this program was off
    */
   public BpfLink attach() {
     return object.attach(() -> Link.ofProgram(program));
@@ -392,7 +392,7 @@ public final class BpfProgram {
 
   /**
    * Attaches a program of {@code SEC("tc")} to the packets that come in by a network interface,
-   * behind other programs there (tcx).
+   * behind other programs there (tcx). Loading such a program takes CAP_NET_ADMIN as well.
    *
    * @param network an interface of this process's network namespace
    * @return the link, which is closed with the object at the latest

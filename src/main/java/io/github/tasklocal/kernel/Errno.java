@@ -258,9 +258,6 @@ public final class Errno {
               : "run as root or with CAP_BPF and CAP_PERFMON";
     } else {
       String guards = Status.guards();
-      if (takesAny && status.lacksNetAdmin()) {
-        problem += ", which lacks CAP_NET_ADMIN, as programs of the network take";
-      }
       problem += guards.isEmpty() ? "" : "; " + guards;
       cure = "the kernel's log (dmesg) and that of auditd may say what refused it";
     }

@@ -20,7 +20,6 @@ final class Status {
   private static final Map<Integer, String> NEEDED =
       new TreeMap<>(Map.of(38, "CAP_PERFMON", 39, "CAP_BPF"));
 
-  private static final int NET_ADMIN = 12;
   private static final int SYS_ADMIN = 21;
 
   private static final Path UID_MAP = Path.of("/proc/self/uid_map");
@@ -86,12 +85,6 @@ final class Status {
   static boolean isInUserNamespace() {
     String map = read(UID_MAP).strip().replaceAll("\\s+", " ");
     return !map.isEmpty() && !map.equals("0 0 4294967295");
-  }
-
-  /** {@return whether the thread lacks what programs of the network take; false if not known} */
-  boolean lacksNetAdmin() {
-    String effective = field("CapEff");
-    return !effective.isEmpty() && (Long.parseUnsignedLong(effective, 16) & 1L << NET_ADMIN) == 0;
   }
 
   /** {@return what else there is that may refuse a call, in words; empty if nothing is known} */

@@ -27,13 +27,10 @@ import org.jspecify.annotations.Nullable;
 final class World implements AutoCloseable {
 
   final FailingKernel kernel = new FailingKernel();
-  private final Object[] parts = SharedData.fresh(DataPage.SIZE);
-  private final SharedData data = new SharedData(parts);
-  final KeyDirectory keys = data.directory();
-  final Key key = keys.define("life.00", JAVA_INT);
-  final Registry registry =
-      new Registry(kernel, System::nanoTime, ThreadLists.forTest(), keys, data, thread -> {});
-  final Maps maps = registry.maps();
+  private final Object[] parts;
+  final Key key;
+  final Registry registry;
+  final Maps maps;
 
   /** Another copy of the library, if it has joined. */
   private @Nullable Registry second;
@@ -43,6 +40,21 @@ final class World implements AutoCloseable {
   private final List<Watch> watches = new ArrayList<>();
   private final long descriptors = descriptors();
   private int next = 100;
+
+  World() {
+    this(DataPage.SIZE);
+  }
+
+  /** Makes one in which each thread has so many bytes. */
+  World(int bytes) {
+    parts = SharedData.fresh(bytes);
+    SharedData data = new SharedData(parts);
+    KeyDirectory keys = data.directory();
+    key = keys.define("life.00", JAVA_INT);
+    registry =
+        new Registry(kernel, System::nanoTime, ThreadLists.forTest(), keys, data, thread -> {});
+    maps = registry.maps();
+  }
 
   /** {@return how many pidfds and maps are open; the JDK loses a file's where memory runs out} */
   private static long descriptors() {
