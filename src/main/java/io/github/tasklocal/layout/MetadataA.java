@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.layout;
 
-import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
@@ -36,15 +35,24 @@ final class MetadataA {
   static final int ENTRIES = 64;
   static final int KEY_BYTES = 62;
 
-  static final StructLayout ENTRY =
-      MemoryLayout.structLayout(
-          MemoryLayout.sequenceLayout(KEY_BYTES, JAVA_BYTE).withName("key"),
-          JAVA_SHORT.withName("off"));
-  static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
+  /** The sizes of an entry and of the page, and where an entry's offset is, in bytes. */
+  static final long ENTRY_BYTES = KEY_BYTES + Short.BYTES;
 
-  // Plain offsets and the JDK's own VarHandles: a VarHandle along a layout's path takes
-  // milliseconds to make, each time a program starts.
-  private static final long OFF = ENTRY.byteOffset(groupElement("off"));
+  static final long PAGE_BYTES = ENTRIES * ENTRY_BYTES;
+  static final long OFF = KEY_BYTES;
+
+  /** The same as layouts, apart: a program that starts would pay 20 ms for making them. */
+  static final class Layouts {
+    static final StructLayout ENTRY =
+        MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(KEY_BYTES, JAVA_BYTE).withName("key"),
+            JAVA_SHORT.withName("off"));
+    static final SequenceLayout PAGE = MemoryLayout.sequenceLayout(ENTRIES, ENTRY);
+
+    private Layouts() {}
+  }
+
+  // The JDK's own VarHandles: one along a layout's path takes milliseconds to make as well.
   private static final VarHandle BYTE = JAVA_BYTE.varHandle();
 
   private MetadataA() {}
@@ -59,7 +67,7 @@ final class MetadataA {
 
   /** Writes an entry, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] key, short off) {
-    long entry = index * ENTRY.byteSize();
+    long entry = index * ENTRY_BYTES;
     page.set(JAVA_SHORT, entry + OFF, off);
     MemorySegment.copy(key, 1, page, JAVA_BYTE, entry + 1, key.length - 1);
     BYTE.setRelease(page, entry, key[0]);
@@ -69,9 +77,9 @@ final class MetadataA {
   static List<SeenKey> read(MemorySegment page) {
     List<String> names = new ArrayList<>();
     List<Integer> offsets = new ArrayList<>();
-    for (int i = 0; i < ENTRIES && page.get(JAVA_BYTE, i * ENTRY.byteSize()) != 0; i++) {
+    for (int i = 0; i < ENTRIES && page.get(JAVA_BYTE, i * ENTRY_BYTES) != 0; i++) {
       VarHandle.acquireFence(); // the first byte before the others, as publish() writes it last
-      long entry = i * ENTRY.byteSize();
+      long entry = i * ENTRY_BYTES;
       names.add(SeenKey.name(page, entry, KEY_BYTES));
       offsets.add((int) page.get(JAVA_SHORT_UNALIGNED, entry + OFF));
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.layout;
 
-import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
@@ -37,24 +36,31 @@ final class MetadataB {
   static final int ENTRIES = 63;
   static final int NAME_BYTES = 62;
 
-  static final StructLayout ENTRY =
-      MemoryLayout.structLayout(
-          MemoryLayout.sequenceLayout(NAME_BYTES, JAVA_BYTE).withName("name"),
-          JAVA_SHORT.withName("size"));
-  static final StructLayout PAGE =
-      MemoryLayout.structLayout(
-          JAVA_SHORT.withName("cnt"),
-          JAVA_SHORT.withName("size"),
-          MemoryLayout.sequenceLayout(ENTRIES, ENTRY).withName("entries"),
-          MemoryLayout.paddingLayout(DataPage.SIZE - 4 - ENTRIES * ENTRY.byteSize()));
+  /** The size of an entry, and where its parts and those of the page are, in bytes. */
+  static final long ENTRY_BYTES = NAME_BYTES + Short.BYTES;
 
-  // As in MetadataA: no VarHandle along a path.
-  private static final long SIZE = PAGE.byteOffset(groupElement("size"));
-  private static final long ENTRY_LIST = PAGE.byteOffset(groupElement("entries"));
-  private static final long ENTRY_SIZE = ENTRY.byteOffset(groupElement("size"));
+  static final long ENTRY_SIZE = NAME_BYTES;
+  static final long SIZE = Short.BYTES;
+  static final long ENTRY_LIST = 2 * Short.BYTES;
+
+  /** The same as layouts, apart as in {@link MetadataA}. */
+  static final class Layouts {
+    static final StructLayout ENTRY =
+        MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(NAME_BYTES, JAVA_BYTE).withName("name"),
+            JAVA_SHORT.withName("size"));
+    static final StructLayout PAGE =
+        MemoryLayout.structLayout(
+            JAVA_SHORT.withName("cnt"),
+            JAVA_SHORT.withName("size"),
+            MemoryLayout.sequenceLayout(ENTRIES, ENTRY).withName("entries"),
+            MemoryLayout.paddingLayout(DataPage.SIZE - END));
+
+    private Layouts() {}
+  }
 
   /** Where the last entry ends. */
-  static final long END = ENTRY_LIST + ENTRIES * ENTRY.byteSize();
+  static final long END = ENTRY_LIST + ENTRIES * ENTRY_BYTES;
 
   private static final VarHandle SHORT = JAVA_SHORT.varHandle();
 
@@ -67,7 +73,7 @@ final class MetadataB {
 
   /** Writes the entry after the last one, while a BPF program may be looking. */
   static void publish(MemorySegment page, long index, byte[] name, short size) {
-    long entry = ENTRY_LIST + index * ENTRY.byteSize();
+    long entry = ENTRY_LIST + index * ENTRY_BYTES;
     page.set(JAVA_SHORT, entry + ENTRY_SIZE, size);
     MemorySegment.copy(name, 0, page, JAVA_BYTE, entry, name.length);
     SHORT.setRelease(page, 0L, (short) (index + 1)); // cnt
@@ -80,7 +86,7 @@ final class MetadataB {
     List<SeenKey> keys = new ArrayList<>();
     int offset = 0;
     for (int i = 0; i < count; i++) {
-      long entry = ENTRY_LIST + i * ENTRY.byteSize();
+      long entry = ENTRY_LIST + i * ENTRY_BYTES;
       int size = Short.toUnsignedInt(page.get(JAVA_SHORT_UNALIGNED, entry + ENTRY_SIZE));
       if (size == 0) {
         break;

@@ -28,7 +28,7 @@ public record SeenKey(String name, int offset, int size, int room) {
    * @param wire the map's
    */
   public static int bytes(Wire wire) {
-    return (int) (wire == Wire.A ? MetadataA.PAGE.byteSize() : MetadataB.END);
+    return (int) (wire == Wire.A ? MetadataA.PAGE_BYTES : MetadataB.END);
   }
 
   /**

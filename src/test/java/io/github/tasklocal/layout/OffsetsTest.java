@@ -13,6 +13,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -78,19 +79,20 @@ class OffsetsTest {
   }
 
   private static void metadataA(Map<String, Long> offsets) {
-    entry(MetadataA.ENTRY, "key", offsets);
-    offsets.put("OFF", MetadataA.ENTRY.byteOffset(groupElement("off")));
-    offsets.put("ENTRIES", MetadataA.PAGE.byteOffset(MemoryLayout.PathElement.sequenceElement(0)));
-    offsets.put("META_SIZE", MetadataA.PAGE.byteSize());
+    entry(MetadataA.Layouts.ENTRY, "key", offsets);
+    offsets.put("OFF", MetadataA.Layouts.ENTRY.byteOffset(groupElement("off")));
+    offsets.put(
+        "ENTRIES", MetadataA.Layouts.PAGE.byteOffset(MemoryLayout.PathElement.sequenceElement(0)));
+    offsets.put("META_SIZE", MetadataA.Layouts.PAGE.byteSize());
   }
 
   private static void metadataB(Map<String, Long> offsets) {
-    entry(MetadataB.ENTRY, "name", offsets);
-    offsets.put("SIZE", MetadataB.ENTRY.byteOffset(groupElement("size")));
-    offsets.put("CNT", MetadataB.PAGE.byteOffset(groupElement("cnt")));
-    offsets.put("RESERVED", MetadataB.PAGE.byteOffset(groupElement("size")));
-    offsets.put("ENTRIES", MetadataB.PAGE.byteOffset(groupElement("entries")));
-    offsets.put("META_SIZE", MetadataB.PAGE.byteSize());
+    entry(MetadataB.Layouts.ENTRY, "name", offsets);
+    offsets.put("SIZE", MetadataB.Layouts.ENTRY.byteOffset(groupElement("size")));
+    offsets.put("CNT", MetadataB.Layouts.PAGE.byteOffset(groupElement("cnt")));
+    offsets.put("RESERVED", MetadataB.Layouts.PAGE.byteOffset(groupElement("size")));
+    offsets.put("ENTRIES", MetadataB.Layouts.PAGE.byteOffset(groupElement("entries")));
+    offsets.put("META_SIZE", MetadataB.Layouts.PAGE.byteSize());
   }
 
   private static void entry(MemoryLayout entry, String name, Map<String, Long> offsets) {
@@ -110,5 +112,19 @@ class OffsetsTest {
       }
       throw new AssertionError("no start in the page");
     }
+  }
+
+  @Test
+  void theConstantsAreThoseOfTheLayouts() {
+    assertThat(MetadataA.ENTRY_BYTES).isEqualTo(MetadataA.Layouts.ENTRY.byteSize());
+    assertThat(MetadataA.PAGE_BYTES).isEqualTo(MetadataA.Layouts.PAGE.byteSize());
+    assertThat(MetadataA.OFF).isEqualTo(MetadataA.Layouts.ENTRY.byteOffset(groupElement("off")));
+    assertThat(MetadataB.ENTRY_BYTES).isEqualTo(MetadataB.Layouts.ENTRY.byteSize());
+    assertThat(MetadataB.ENTRY_SIZE)
+        .isEqualTo(MetadataB.Layouts.ENTRY.byteOffset(groupElement("size")));
+    assertThat(MetadataB.SIZE).isEqualTo(MetadataB.Layouts.PAGE.byteOffset(groupElement("size")));
+    assertThat(MetadataB.ENTRY_LIST)
+        .isEqualTo(MetadataB.Layouts.PAGE.byteOffset(groupElement("entries")));
+    assertThat(MetadataB.Layouts.PAGE.byteSize()).isEqualTo(DataPage.SIZE);
   }
 }
