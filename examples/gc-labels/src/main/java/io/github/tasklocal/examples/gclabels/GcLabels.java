@@ -247,7 +247,9 @@ public final class GcLabels {
     static JsonObject run(String tools, String command, String... options) throws Exception {
       List<String> line = new ArrayList<>();
       line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-      line.addAll(List.of("-jar", tools, command, "--create", "--pin=" + pin, "--key=jvm.kind:int", "--json"));
+      line.addAll(
+          List.of(
+              "-jar", tools, command, "--create", "--pin=" + pin, "--key=jvm.kind:int", "--json"));
       line.addAll(List.of(options));
       Process process =
           new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.INHERIT).start();
