@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.lang.foreign.Arena;
@@ -152,7 +153,9 @@ final class SharedData {
   }
 
   private MemorySegment page(int number) {
-    return MemorySegment.ofAddress(numbers[number]).reinterpret(DataPage.SIZE);
+    return NativeAccess.allowed()
+        ? MemorySegment.ofAddress(numbers[number]).reinterpret(DataPage.SIZE)
+        : Arena.global().allocate(DataPage.SIZE, DataPage.SIZE); // no key can be made then
   }
 
   /** {@return how many bytes each thread has: a page, or a part of one} */
