@@ -544,15 +544,6 @@ public final class LibBpf {
     return btf.address() == 0 ? List.of() : Btf.variables(btf);
   }
 
-  /** {@return the program of that name, or null} */
-  public static @Nullable MemorySegment findProgram(MemorySegment object, String name) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment program =
-          libbpf_h.bpf_object__find_program_by_name(object, arena.allocateFrom(name));
-      return program.address() == 0 ? null : program;
-    }
-  }
-
   /** {@return a program's name} */
   public static String programName(MemorySegment program) {
     return libbpf_h.bpf_program__name(program).getString(0);
