@@ -112,7 +112,7 @@ public final class NativeThread {
     List<Task> tasks = Task.all().stream().sorted(Comparator.comparingInt(Task::tid)).toList();
     Map<Task, Thread> known = new HashMap<>();
     for (Task task : tasks) {
-      Thread thread = ThreadPages.REGISTRY.threadOf(task);
+      Thread thread = ThreadPages.REGISTRY.holds().threadOf(task);
       if (thread != null) {
         known.put(task, thread);
       }
@@ -176,12 +176,12 @@ public final class NativeThread {
 
   /** The thread's page, which is made if there is none; held until it is given back. */
   ThreadPage borrow() {
-    return ThreadPages.REGISTRY.borrow(task);
+    return ThreadPages.REGISTRY.holds().borrow(task);
   }
 
   /** The same, or null if it has none. */
   @Nullable ThreadPage borrowIfAny() {
-    return ThreadPages.REGISTRY.borrowIfAny(task);
+    return ThreadPages.REGISTRY.holds().borrowIfAny(task);
   }
 
   @Override

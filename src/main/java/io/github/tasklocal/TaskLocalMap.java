@@ -373,7 +373,7 @@ public final class TaskLocalMap implements AutoCloseable {
   /** {@return how many live threads have an entry in the map; 0 while there is none} */
   public int threads() {
     OpenMap map = attached();
-    return map == null ? 0 : MAPS.threads(map);
+    return map == null ? 0 : MAPS.registrations().threads(map);
   }
 
   /**
@@ -384,7 +384,7 @@ public final class TaskLocalMap implements AutoCloseable {
     OpenMap map = attached();
     return map == null
         ? List.of()
-        : MAPS.unregistered(map).entrySet().stream()
+        : MAPS.registrations().unregistered(map).entrySet().stream()
             .map(
                 each ->
                     new Unregistered(each.getKey().tid(), each.getKey().name(), each.getValue()))
@@ -420,7 +420,8 @@ public final class TaskLocalMap implements AutoCloseable {
     OpenMap map = attached();
     return map == null
         ? new Waiting(lastFailure())
-        : new Attached(map.id(), map.wire(), threads(), MAPS.unregistered(map).size());
+        : new Attached(
+            map.id(), map.wire(), threads(), MAPS.registrations().unregistered(map).size());
   }
 
   /**

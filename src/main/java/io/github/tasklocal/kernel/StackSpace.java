@@ -10,6 +10,8 @@ public final class StackSpace {
   /** Estimated: so many frames take some 20 KiB if compiled, and twice as much if interpreted. */
   private static final int FRAMES = 128;
 
+  private static final int FEW_FRAMES = 16;
+
   private static final long[] VALUES = new long[12];
 
   private StackSpace() {}
@@ -21,6 +23,18 @@ public final class StackSpace {
    */
   public static void require() {
     long ignored = use(FRAMES, VALUES);
+  }
+
+  /**
+   * Checks it for a short operation. In a thread that has just begun the full check costs more than
+   * the rest of a first use, as it touches pages of the stack that the thread never had.
+   *
+   * @param known whether the operation was done before, so that it loads no class; else the check
+   *     is the full one
+   * @throws StackOverflowError if it has not
+   */
+  public static void require(boolean known) {
+    long ignored = use(known ? FEW_FRAMES : FRAMES, VALUES);
   }
 
   /** Has values in use across the call, which have to lie in the frame. */

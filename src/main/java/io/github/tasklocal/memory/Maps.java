@@ -6,15 +6,12 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.StackSpace;
-import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Walk.Work;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /**
  * The maps that are open. Each thread is registered with each of them exactly once, by its record:
@@ -30,6 +27,7 @@ public final class Maps {
   private final Keeper keeper = new Keeper(this);
   private final MapTable table;
   private final Walk walk;
+  private final Registrations registrations;
 
   Maps(Registry registry, KeyDirectory keys, int[] uses) {
     this.registry = registry;
@@ -37,6 +35,7 @@ public final class Maps {
     this.keys = keys;
     this.table = new MapTable(registry, keys, uses);
     this.walk = new Walk(registry);
+    this.registrations = new Registrations(registry);
   }
 
   /**
@@ -210,31 +209,9 @@ public final class Maps {
     }
   }
 
-  /** {@return how many live threads have an entry in a map} */
-  public int threads(OpenMap map) {
-    synchronized (registry.lock) {
-      registry.catchUp();
-      registry.threads.ends.releaseEnded();
-      return map.shared.entries();
-    }
-  }
-
-  /**
-   * {@return the live threads that should have an entry in a map and have none, with the reason}
-   */
-  public Map<Task, KernelException> unregistered(OpenMap map) {
-    Map<Task, KernelException> found = new LinkedHashMap<>();
-    synchronized (registry.lock) {
-      registry.catchUp();
-      registry.threads.ends.releaseEnded();
-      for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
-        Entry entry = each.entry(map);
-        if (entry != null && entry.reason != null && entry.status() != Entry.Status.SET) {
-          found.put(entry.task, entry.reason);
-        }
-      }
-    }
-    return found;
+  /** {@return who has an entry in an open map, and who should} */
+  public Registrations registrations() {
+    return registrations;
   }
 
   /** Logs what has failed. Under no lock. */

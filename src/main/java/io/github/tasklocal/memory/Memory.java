@@ -9,9 +9,10 @@ import java.lang.foreign.MemorySegment;
 public final class Memory {
 
   /**
-   * Every address; empty where native access is denied, as no key can be made then. One constant
-   * segment is cheaper than a segment for each thread, since the compiler knows everything about it
-   * (docs/performance.md has the figures).
+   * Every address; empty where native access is denied, as no key can be made then. A slice of it
+   * is cheaper to make than a segment of its own, for which the caller's rights are checked. One
+   * constant segment is cheaper than a segment for each thread, since the compiler knows everything
+   * about it (docs/performance.md has the figures).
    */
   public static final MemorySegment ALL =
       NativeAccess.allowed() ? MemorySegment.NULL.reinterpret(Long.MAX_VALUE) : MemorySegment.NULL;

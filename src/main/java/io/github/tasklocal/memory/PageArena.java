@@ -21,7 +21,6 @@ import java.util.List;
  *
  * <p>Under the registry's lock.
  */
-@SuppressWarnings("restricted")
 final class PageArena implements Arena {
 
   private final Kernel kernel;
@@ -56,7 +55,7 @@ final class PageArena implements Arena {
       throw new OutOfMemoryError(
           "mmap of %d bytes failed with errno %d".formatted(bytes, -address));
     }
-    return MemorySegment.ofAddress(address).reinterpret(bytes);
+    return Memory.ALL.asSlice(address, bytes);
   }
 
   /**

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +15,6 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What is taken here is not zeroed: its thread does that, and so is the first to touch it.
  */
-@SuppressWarnings("restricted")
 final class Pages {
 
   /** How many pages a block has: few, to waste no memory, but enough that its padding is small. */
@@ -70,7 +67,7 @@ final class Pages {
     int free = get(SharedData.FREE);
     int first = get(SharedData.RETIRED_FIRST);
     long address = free > 0 ? data.pages[FREE][free - 1] : data.pages[RETIRED][first];
-    MemorySegment page = MemorySegment.ofAddress(address).reinterpret(bytes);
+    MemorySegment page = Memory.ALL.asSlice(address, bytes);
     if (free > 0) {
       data.numbers[SharedData.FREE]--;
     } else {
@@ -148,9 +145,7 @@ final class Pages {
    * @param page from {@link #take}
    */
   void releaseShared(long page) {
-    Memory.ALL.set(JAVA_LONG, page, -1);
-    // The kernel says that it has done so on shared memory, too, where it has dropped nothing.
-    if (kernel.dropFrames(page, bytes) == 0 && Memory.ALL.get(JAVA_LONG, page) == 0) {
+    if (kernel.dropFrames(page, bytes) == 0) {
       release(page);
     }
   }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * A thread's page, as all copies of the library know it ({@link SharedData}): a view of an array of
  * the JDK's types. Under the registry's lock.
  */
-@SuppressWarnings({"restricted", "unchecked"})
+@SuppressWarnings("unchecked")
 final class Place {
 
   /** Indexes of the array. */
@@ -148,7 +148,7 @@ final class Place {
 
   /** {@return the page, or the part of one} */
   MemorySegment page(int bytes) {
-    return MemorySegment.ofAddress(n[ADDRESS]).reinterpret(bytes);
+    return Memory.ALL.asSlice(n[ADDRESS], bytes);
   }
 
   /**

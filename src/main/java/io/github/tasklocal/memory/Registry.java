@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.error.KernelException;
-import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.StackSpace;
@@ -10,12 +8,9 @@ import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
-import io.github.tasklocal.memory.ThreadState.Native;
 import io.github.tasklocal.memory.ThreadState.Reserved;
-import java.lang.ref.Reference;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The threads that have a page. A thread gets its page at its first use of a key, and is then
@@ -35,6 +30,7 @@ public final class Registry {
   final Leftovers leftovers = new Leftovers(this);
   final Maps maps;
   final Threads threads;
+  final Holds holds;
 
   private final ThreadLists lists;
 
@@ -42,6 +38,11 @@ public final class Registry {
   private final Consumer<Object> leaver;
 
   private final Starting starting;
+
+  /** Whether a thread has entered, or has begun with its reserved page, in the common way. */
+  private boolean entered;
+
+  private boolean begun;
 
   /**
    * Makes an empty registry.
@@ -66,6 +67,7 @@ public final class Registry {
     this.starting = new Starting(data, clock);
     this.lists = lists;
     this.threads = new Threads(this, lists, clock);
+    this.holds = new Holds(this, starting);
     this.leaver = threads.leaver(leaver);
     int[] uses;
     synchronized (lock) {
@@ -98,7 +100,7 @@ public final class Registry {
           "a virtual thread has no kernel task that BPF could look at; set the key on a platform"
               + " thread, such as one of an executor from Executors.newFixedThreadPool");
     }
-    StackSpace.require();
+    StackSpace.require(entered);
     int tid = kernel.currentTid();
     ThreadPage page;
     data.waiting.incrementAndGet();
@@ -120,19 +122,24 @@ public final class Registry {
     Task task = Task.of(tid, thread);
     ThreadRecord known = threads.search.nativeOf(tid, thread);
     if (known != null) {
+      StackSpace.require();
       return threads.attach(known, task, listed);
     }
     ThreadRecord met = threads.search.metElsewhere(tid, thread);
     if (met != null) {
+      StackSpace.require();
       return threads.meet(met, task, listed);
     }
     ThreadState state =
         data.packed() ? new Attached(task, listed, kernel.task(tid)) : new Java(task, listed);
-    return threads.enter(state);
+    ThreadPage page = threads.enter(state);
+    entered = true;
+    return page;
   }
 
   /** {@return the page to which the calling thread moves, or has moved in another copy} */
   private ThreadPage leave(ThreadPage page, Thread thread, int tid, long listed) {
+    StackSpace.require();
     if (!page.record.place.isOver()) {
       return threads.move(page.record);
     }
@@ -180,7 +187,7 @@ public final class Registry {
    * @return the page that it has from now on
    */
   public ThreadPage begin(ThreadPage page, Thread thread) {
-    StackSpace.require();
+    StackSpace.require(begun);
     int tid = kernel.currentTid();
     ThreadPage now = page;
     synchronized (lock) {
@@ -190,6 +197,9 @@ public final class Registry {
         Task task = Task.of(tid, thread);
         ThreadRecord known = threads.search.nativeOf(tid, thread);
         ThreadRecord met = known == null ? threads.search.metElsewhere(tid, thread) : null;
+        if (known != null || met != null || record.place.isUnfit()) {
+          StackSpace.require();
+        }
         if (known != null) {
           // Another thread has set a value for the task meanwhile, and could not know of this page,
           // since this thread was not started by start().
@@ -199,8 +209,10 @@ public final class Registry {
         }
         starting.end(reserved);
         threads.begin(record, reserved, now == page ? new Java(task, 0) : null);
+        begun = true;
         now = now.record.place.isUnfit() ? threads.move(now.record) : now;
       } else if (record.hasEnded()) {
+        StackSpace.require();
         now = enter(thread, tid, 0); // the reserved page was given back before this failed
       } else if (page.address() == 0 || record.place.isUnfit()) {
         now = leave(page, thread, tid, 0);
@@ -210,90 +222,9 @@ public final class Registry {
     return now;
   }
 
-  /**
-   * {@return the page of a thread of this process, made if the thread has none} It serves no other
-   * thread until {@link ThreadPage#giveBack}.
-   *
-   * @param task from {@link Task#all}
-   * @throws NotFoundException if the thread has ended
-   * @throws KernelException if it cannot be determined whether it has
-   */
-  public ThreadPage borrow(Task task) {
-    StackSpace.require();
-    ThreadPage page;
-    synchronized (lock) {
-      catchUp();
-      ThreadRecord record = threads.search.find(task);
-      if (record == null && starting.await()) {
-        catchUp(); // it may have been one of these
-        record = threads.search.find(task);
-      }
-      if (record == null) {
-        threads.search.requireAlive(task);
-        record = threads.enterNative(task);
-      } else if (record.place.isUnfit() && record.state() instanceof Native) {
-        record = threads.move(record).record;
-      }
-      page = held(record);
-    }
-    maps.logFailures();
-    return page;
-  }
-
-  private static ThreadPage held(ThreadRecord record) {
-    ThreadPage page = record.hold();
-    record.place.hold();
-    return page;
-  }
-
-  /** {@return the same, or null if the thread has no page} */
-  public @Nullable ThreadPage borrowIfAny(Task task) {
-    StackSpace.require();
-    synchronized (lock) {
-      catchUp();
-      ThreadRecord record = threads.search.find(task);
-      if (record == null) {
-        threads.search.requireAlive(task);
-        return null;
-      }
-      return held(record);
-    }
-  }
-
-  void giveBack(ThreadPage page) {
-    synchronized (lock) {
-      page.record.place.letGo();
-      threads.ends.releaseIfUnused(page.record.place);
-    }
-  }
-
-  /** The page serves no other thread as long as something is reachable. */
-  void keep(Object user, Place place) {
-    StackSpace.require();
-    synchronized (lock) {
-      Reference<Object> ignored = data.watch(user, place);
-    }
-  }
-
-  /** From now on the page may be in use after the end of its thread. */
-  void escape(ThreadPage page) {
-    StackSpace.require();
-    synchronized (lock) {
-      threads.escape(page);
-    }
-  }
-
-  /**
-   * {@return the Java thread of a kernel task, if it has used a key and has not ended}
-   *
-   * @param task from {@link Task#all}
-   * @throws KernelException if it cannot be determined whether it has
-   */
-  public @Nullable Thread threadOf(Task task) {
-    synchronized (lock) {
-      catchUp();
-      return threads.search.threadOf(task);
-    }
+  /** {@return who holds pages of other threads} */
+  public Holds holds() {
+    return holds;
   }
 
   /** {@return the open maps} */

@@ -92,7 +92,7 @@ final class SharedData {
   private final Map<Object, Object> copies;
 
   /** Functions of the copies, which nothing here may keep. */
-  private final List<WeakReference<Consumer<Object>>> leavers;
+  final List<WeakReference<Consumer<Object>>> leavers;
 
   /**
    * Makes a view of the data.
@@ -286,16 +286,6 @@ final class SharedData {
     leavers.add(new WeakReference<>(leaver));
     Object ignored = copies.put(new PhantomReference<>(copy, queue), uses);
     return uses;
-  }
-
-  /** Makes a page's thread ask for its page anew, in every copy. */
-  void makeLeave(Place place) {
-    for (int i = 0; i < leavers.size(); i++) {
-      Consumer<Object> leaver = leavers.get(i).get();
-      if (leaver != null) {
-        leaver.accept(place.data());
-      }
-    }
   }
 
   /** A map is closed whose number the next one may have. Cannot fail. */

@@ -76,14 +76,14 @@ public final class ThreadPage {
   /** {@return this hold, which from now on may be reachable after the thread's end} */
   public ThreadPage escaping() {
     if (!escaped) {
-      record.registry.escape(this);
+      record.registry.holds.escape(this);
     }
     return this;
   }
 
-  /** Ends what {@link Registry#borrow} began. */
+  /** Ends what {@link Holds#borrow} began. */
   public void giveBack() {
-    record.registry.giveBack(this);
+    record.registry.holds.giveBack(this);
   }
 
   /** {@return a key's bytes, confined to the calling thread, whose page this is} */
@@ -111,7 +111,8 @@ public final class ThreadPage {
   public MemorySegment sharedSlice(Key key) {
     MemorySegment slice =
         MemorySegment.ofAddress(start + key.offset()).reinterpret(key.size(), Arena.ofAuto(), null);
-    record.registry.keep(slice.scope(), record.place); // no cleanup: that would keep our classes
+    record.registry.holds.keep(
+        slice.scope(), record.place); // no cleanup: that would keep our classes
     return slice;
   }
 }

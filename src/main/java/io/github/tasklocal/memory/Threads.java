@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.memory.ThreadState.Attached;
@@ -61,6 +62,7 @@ final class Threads {
     if (data.newest() == known) {
       return;
     }
+    StackSpace.require();
     if (ends.isDue()) {
       ends.releaseEnded();
     }
@@ -159,6 +161,7 @@ final class Threads {
   /** {@return a record that nobody else knows, with a page that is not prepared} */
   private ThreadRecord lease() {
     if (!pages.haveFree()) {
+      StackSpace.require();
       ends.releaseUnreachable();
       if (ends.isDue()) {
         ends.releaseEnded();
@@ -277,21 +280,12 @@ final class Threads {
     }
   }
 
-  /** From now on the page may be in use after the end of its thread. */
-  void escape(ThreadPage page) {
-    if (!page.escaped) {
-      Reference<Object> ignored = data.watch(page, page.record.place);
-      page.escaped = true;
-      ends.releaseUnreachable();
-    }
-  }
-
   /** {@return the first thread that has not ended, from which the others follow; or null} */
   @Nullable ThreadRecord first() {
     return live.first();
   }
 
-  /** {@return the first thread from this one on that has not ended, or null} */
+  /** {@return the first from this one on} */
   @Nullable ThreadRecord from(@Nullable ThreadRecord record) {
     return live.from(record);
   }

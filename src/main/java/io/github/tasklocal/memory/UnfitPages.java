@@ -37,9 +37,15 @@ final class UnfitPages {
     }
   }
 
+  /** Makes a page's thread ask for its page anew, in every copy of the library. */
   private void leave(ThreadRecord record) {
     record.place.makeUnfit();
-    data.makeLeave(record.place);
+    for (int i = 0; i < data.leavers.size(); i++) {
+      Consumer<Object> leaver = data.leavers.get(i).get();
+      if (leaver != null) {
+        leaver.accept(record.place.data());
+      }
+    }
   }
 
   /** Takes this copy's own copies of a page's address away. Cannot fail. */

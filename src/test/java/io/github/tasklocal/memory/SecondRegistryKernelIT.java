@@ -83,7 +83,7 @@ class SecondRegistryKernelIT {
       world.kernel.disarm();
       world.maps.tend(100);
       assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
-      assertThat(world.second().maps().unregistered(map)).isEmpty();
+      assertThat(world.second().maps().registrations().unregistered(map)).isEmpty();
       world.second().maps().close(map);
     }
   }

@@ -43,7 +43,7 @@ class UnfitPagesKernelIT {
       World.Person person = world.citizen();
       ThreadPage before = person.page;
       world.open(view);
-      assertThat(world.maps.unregistered(world.map(view)).values())
+      assertThat(world.maps.registrations().unregistered(world.map(view)).values())
           .singleElement()
           .extracting(KernelException::getMessage)
           .asString()
@@ -54,7 +54,7 @@ class UnfitPagesKernelIT {
       assertThat(Memory.ALL.get(JAVA_INT, after.start + world.key.offset()))
           .isEqualTo(person.value);
       assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
-      assertThat(world.maps.unregistered(world.map(view))).isEmpty();
+      assertThat(world.maps.registrations().unregistered(world.map(view))).isEmpty();
       person.page = after;
     }
   }

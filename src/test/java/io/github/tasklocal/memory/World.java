@@ -106,7 +106,7 @@ final class World implements AutoCloseable {
 
     /** Has its value set by another thread. */
     void borrowed() {
-      ThreadPage borrowed = registry.borrow(task());
+      ThreadPage borrowed = registry.holds.borrow(task());
       page = borrowed;
       set();
       borrowed.giveBack();
@@ -191,7 +191,7 @@ final class World implements AutoCloseable {
       }
     }
     for (OpenMap map : maps.all()) {
-      assertThat(maps.unregistered(map)).as("threads without an entry").isEmpty();
+      assertThat(maps.registrations().unregistered(map)).as("threads without an entry").isEmpty();
     }
   }
 

@@ -126,7 +126,7 @@ final class MapOptions {
       wire = map.wire();
     } catch (NotFoundException e) {
       Path folder = pin.toAbsolutePath().getParent();
-      if (folder == null || !Native.isBpffs(folder) || Files.exists(pin)) {
+      if (folder == null || !Native.isBpffs(folder) || PinAccess.exists(pin)) {
         throw e;
       }
       throw new Failure(
@@ -156,7 +156,7 @@ final class MapOptions {
             "%s_%d_%d"
                 .formatted(pin.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
     // A user who may not load the program leaves no directory of their own behind.
-    boolean homeless = PinAccess.isDefault(pin) && !Files.exists(HOME);
+    boolean homeless = PinAccess.isDefault(pin) && !PinAccess.exists(HOME);
     BpfObject object = loaded(name, homeless ? null : own, beforeLoad);
     boolean done = false;
     try {

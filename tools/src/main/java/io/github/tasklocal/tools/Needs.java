@@ -113,7 +113,7 @@ final class Needs {
             ? "start the container with -v " + BPFFS + ":" + BPFFS + ", the machine's bpffs"
             : "mount -t bpf bpf " + BPFFS + " # as root";
     try {
-      if (!Files.exists(BPFFS)) {
+      if (!PinAccess.exists(BPFFS)) {
         return Finding.no("bpffs", "there is no " + BPFFS, cure);
       }
       if (!Native.isBpffs(BPFFS)) {
@@ -273,9 +273,9 @@ final class Needs {
     } catch (Failure | IOException e) {
       return Finding.no("map", problem(e), cure(e));
     }
-    if (!Files.exists(pin)) {
+    if (!PinAccess.exists(pin)) {
       Path folder = pin.getParent();
-      while (folder != null && !Files.exists(folder)) {
+      while (folder != null && !PinAccess.exists(folder)) {
         folder = folder.getParent();
       }
       if (folder != null && !canEnter(folder)) {
@@ -375,7 +375,7 @@ final class Needs {
           "this user may load no BPF program, and no map is pinned at " + pin,
           keys("--mode 666") + ", or 660 and --group NAME");
     } catch (NotPermittedException e) {
-      return Files.exists(pin)
+      return PinAccess.exists(pin)
           ? Finding.no("sharing", problem(e), cure(e))
           : Finding.notAllowed("sharing", problem(e), cure(e));
     } catch (TaskLocalException e) {
@@ -394,7 +394,7 @@ final class Needs {
 
   /** {@return whether files in a folder can be reached} The kernel is asked for one. */
   private static boolean canEnter(Path folder) {
-    return Files.exists(folder.resolve("."));
+    return PinAccess.exists(folder.resolve("."));
   }
 
   private static String problem(Exception e) {

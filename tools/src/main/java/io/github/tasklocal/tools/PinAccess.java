@@ -10,6 +10,7 @@ import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFileAttributes;
@@ -102,6 +103,19 @@ final class PinAccess {
           pin + " is a symbolic link",
           "name the pin itself, with --pin "
               + Output.printable(pin.resolveSibling(Files.readSymbolicLink(pin)).toString()));
+    }
+  }
+
+  /**
+   * {@return whether something is at a path, and can be reached} {@link Files#exists} asks for the
+   * real user, whatever capabilities the process has.
+   */
+  static boolean exists(Path path) {
+    try {
+      BasicFileAttributes ignored = Files.readAttributes(path, BasicFileAttributes.class);
+      return true;
+    } catch (IOException e) {
+      return false;
     }
   }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.OutputFile;
 import io.github.tasklocal.kit.chart.Chart;
 import io.github.tasklocal.tools.TopCounts.Row;
 import java.awt.Color;
 import java.awt.geom.Rectangle2D;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -64,13 +64,9 @@ final class TopChart {
 
   /** Fails now rather than at the end, if the chart cannot be written. */
   static void requireWritable(Path file) throws Failure {
-    Path folder = file.toAbsolutePath().getParent();
-    if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
-      throw new Failure(
-          "no chart can be written to " + file + ": name a file in a folder that exists");
-    }
-    if (!Files.isWritable(Files.exists(file) ? file : folder)) {
-      throw new Failure("no chart can be written to " + file + ": this user may not write there");
+    String obstacle = OutputFile.obstacle(file);
+    if (obstacle != null) {
+      throw new Failure("no chart can be written to " + file + ": " + obstacle);
     }
   }
 

@@ -66,6 +66,28 @@ class DefaultPinKernelIT {
   }
 
   @Test
+  void aUserWhoMayPassByModesIsNotRefusedByThem() throws Exception {
+    String passer = LOADER.replace("+sys_admin", "+sys_admin,+dac_override");
+    Command doctor =
+        shell(
+            "TOOLS keys 2>&1 && chmod 700 /sys/fs/bpf /sys/fs/bpf/tasklocal && "
+                + passer
+                + "TOOLS doctor");
+    assertThat(doctor.exit()).as(doctor.out() + doctor.err()).isZero();
+    assertThat(doctor.out())
+        .doesNotContain("may not")
+        .contains("/sys/fs/bpf/tasklocal/tld_data_map (");
+
+    Path chart = folder.resolve("roots/top.svg");
+    Command top =
+        shell(
+            "mkdir -m 700 %s && %sTOOLS top --key k --once --svg %s"
+                .formatted(chart.getParent(), passer, chart));
+    assertThat(top.exit()).as(top.err()).isZero();
+    assertThat(chart).isNotEmptyFile();
+  }
+
+  @Test
   void aDirectoryOfAnotherUserIsRefused() throws Exception {
     isRefused("mkdir D; chown 65534 D", "D belongs to nobody, not to root or to this user");
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.kit.report;
 
-import java.nio.file.Files;
+import io.github.tasklocal.kit.OutputFile;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -33,24 +33,10 @@ public final class Arguments {
    */
   public static void requireWritable(
       @Nullable CommandSpec spec, String option, @Nullable Path file) {
-    String obstacle = file == null ? null : obstacle(file);
+    String obstacle = file == null ? null : OutputFile.obstacle(file);
     if (obstacle != null) {
       throw bad(spec, "%s: %s cannot be written: %s".formatted(option, file, obstacle));
     }
-  }
-
-  /** {@return why a file can be neither written nor made; null if it can} */
-  private static @Nullable String obstacle(Path file) {
-    if (Files.isDirectory(file)) {
-      return "it is a folder; name a file";
-    }
-    Path folder = file.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder)) {
-      return "there is no folder " + folder;
-    }
-    return Files.isWritable(Files.exists(file) ? file : folder)
-        ? null
-        : "this user may not write there";
   }
 
   /**

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.memory.ThreadState.Native;
+import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Holds on the pages of other threads: those of threads that Java does not know, and those that
+ * have escaped from their threads. As long as one is held, the page serves no other thread.
+ */
+public final class Holds {
+
+  private final Registry registry;
+  private final Threads threads;
+  private final Starting starting;
+
+  Holds(Registry registry, Starting starting) {
+    this.registry = registry;
+    this.threads = registry.threads;
+    this.starting = starting;
+  }
+
+  /**
+   * {@return the page of a thread of this process, made if the thread has none} It serves no other
+   * thread until {@link ThreadPage#giveBack}.
+   *
+   * @param task from {@link Task#all}
+   * @throws NotFoundException if the thread has ended
+   * @throws KernelException if it cannot be determined whether it has
+   */
+  public ThreadPage borrow(Task task) {
+    StackSpace.require();
+    ThreadPage page;
+    synchronized (registry.lock) {
+      registry.catchUp();
+      ThreadRecord record = threads.search.find(task);
+      if (record == null && starting.await()) {
+        registry.catchUp(); // it may have been one of these
+        record = threads.search.find(task);
+      }
+      if (record == null) {
+        threads.search.requireAlive(task);
+        record = threads.enterNative(task);
+      } else if (record.place.isUnfit() && record.state() instanceof Native) {
+        record = threads.move(record).record;
+      }
+      page = held(record);
+    }
+    registry.maps.logFailures();
+    return page;
+  }
+
+  private static ThreadPage held(ThreadRecord record) {
+    ThreadPage page = record.hold();
+    record.place.hold();
+    return page;
+  }
+
+  /** {@return the same, or null if the thread has no page} */
+  public @Nullable ThreadPage borrowIfAny(Task task) {
+    StackSpace.require();
+    synchronized (registry.lock) {
+      registry.catchUp();
+      ThreadRecord record = threads.search.find(task);
+      if (record == null) {
+        threads.search.requireAlive(task);
+        return null;
+      }
+      return held(record);
+    }
+  }
+
+  void giveBack(ThreadPage page) {
+    synchronized (registry.lock) {
+      page.record.place.letGo();
+      threads.ends.releaseIfUnused(page.record.place);
+    }
+  }
+
+  /** The page serves no other thread as long as something is reachable. */
+  void keep(Object user, Place place) {
+    StackSpace.require();
+    synchronized (registry.lock) {
+      Reference<Object> ignored = registry.data.watch(user, place);
+    }
+  }
+
+  /** From now on the page may be in use after the end of its thread. */
+  void escape(ThreadPage page) {
+    StackSpace.require();
+    synchronized (registry.lock) {
+      if (!page.escaped) {
+        Reference<Object> ignored = registry.data.watch(page, page.record.place);
+        page.escaped = true;
+        threads.ends.releaseUnreachable();
+      }
+    }
+  }
+
+  /**
+   * {@return the Java thread of a kernel task, if it has used a key and has not ended}
+   *
+   * @param task from {@link Task#all}
+   * @throws KernelException if it cannot be determined whether it has
+   */
+  public @Nullable Thread threadOf(Task task) {
+    synchronized (registry.lock) {
+      registry.catchUp();
+      return threads.search.threadOf(task);
+    }
+  }
+}
