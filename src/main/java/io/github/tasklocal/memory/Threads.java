@@ -89,18 +89,20 @@ final class Threads {
   /** {@return the page of a thread that has had none} */
   ThreadPage enter(ThreadState state) {
     ThreadRecord record = lease();
+    ThreadPage page;
     boolean entered = false;
     try {
-      ThreadPage page = record.newHold(state.threadId());
+      page = record.newHold(state.threadId());
       DataPage.prepare(record.page);
       enter(record, state, page);
       entered = true;
-      return page;
     } finally {
       if (!entered) {
         pages.release(record.page.address());
       }
     }
+    registry.maps.register(record);
+    return page;
   }
 
   /** {@return the record of a thread that Java does not know, with a page that has had none} */
@@ -112,12 +114,13 @@ final class Threads {
       DataPage.prepare(record.page);
       enter(record, new Native(task, keep), keep);
       entered = true;
-      return record;
     } finally {
       if (!entered) {
         pages.release(record.page.address());
       }
     }
+    registry.maps.register(record);
+    return record;
   }
 
   /** Cannot fail. */
@@ -127,7 +130,6 @@ final class Threads {
     if (page.threadId != 0) {
       lists.add(page);
     }
-    registry.maps.register(record);
   }
 
   /** Cannot fail. */
@@ -197,11 +199,7 @@ final class Threads {
     }
   }
 
-  /**
-   * A reserved page's thread has reached its first step.
-   *
-   * @param begun its state, or null if it has another page
-   */
+  /** A reserved page's thread begins, in a state that is null if it has another page. */
   void begin(ThreadRecord record, Reserved reserved, @Nullable Java begun) {
     if (begun == null) {
       record.end();
@@ -219,11 +217,7 @@ final class Threads {
     registry.maps.register(record);
   }
 
-  /**
-   * {@return the page of a thread that Java did not know until now}
-   *
-   * @param listed the id of its list, or 0 for none
-   */
+  /** {@return the page of a thread that Java did not know until now, as {@link #meet}} */
   ThreadPage attach(ThreadRecord record, Task task, long listed) {
     if (record.place.isUnfit()) {
       return attach(move(record).record, task, listed);
@@ -260,10 +254,11 @@ final class Threads {
   /** {@return a page for a thread that has to leave its own, with the same values} */
   ThreadPage move(ThreadRecord from) {
     ThreadRecord record = lease();
+    ThreadPage page;
     boolean moved = false;
     try {
       ThreadState before = from.state();
-      ThreadPage page = record.newHold(before.threadId());
+      page = record.newHold(before.threadId());
       ThreadState state = before instanceof Native each ? new Native(each.task(), page) : before;
       MemorySegment ignored = record.page.copyFrom(from.page);
       live.remove(from);
@@ -272,12 +267,13 @@ final class Threads {
       from.end();
       ends.endPlace(from.place);
       moved = true;
-      return page;
     } finally {
       if (!moved) {
         pages.release(record.page.address());
       }
     }
+    registry.maps.register(record);
+    return page;
   }
 
   /** {@return the first thread that has not ended, from which the others follow; or null} */
