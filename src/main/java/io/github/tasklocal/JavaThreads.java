@@ -3,6 +3,7 @@ package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.memory.VirtualThreads;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.charset.StandardCharsets;
@@ -50,6 +51,7 @@ final class JavaThreads {
     int current = Libc.currentTid();
     tasks.stream()
         .filter(task -> task.tid() == current)
+        .filter(task -> !VirtualThreads.isMounted(Thread.currentThread()))
         .forEach(task -> found.put(task, Thread.currentThread()));
     JavaThreads others =
         new JavaThreads(tasks.stream().filter(task -> !found.containsKey(task)).toList());

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
-import io.github.tasklocal.memory.Memory;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
@@ -16,6 +15,7 @@ import java.util.function.Consumer;
 abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSegment.Bound {
 
   private static final VarHandle SEQUENCE = ValueLayout.JAVA_INT.varHandle();
+  private static final VarHandle WORD = ValueLayout.JAVA_LONG.varHandle();
 
   final boolean sequenced;
 
@@ -32,6 +32,23 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
 
   /** {@return the bytes of the value, confined to the thread to which they belong} */
   public abstract MemorySegment segment();
+
+  /** {@return whether the value may be in another place after foreign code has run} */
+  abstract boolean moves();
+
+  /**
+   * {@return the whole words of the value, where it lies now: each value has words of its own,
+   * whatever its size} The caller keeps this object reachable.
+   */
+  abstract MemorySegment words();
+
+  /** {@return how many bytes the value has} */
+  abstract int size();
+
+  /** {@return how many bytes the whole words of a value have} */
+  static long wordBytes(long size) {
+    return (size + Long.BYTES - 1) & -Long.BYTES;
+  }
 
   /**
    * Writes the value so that a BPF program can detect a half-written one, by reading it with {@code
@@ -53,7 +70,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * });
    * }
    *
-   * <p>Exceptions of the writer are passed on; the value then stays as the writer left it.
+   * <p>Exceptions of the writer are passed on; the value then stays as the writer left it. On a
+   * virtual thread the writer gets a copy, which becomes the value when it is done.
    *
    * @param writer gets the bytes of the value, and leaves the sequence alone
    * @throws UnsupportedOperationException if the layout has no sequence
@@ -66,7 +84,33 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
           "the layout has no sequence to check by: make JAVA_INT.withName(\"sequence\") the first"
               + " member of a struct layout");
     }
+    if (moves()) {
+      updateCopy(writer);
+      return;
+    }
     MemorySegment value = segment();
+    int before = begin(value);
+    try {
+      writer.accept(value);
+    } finally {
+      end(value, before);
+    }
+  }
+
+  /** The thread may be somewhere else when the writer is done: what it wrote is brought there. */
+  private void updateCopy(Consumer<? super MemorySegment> writer) {
+    MemorySegment words = words();
+    int before = begin(words);
+    long[] copy = words.toArray(ValueLayout.JAVA_LONG);
+    try {
+      writer.accept(MemorySegment.ofArray(copy).asSlice(0, size()));
+    } finally {
+      write(copy, before);
+    }
+  }
+
+  /** {@return the sequence, which is one more from now on: odd} */
+  private static int begin(MemorySegment value) {
     int before = (int) SEQUENCE.getOpaque(value, 0L);
     if ((before & 1) != 0) {
       throw new IllegalStateException(
@@ -74,10 +118,47 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     }
     SEQUENCE.setOpaque(value, 0L, before + 1);
     VarHandle.storeStoreFence();
-    try {
-      writer.accept(value);
-    } finally {
-      SEQUENCE.setRelease(value, 0L, before + 2);
+    return before;
+  }
+
+  private static void end(MemorySegment value, int before) {
+    SEQUENCE.setRelease(value, 0L, before + 2);
+  }
+
+  /** {@return the value's whole words} */
+  final long[] read() {
+    MemorySegment words = words();
+    long[] found = new long[(int) (words.byteSize() / Long.BYTES)];
+    for (int i = 0; i < found.length; i++) {
+      found[i] = (long) WORD.getOpaque(words, (long) i * Long.BYTES);
+    }
+    Reference.reachabilityFence(this);
+    return found;
+  }
+
+  /** Sets the value's whole words, as {@link #update} if it has a sequence, which is left alone. */
+  final void write(long[] to) {
+    if (sequenced) {
+      write(to, begin(words()));
+    } else {
+      write(words(), to, 0);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  /** Sets what follows the sequence, which is odd, and ends the update. */
+  private void write(long[] to, int before) {
+    MemorySegment words = words();
+    int besideSequence = MemorySegment.ofArray(to).get(ValueLayout.JAVA_INT, Integer.BYTES);
+    SEQUENCE.setOpaque(words, (long) Integer.BYTES, besideSequence);
+    write(words, to, 1);
+    end(words, before);
+    Reference.reachabilityFence(this);
+  }
+
+  private static void write(MemorySegment words, long[] to, int first) {
+    for (int i = first; i < to.length; i++) {
+      WORD.setOpaque(words, (long) i * Long.BYTES, to[i]);
     }
   }
 
@@ -96,16 +177,9 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    *     surrogate pair
    */
   public void setString(String text) {
-    MemorySegment value = segment();
-    long ignored = fittingLength(text, value.byteSize());
-    Utf8.write(text, words(value));
-    Reference.reachabilityFence(value);
-  }
-
-  /** {@return the whole words of a value: each has words of its own, whatever its size} */
-  private static MemorySegment words(MemorySegment value) {
-    byte ignored = value.get(ValueLayout.JAVA_BYTE, 0); // refused in a thread that may not use it
-    return Memory.ALL.asSlice(value.address(), (value.byteSize() + Long.BYTES - 1) & -Long.BYTES);
+    long ignored = fittingLength(text, size());
+    Utf8.write(text, words());
+    Reference.reachabilityFence(this);
   }
 
   /** {@return how many bytes a text has, after checking that it can be the value} */
@@ -133,9 +207,8 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    * bytes.
    */
   public String getString() {
-    MemorySegment value = segment();
-    String text = Utf8.read(words(value), (int) value.byteSize());
-    Reference.reachabilityFence(value);
+    String text = Utf8.read(words(), size());
+    Reference.reachabilityFence(this);
     return text;
   }
 }

@@ -16,6 +16,7 @@ import io.github.tasklocal.memory.MapWire;
 import io.github.tasklocal.memory.Maps;
 import io.github.tasklocal.memory.OpenMap;
 import io.github.tasklocal.memory.ThreadPages;
+import io.github.tasklocal.memory.VirtualThreads;
 import io.github.tasklocal.memory.Watch;
 import java.nio.file.Path;
 import java.util.List;
@@ -111,8 +112,11 @@ public final class TaskLocalMap implements AutoCloseable {
    * @param wire the map's wire
    * @param threads how many live threads of this process have an entry
    * @param unregistered how many should have one and do not
+   * @param unseen how many virtual threads have used a key since the process began, whose values
+   *     BPF does not see
    */
-  public record Attached(int id, Wire wire, int threads, int unregistered) implements State {}
+  public record Attached(int id, Wire wire, int threads, int unregistered, long unseen)
+      implements State {}
 
   /** This object was closed. */
   public record Closed() implements State {}
@@ -421,7 +425,11 @@ public final class TaskLocalMap implements AutoCloseable {
     return map == null
         ? new Waiting(lastFailure())
         : new Attached(
-            map.id(), map.wire(), threads(), MAPS.registrations().unregistered(map).size());
+            map.id(),
+            map.wire(),
+            threads(),
+            MAPS.registrations().unregistered(map).size(),
+            VirtualThreads.unseen());
   }
 
   /**

@@ -6,10 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
-import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.Memory;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -62,7 +60,6 @@ public abstract sealed class TaskLocalScope {
    * Runs code with the value; its exceptions are passed on.
    *
    * @param task what to run
-   * @throws VirtualThreadException on a virtual thread; nothing is run
    */
   public abstract void run(Runnable task);
 
@@ -74,7 +71,6 @@ public abstract sealed class TaskLocalScope {
    * @param <X> what it throws; inferred, and unchecked if the code throws no checked exception
    * @return what it returned
    * @throws X what it threw
-   * @throws VirtualThreadException on a virtual thread; nothing is run
    */
   public abstract <T extends @Nullable Object, X extends Throwable> T call(
       Operation<? extends T, X> operation) throws X;
@@ -87,7 +83,7 @@ public abstract sealed class TaskLocalScope {
   static TaskLocalScope of(TaskLocal.OfSegment local, Key key, long[] words) {
     return words.length == 1 && !local.sequenced
         ? new OfBits(key, Long.BYTES, words[0])
-        : new OfWords(local, key.offset(), words);
+        : new OfWords(local, words);
   }
 
   /** A scope of a value that one access reads or writes whole. */
@@ -120,13 +116,12 @@ public abstract sealed class TaskLocalScope {
     @Override
     public void run(Runnable task) {
       Runnable code = required(task);
-      long at = TaskLocalThread.address() + offset;
-      long before = get(at);
-      set(at, bits);
+      long before = get();
+      set(bits);
       try {
         code.run();
       } finally {
-        set(at, before);
+        set(before);
       }
     }
 
@@ -134,17 +129,17 @@ public abstract sealed class TaskLocalScope {
     public <T extends @Nullable Object, X extends Throwable> T call(
         Operation<? extends T, X> operation) throws X {
       Operation<? extends T, X> code = required(operation);
-      long at = TaskLocalThread.address() + offset;
-      long before = get(at);
-      set(at, bits);
+      long before = get();
+      set(bits);
       try {
         return code.call();
       } finally {
-        set(at, before);
+        set(before);
       }
     }
 
-    private long get(long at) {
+    private long get() {
+      long at = TaskLocalThread.address(key, offset);
       return switch (size) {
         case Byte.BYTES -> (byte) BYTE.getOpaque(Memory.ALL, Memory.at(at, Byte.BYTES));
         case Short.BYTES -> (short) SHORT.getOpaque(Memory.ALL, Memory.at(at, Short.BYTES));
@@ -153,7 +148,9 @@ public abstract sealed class TaskLocalScope {
       };
     }
 
-    private void set(long at, long value) {
+    /** Looks the place up anew: a virtual thread may have moved. */
+    private void set(long value) {
+      long at = TaskLocalThread.address(key, offset);
       switch (size) {
         case Byte.BYTES -> BYTE.setOpaque(Memory.ALL, Memory.at(at, Byte.BYTES), (byte) value);
         case Short.BYTES -> SHORT.setOpaque(Memory.ALL, Memory.at(at, Short.BYTES), (short) value);
@@ -171,28 +168,23 @@ public abstract sealed class TaskLocalScope {
   /** A scope of a larger value, or one with a sequence. */
   static final class OfWords extends TaskLocalScope {
 
-    private static final VarHandle WORD = JAVA_LONG.varHandle();
-
     private final TaskLocal.OfSegment local;
-    private final long offset;
     private final long[] words;
 
-    OfWords(TaskLocal.OfSegment local, long offset, long[] words) {
+    OfWords(TaskLocal.OfSegment local, long[] words) {
       this.local = local;
-      this.offset = offset;
       this.words = words;
     }
 
     @Override
     public void run(Runnable task) {
       Runnable code = required(task);
-      long at = TaskLocalThread.address() + offset;
-      long[] before = get(at);
-      set(at, words);
+      long[] before = local.read();
+      local.write(words);
       try {
         code.run();
       } finally {
-        set(at, before);
+        local.write(before);
       }
     }
 
@@ -200,46 +192,13 @@ public abstract sealed class TaskLocalScope {
     public <T extends @Nullable Object, X extends Throwable> T call(
         Operation<? extends T, X> operation) throws X {
       Operation<? extends T, X> code = required(operation);
-      long at = TaskLocalThread.address() + offset;
-      long[] before = get(at);
-      set(at, words);
+      long[] before = local.read();
+      local.write(words);
       try {
         return code.call();
       } finally {
-        set(at, before);
+        local.write(before);
       }
-    }
-
-    private long[] get(long at) {
-      long[] found = new long[words.length];
-      for (int i = 0; i < found.length; i++) {
-        found[i] = (long) WORD.getOpaque(Memory.ALL, word(at, i));
-      }
-      return found;
-    }
-
-    private void set(long at, long[] to) {
-      if (!local.sequenced) {
-        set(at, to, 0);
-        return;
-      }
-      int besideSequence = MemorySegment.ofArray(to).get(JAVA_INT, Integer.BYTES);
-      local.update(
-          ignored -> {
-            long place = Memory.at(at + Integer.BYTES, Integer.BYTES);
-            OfBits.INT.setOpaque(Memory.ALL, place, besideSequence);
-            set(at, to, 1);
-          });
-    }
-
-    private static void set(long at, long[] to, int first) {
-      for (int i = first; i < to.length; i++) {
-        WORD.setOpaque(Memory.ALL, word(at, i), to[i]);
-      }
-    }
-
-    private static long word(long at, int i) {
-      return Memory.at(at + (long) i * Long.BYTES, Long.BYTES);
     }
 
     @Override

@@ -2,6 +2,7 @@
 package io.github.tasklocal;
 
 import io.github.tasklocal.kernel.NativeAccess;
+import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.invoke.MethodHandles;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * ExecutorService pool = Executors.newFixedThreadPool(8, TaskLocalThread.factory("request-"));
  * }
  *
- * <p>Keys work on every platform thread in the same way; on these they are faster.
+ * <p>Keys work on every thread in the same way; on these they are faster.
  *
  * <p>The constructor takes the page. It is given back after the thread's end. If the thread was
  * never started, or values of it were bound, it is given back when this object and all bound values
@@ -156,14 +157,19 @@ public class TaskLocalThread extends Thread {
     }
   }
 
-  /** The address of the calling thread's page. */
-  static long address() {
+  /**
+   * {@return where the calling thread's value of a key lies} On a virtual thread it is right until
+   * the thread blocks, or uses another key.
+   *
+   * @param offset that of the key, which callers have at hand
+   */
+  static long address(Key key, long offset) {
     Thread thread = Thread.currentThread();
     if (thread instanceof TaskLocalThread own) {
       long address = (long) ADDRESS.getOpaque(own);
-      return address == 0 ? own.enter().start : address;
+      return (address == 0 ? own.enter().start : address) + offset;
     }
-    return ThreadPages.address(thread);
+    return ThreadPages.address(thread, key) + offset;
   }
 
   /** The calling thread's page. */

@@ -15,7 +15,6 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
-import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kit.Await;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -240,24 +239,6 @@ class TaskLocalScopeTest {
     for (Future<?> each : all) {
       assertThat(each.get()).isNull();
     }
-  }
-
-  @Test
-  void aVirtualThreadIsRefusedAndNothingIsRun() throws InterruptedException {
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    AtomicReference<String> run = new AtomicReference<>();
-    Thread.ofVirtual()
-        .start(
-            () -> {
-              try {
-                SEVEN.run(() -> run.set("run"));
-              } catch (VirtualThreadException e) {
-                thrown.set(e);
-              }
-            })
-        .join();
-    assertThat(thrown.get()).hasMessageContaining("virtual thread");
-    assertThat(run.get()).isNull();
   }
 
   @Test

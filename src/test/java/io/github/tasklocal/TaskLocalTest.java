@@ -14,7 +14,6 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
 import java.lang.foreign.MemoryLayout;
@@ -384,24 +383,6 @@ class TaskLocalTest {
   }
 
   @Test
-  void aVirtualThreadIsRefusedWithAnExplanation() throws Exception {
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    Thread thread =
-        Thread.ofVirtual()
-            .start(
-                () -> {
-                  try {
-                    INT.set(1);
-                  } catch (VirtualThreadException e) {
-                    thrown.set(e);
-                  }
-                });
-    thread.join();
-    assertThat(thrown.get()).isNotNull();
-    assertThat(thrown.get()).hasMessageContaining("platform thread");
-  }
-
-  @Test
   void aTaskOfTheCommonPoolHasValues() throws ExecutionException, InterruptedException {
     CompletableFuture<Integer> set =
         CompletableFuture.supplyAsync(
@@ -519,21 +500,5 @@ class TaskLocalTest {
           System.gc();
           return ended.stream().allMatch(each -> each.get() == null);
         });
-  }
-
-  @Test
-  void aHandleOnAVirtualThreadIsRefused() throws Exception {
-    AtomicReference<Throwable> thrown = new AtomicReference<>();
-    Thread.ofVirtual()
-        .start(
-            () -> {
-              try {
-                KIND.setOpaque(1);
-              } catch (VirtualThreadException e) {
-                thrown.set(e);
-              }
-            })
-        .join();
-    assertThat(thrown.get()).isInstanceOf(VirtualThreadException.class);
   }
 }

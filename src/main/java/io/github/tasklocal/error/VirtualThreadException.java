@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.error;
 
-/** A key was used on a virtual thread, which has no kernel task of its own. */
+/**
+ * A value of a virtual thread was to be held in its place, and has none that stays. Keys work there
+ * all the same.
+ */
 public final class VirtualThreadException extends TaskLocalException {
 
   private static final long serialVersionUID = 1;

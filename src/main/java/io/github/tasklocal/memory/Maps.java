@@ -217,6 +217,7 @@ public final class Maps {
   /** Logs what has failed. Under no lock. */
   void logFailures() {
     Home.log();
+    VirtualThreads.say();
     for (OpenMap map : table.all()) {
       map.log();
     }

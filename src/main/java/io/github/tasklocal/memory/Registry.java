@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Task;
@@ -85,21 +84,10 @@ public final class Registry {
   /**
    * {@return a page for the calling thread, which has none yet, or has to leave the one it has}
    *
-   * @param thread the calling thread, and no other
-   * @throws VirtualThreadException if that is a virtual thread
+   * @param thread the calling thread, and no other; not one that is mounted on carriers
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
    */
   public ThreadPage first(Thread thread) {
-    if (thread.isVirtual()) {
-      throw new VirtualThreadException(
-          "a key was used on the virtual thread \""
-              + thread.getName()
-              + "\" ("
-              + thread.threadId()
-              + ")",
-          "a virtual thread has no kernel task that BPF could look at; set the key on a platform"
-              + " thread, such as one of an executor from Executors.newFixedThreadPool");
-    }
     StackSpace.require(entered);
     int tid = kernel.currentTid();
     ThreadPage page;

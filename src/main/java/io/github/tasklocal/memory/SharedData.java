@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -94,6 +95,11 @@ final class SharedData {
   /** Functions of the copies, which nothing here may keep. */
   final List<WeakReference<Consumer<Object>>> leavers;
 
+  /** Of virtual threads: their values, and how many of them there were. */
+  final ThreadLocal<MemorySegment> virtualValues;
+
+  final AtomicLong unseen;
+
   /**
    * Makes a view of the data.
    *
@@ -114,7 +120,9 @@ final class SharedData {
     queue = (ReferenceQueue<Object>) parts[i++];
     endings = (Map<Object, Object>) parts[i++];
     copies = (Map<Object, Object>) parts[i++];
-    leavers = (List<WeakReference<Consumer<Object>>>) parts[i];
+    leavers = (List<WeakReference<Consumer<Object>>>) parts[i++];
+    virtualValues = (ThreadLocal<MemorySegment>) parts[i++];
+    unseen = (AtomicLong) parts[i];
   }
 
   /**
@@ -143,7 +151,9 @@ final class SharedData {
       new ReferenceQueue<Object>(),
       new IdentityHashMap<Object, Object>(),
       new IdentityHashMap<Object, Object>(),
-      new ArrayList<WeakReference<Consumer<Object>>>()
+      new ArrayList<WeakReference<Consumer<Object>>>(),
+      new ThreadLocal<MemorySegment>(),
+      new AtomicLong()
     };
   }
 

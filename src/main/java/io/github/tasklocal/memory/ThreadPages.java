@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.LinuxKernel;
+import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -10,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** The pages of this process's threads: its registry, and how each access finds its page. */
 public final class ThreadPages {
 
-  private static final SharedData DATA = new SharedData(Home.find(SlotSize.BYTES));
+  static final SharedData DATA = new SharedData(Home.find(SlotSize.BYTES));
 
   /** The keys of the process. */
   public static final KeyDirectory DIRECTORY = DATA.directory();
@@ -28,21 +30,41 @@ public final class ThreadPages {
    * {@return the page of the calling thread, made at the first call}
    *
    * @param current the calling thread, and no other
+   * @throws VirtualThreadException if it is mounted on carriers
    */
   public static ThreadPage of(Thread current) {
     ThreadPage page = ThreadLists.find(current);
-    return page == null || page.address() == 0 ? REGISTRY.first(current) : page;
+    return page == null || page.address() == 0 ? first(current) : page;
+  }
+
+  private static ThreadPage first(Thread current) {
+    if (VirtualThreads.isMounted(current)) {
+      throw new VirtualThreadException(
+          "a value of the virtual thread \"%s\" (%d) was to be held in its place"
+              .formatted(current.getName(), current.threadId()),
+          "a virtual thread's values have no place that stays: use get and set, getString and"
+              + " setString, update, with or varHandle there instead of segment and bind");
+    }
+    return REGISTRY.first(current);
   }
 
   /**
-   * {@return where the page of the calling thread begins} The page is made at the first call.
+   * {@return where the values of the calling thread begin} Its page is made at the first call. That
+   * of a virtual thread is right until the thread blocks, or uses another key.
    *
    * @param current the calling thread, and no other
+   * @param key which is going to be used
    */
-  public static long address(Thread current) {
+  public static long address(Thread current, Key key) {
     ThreadPage page = ThreadLists.find(current);
     long address = page == null ? 0 : page.address();
-    return address == 0 ? REGISTRY.first(current).start : address;
+    return address == 0 ? firstAddress(current, key) : address;
+  }
+
+  private static long firstAddress(Thread current, Key key) {
+    return VirtualThreads.isMounted(current)
+        ? VirtualThreads.address(key)
+        : REGISTRY.first(current).start;
   }
 
   /** {@return how often the process's keeper has gone round, for tests that wait for it} */
