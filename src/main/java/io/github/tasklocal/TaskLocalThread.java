@@ -5,12 +5,14 @@ import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.ThreadPage;
 import io.github.tasklocal.memory.ThreadPages;
+import io.github.tasklocal.memory.VirtualThreads;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +42,7 @@ public class TaskLocalThread extends Thread {
       throw new ExceptionInInitializerError(e);
     }
     ThreadPages.leaver(new Leaver());
+    ThreadPages.finder(new Finder());
   }
 
   /** Changed by the thread itself alone. */
@@ -87,6 +90,23 @@ public class TaskLocalThread extends Thread {
     return task -> {
       Thread thread = new TaskLocalThread(task, namePrefix + number.getAndIncrement());
       thread.setDaemon(false);
+      return thread;
+    };
+  }
+
+  /**
+   * {@return a factory of virtual threads whose values follow them from their first step on, as far
+   * as that was allowed: see {@link TaskLocal}} Values of other virtual threads follow them from
+   * their first use of a key on, which costs some microseconds then.
+   *
+   * @param namePrefix what their names begin with; a number from 0 up follows
+   */
+  public static ThreadFactory virtualFactory(String namePrefix) {
+    Objects.requireNonNull(namePrefix, "namePrefix is null: give a prefix, such as \"request-\"");
+    ThreadFactory factory = Thread.ofVirtual().name(namePrefix, 0).factory();
+    return task -> {
+      Thread thread = factory.newThread(task);
+      VirtualThreads.follow(thread);
       return thread;
     };
   }
@@ -146,6 +166,13 @@ public class TaskLocalThread extends Thread {
       ADDRESS.setOpaque(this, 0L); // taken away meanwhile
     }
     return now;
+  }
+
+  private static final class Finder implements Function<Thread, @Nullable ThreadPage> {
+    @Override
+    public @Nullable ThreadPage apply(Thread current) {
+      return current instanceof TaskLocalThread ? page() : null;
+    }
   }
 
   private static final class Leaver implements Consumer<Thread> {

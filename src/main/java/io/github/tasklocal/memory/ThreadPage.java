@@ -44,6 +44,9 @@ public final class ThreadPage {
   /** The next in its {@link ThreadLists list}. */
   @Nullable ThreadPage next;
 
+  /** What the thread shows as a carrier of virtual threads; used by the thread alone. */
+  VirtualRecord.@Nullable Carrier carrier;
+
   /** Set under the registry's lock, but may be read without it. */
   boolean escaped;
 

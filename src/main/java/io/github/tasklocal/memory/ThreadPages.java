@@ -6,6 +6,7 @@ import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,7 @@ public final class ThreadPages {
           new LinuxKernel(), new Clock(), ThreadLists.ofProcess(), DIRECTORY, DATA, new Leaver());
 
   private static volatile @Nullable Consumer<Thread> leaver;
+  private static volatile @Nullable Function<Thread, @Nullable ThreadPage> finder;
 
   private ThreadPages() {}
 
@@ -63,8 +65,25 @@ public final class ThreadPages {
 
   private static long firstAddress(Thread current, Key key) {
     return VirtualThreads.isMounted(current)
-        ? VirtualThreads.address(key)
+        ? VirtualThreads.address(current, key)
         : REGISTRY.first(current).start;
+  }
+
+  /** {@return what the calling thread shows as a carrier, or null if it is no platform thread} */
+  static VirtualRecord.@Nullable Carrier carrier() {
+    Thread current = Thread.currentThread();
+    if (current.isVirtual()) {
+      return null;
+    }
+    Function<Thread, @Nullable ThreadPage> code = finder;
+    ThreadPage own = code == null ? null : code.apply(current);
+    ThreadPage page = own == null ? of(current) : own;
+    VirtualRecord.Carrier carrier = page.carrier;
+    if (carrier == null) {
+      carrier = new VirtualRecord.Carrier(page.start);
+      page.carrier = carrier;
+    }
+    return carrier;
   }
 
   /** {@return how often the process's keeper has gone round, for tests that wait for it} */
@@ -79,6 +98,15 @@ public final class ThreadPages {
    */
   public static void leaver(Consumer<Thread> code) {
     leaver = code;
+  }
+
+  /**
+   * Names what finds the page of a thread that has it in a field.
+   *
+   * @param code gets the calling thread, and returns null if that has none there
+   */
+  public static void finder(Function<Thread, @Nullable ThreadPage> code) {
+    finder = code;
   }
 
   // Not lambdas: the first one of a process takes milliseconds.

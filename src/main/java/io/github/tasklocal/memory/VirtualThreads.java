@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import java.lang.foreign.Arena;
@@ -9,13 +10,21 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Values of virtual threads: plain memory of each, which BPF does not see. A virtual thread has no
- * kernel task of its own; a carrier's task shows the carrier's values.
+ * Values of virtual threads. They follow their thread from carrier to carrier ({@link
+ * VirtualRecord}) where that was allowed; else they are plain memory of each thread, which BPF does
+ * not see: a carrier's task shows the carrier's values.
  */
 public final class VirtualThreads {
 
   /** A thread that is mounted on carriers; not one that is virtual by name and has its own task. */
   private static final @Nullable Class<?> MOUNTED = mounted();
+
+  /** The property that declines what else would be done. */
+  public static final String PROPERTY = "tasklocal.virtualThreads";
+
+  private static final String PLAIN = "plain";
+
+  private static final boolean IS_DECLINED = PLAIN.equals(System.getProperty(PROPERTY));
 
   /** Enough for the first keys; grows as the thread uses later ones. */
   private static final int LEAST_BYTES = 64;
@@ -41,14 +50,98 @@ public final class VirtualThreads {
     return MOUNTED == null ? thread.isVirtual() : thread.getClass() == MOUNTED;
   }
 
+  /** Whether values follow, decided at the first use of a key on a virtual thread. */
+  private static final class Following {
+    static final @Nullable String PROBLEM = problem();
+    static final boolean ON = PROBLEM == null;
+
+    private static @Nullable String problem() {
+      if (IS_DECLINED) {
+        return "it was declined by -D" + PROPERTY + "=" + PLAIN;
+      }
+      if (JdkVirtualThread.PROBLEM != null) {
+        return JdkVirtualThread.PROBLEM;
+      }
+      Probe probe = new Probe();
+      // A thread mounts others only if it is a platform thread, and not mounting one by now.
+      Thread thread =
+          Thread.ofPlatform()
+              .daemon()
+              .name("tasklocal-start")
+              .inheritInheritableThreadLocals(false)
+              .unstarted(probe);
+      thread.setContextClassLoader(null);
+      thread.start();
+      boolean interrupted = false;
+      while (true) {
+        try {
+          thread.join();
+          break;
+        } catch (InterruptedException e) {
+          interrupted = true;
+        }
+      }
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+      return probe.problem == null
+          ? null
+          : "this JDK is not as it was tested (" + probe.problem + ")";
+    }
+  }
+
+  /** Uses nothing of {@link Following}, which waits for it. */
+  private static final class Probe implements Runnable {
+    private @Nullable String problem = "it has not been tried";
+
+    @Override
+    public void run() {
+      problem = JdkVirtualThread.probe();
+    }
+  }
+
+  /** {@return whether values follow, where their thread can be unmounted} */
+  public static boolean follow() {
+    return Following.ON;
+  }
+
+  /** Has a thread's values follow it from its first step on. It has not been started. */
+  public static void follow(Thread virtual) {
+    if (isMounted(virtual) && Following.ON) {
+      JdkVirtualThread.setTask(virtual, new VirtualRecord(virtual));
+    }
+  }
+
   /**
    * {@return where the values of the calling thread begin} There is room for the key. The address
-   * is right until the thread uses a key that it has not used before.
+   * is right until the thread blocks, or uses a key that it has not used before.
    *
+   * @param current the calling thread, which {@link #isMounted}
    * @param key which is going to be used
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
    */
-  static long address(Key key) {
+  static long address(Thread current, Key key) {
+    return Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
+        ? record.address(key)
+        : otherAddress(current, key);
+  }
+
+  private static long otherAddress(Thread current, Key key) {
+    if (!Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
+      return plainAddress(key);
+    }
+    StackSpace.require();
+    VirtualRecord record = new VirtualRecord(current);
+    JdkVirtualThread.setTask(current, record);
+    return record.address(key);
+  }
+
+  /** {@return whether another copy of the library has it follow already} */
+  private static boolean isOtherCopys(Object task) {
+    return task.getClass().getName().equals(VirtualRecord.class.getName());
+  }
+
+  private static long plainAddress(Key key) {
     ThreadLocal<MemorySegment> local = ThreadPages.DATA.virtualValues;
     MemorySegment values = local.get();
     int end = key.offset() + key.size();
@@ -82,13 +175,21 @@ public final class VirtualThreads {
   /** Says once, when a map is open, that BPF does not see everything. Under no lock. */
   static void say() {
     if (unseen() > 0
+        && !IS_DECLINED
         && ThreadPages.REGISTRY.maps().all().length > 0
         && SAID.compareAndSet(false, true)) {
+      String why =
+          Following.ON ? "another copy of this library has its own there" : Following.PROBLEM;
       boolean ignored =
           Log.warn(
-              "A virtual thread has used a key. The values of virtual threads are plain memory of"
-                  + " each thread: BPF programs see what the carrier thread itself has set. Counted"
-                  + " in the state of the map.",
+              "A virtual thread has used a key, and BPF programs do not see the value: values do not"
+                  + " follow virtual threads, as "
+                  + why
+                  + ". The state of the map counts such threads; -D"
+                  + PROPERTY
+                  + "="
+                  + PLAIN
+                  + " accepts it without this message.",
               null);
     }
   }

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Exchanger;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+
+/**
+ * Virtual threads that block in every way, and compare after each what Java and BPF see. Arguments:
+ * a compiled program, its wire, threads, rounds, seed, and whether stack traces are taken
+ * meanwhile.
+ */
+public final class VirtualThreadChild {
+
+  private static final TaskLocal.OfInt FIRST = TaskLocal.of("life.00", JAVA_INT);
+  private static final TaskLocal.OfInt SECOND = TaskLocal.of("life.01", JAVA_INT);
+  private static final TaskLocal.OfInt LATE = TaskLocal.of("life.02", JAVA_INT);
+
+  private static final ReentrantLock LOCK = new ReentrantLock();
+  private static final Object MONITOR = new Object();
+  private static final Exchanger<Integer> EXCHANGER = new Exchanger<>();
+  private static final AtomicReference<Throwable> WRONG = new AtomicReference<>();
+  private static final AtomicLong COMPARED = new AtomicLong();
+  private static final AtomicLong FOREIGN = new AtomicLong();
+
+  private final BpfView view;
+  private final Path file;
+
+  private VirtualThreadChild(BpfView view, Path file) {
+    this.view = view;
+    this.file = file;
+  }
+
+  public static void main(String[] arguments) throws Exception {
+    Path file = Path.of(arguments[0]);
+    Wire wire = Wire.valueOf(arguments[1]);
+    int threads = Integer.parseInt(arguments[2]);
+    int rounds = Integer.parseInt(arguments[3]);
+    long seed = Long.parseLong(arguments[4]);
+    boolean traced = Boolean.parseBoolean(arguments[5]);
+    System.out.println("seed " + seed);
+    try (BpfView view = BpfView.load(file, wire);
+        TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
+      new VirtualThreadChild(view, file).run(threads, rounds, seed, traced);
+      TaskLocalMap.Attached state = (TaskLocalMap.Attached) map.state();
+      System.out.printf(
+          "%d comparisons, %d of threads without values; unseen %d, failures %d%n",
+          COMPARED.get(), FOREIGN.get(), state.unseen(), map.failures());
+    }
+    Throwable wrong = WRONG.get();
+    if (wrong != null) {
+      wrong.printStackTrace();
+      System.exit(1);
+    }
+    System.out.println("all agree");
+  }
+
+  private void run(int threads, int rounds, long seed, boolean traced) throws Exception {
+    ThreadFactory followed = TaskLocalThread.virtualFactory("followed-");
+    List<Thread> all = new ArrayList<>();
+    for (int i = 0; i < threads; i++) {
+      int id = i;
+      Runnable task = () -> guarded(id, rounds, seed + id);
+      all.add(id % 3 == 1 ? followed.newThread(task) : Thread.ofVirtual().unstarted(task));
+    }
+    AtomicInteger left = new AtomicInteger(threads);
+    all.forEach(Thread::start);
+    Thread storm =
+        new Thread(
+            () -> {
+              Random random = new Random(seed);
+              while (traced && left.get() > 0) {
+                StackTraceElement[] ignored = all.get(random.nextInt(threads)).getStackTrace();
+              }
+            });
+    storm.start();
+    for (Thread each : all) {
+      Await.until("the end of " + each, () -> !each.isAlive());
+      int ignored = left.decrementAndGet();
+    }
+    storm.join();
+  }
+
+  private void guarded(int id, int rounds, long seed) {
+    try {
+      if (id % 3 == 0) {
+        withoutValues(rounds, new Random(seed));
+      } else {
+        withValues(id, rounds, new Random(seed));
+      }
+    } catch (Throwable e) {
+      WRONG.compareAndSet(null, e);
+    }
+  }
+
+  private void withValues(int id, int rounds, Random random) throws Exception {
+    int value = id << 12;
+    FIRST.set(value);
+    SECOND.set(-value);
+    int late = 0;
+    for (int i = 0; i < rounds && WRONG.get() == null; i++) {
+      compare(value);
+      block(random.nextInt(10));
+      compare(value);
+      if (i == rounds / 2) {
+        equal(0, LATE.get(), "a key that was not used before");
+        late = value;
+        LATE.set(late);
+      }
+      if (i > rounds / 2) {
+        equal(late, LATE.get(), "the late key");
+      }
+      value++;
+      FIRST.set(value);
+      SECOND.set(-value);
+      if (i % 8 == 0) {
+        written(value);
+      }
+    }
+  }
+
+  /** What BPF writes is seen on whichever carrier the thread goes on. */
+  private void written(int value) throws Exception {
+    int tid = Libc.currentTid();
+    long wrote = view.write(tid, 1, value + 1);
+    if (tid == Libc.currentTid() && wrote == value + 1) {
+      block(1);
+      equal(value + 1, SECOND.get(), "what BPF has written");
+    }
+    SECOND.set(-value);
+  }
+
+  private void compare(int value) {
+    equal(value, FIRST.get(), "the first value in Java");
+    equal(-value, SECOND.get(), "the second value in Java");
+    equal(value, seen(0), "the first value in BPF");
+    equal(-value, seen(1), "the second value in BPF");
+    COMPARED.incrementAndGet();
+  }
+
+  private void withoutValues(int rounds, Random random) throws Exception {
+    for (int i = 0; i < rounds && WRONG.get() == null; i++) {
+      for (int key = 0; key < 3; key++) {
+        long seen = seen(key);
+        if (seen != 0 && seen != BpfView.NO_ENTRY) {
+          throw new AssertionError("BPF sees " + seen + " where the thread has no values");
+        }
+      }
+      FOREIGN.incrementAndGet();
+      block(random.nextInt(10));
+    }
+  }
+
+  /** {@return what BPF sees of the task on which the calling thread is mounted} */
+  private long seen(int key) {
+    while (true) {
+      int tid = Libc.currentTid();
+      long seen = view.of(tid, key);
+      if (tid == Libc.currentTid()) {
+        return seen;
+      }
+    }
+  }
+
+  private static void equal(long expected, long found, String what) {
+    if (expected != found) {
+      throw new AssertionError(what + " is " + found + ", not " + expected);
+    }
+  }
+
+  @SuppressWarnings({"ThreadPriorityCheck", "WaitNotInLoop"}) // any way to block will do
+  private void block(int way) throws Exception {
+    switch (way) {
+      case 0 -> Thread.yield();
+      case 1 -> LockSupport.parkNanos(1000);
+      case 2 -> {
+        LOCK.lock();
+        try {
+          Thread.yield();
+        } finally {
+          LOCK.unlock();
+        }
+      }
+      case 3 -> {
+        synchronized (MONITOR) {
+          Thread.onSpinWait();
+        }
+      }
+      case 4 -> {
+        synchronized (MONITOR) {
+          MONITOR.wait(0, 1000);
+        }
+      }
+      case 5 -> Thread.sleep(0, 1000);
+      case 6 -> {
+        try {
+          Integer ignored = EXCHANGER.exchange(1, 50, TimeUnit.MICROSECONDS);
+        } catch (TimeoutException e) {
+          // blocked all the same
+        }
+      }
+      case 7 -> {
+        synchronized (MONITOR) {
+          Thread.yield(); // keeps others waiting
+        }
+      }
+      case 8 -> {
+        byte[] ignored = Files.readAllBytes(file);
+      }
+      default -> {
+        LockSupport.unpark(Thread.currentThread());
+        LockSupport.park();
+      }
+    }
+  }
+}
