@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Values of virtual threads, as BPF sees them. */
 @KernelTest
@@ -45,6 +46,70 @@ class VirtualThreadKernelIT {
                 "-Djdk.virtualThreadScheduler.maxPoolSize=64"));
     assertThat(result.output()).contains("all agree").contains("unseen 0, failures 0");
     assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"plain", "plain-thread"})
+  void withoutConsentTheCarriersValuesAreSeenWhichIsSaidOnceAndCounted(String corner) {
+    Jvm.Result result = corners(corner, List.of());
+    assertThat(result.output())
+        .contains("all as it should be, unseen 3")
+        .containsOnlyOnce("A virtual thread has used a key")
+        .contains("--add-exports java.base/jdk.internal.misc=ALL-UNNAMED");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void whoDeclinesIsNotToldAgain() {
+    Jvm.Result result = corners("plain", List.of(CONSENT, "-Dtasklocal.virtualThreads=plain"));
+    assertThat(result.output())
+        .contains("all as it should be, unseen 3")
+        .doesNotContain("A virtual thread has used a key");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void aVirtualThreadWithATaskOfItsOwnIsAsAPlatformThread() {
+    Jvm.Result result =
+        corners("bound", List.of("-XX:+UnlockExperimentalVMOptions", "-XX:-VMContinuations"));
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "pinned",
+        "upcall",
+        "unpark",
+        "interrupt",
+        "queue",
+        "carrier",
+        "inline",
+        "first",
+        "permit"
+      })
+  void theFirstUseIsRightWhereTheThreadIsHardToUnmount(String corner) {
+    Jvm.Result result =
+        corners(
+            corner,
+            List.of(
+                CONSENT,
+                "--add-opens=java.base/java.lang=ALL-UNNAMED",
+                "-Djdk.virtualThreadScheduler.parallelism=1",
+                "-Djdk.virtualThreadScheduler.maxPoolSize=1"));
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
+  private Jvm.Result corners(String corner, List<String> options) {
+    return Jvm.run(
+        Jvm.command(
+            new ArrayList<>(options),
+            Jvm.join(Jvm.classPath()),
+            VirtualCornersChild.class,
+            BpfView.compile(folder, Wire.C).toString(),
+            corner));
   }
 
   private Jvm.Result run(Wire wire, int threads, int rounds, boolean traced, List<String> options) {

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.layout.Wire;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.MethodType;
+import java.lang.reflect.Constructor;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+
+/** Corners of values on virtual threads. Arguments: a program of wire C, and which corner. */
+public final class VirtualCornersChild {
+
+  private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
+
+  private static BpfView view;
+
+  private VirtualCornersChild() {}
+
+  public static void main(String[] arguments) throws Throwable {
+    view = BpfView.load(Path.of(arguments[0]), Wire.C);
+    try (TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
+      switch (arguments[1]) {
+        case "plain" -> plain(3);
+        case "plain-thread" -> plainOfFactory();
+        case "bound" -> onVirtual(() -> agree(5));
+        case "pinned" -> onVirtual(VirtualCornersChild::pinned);
+        case "upcall" -> onVirtual(VirtualCornersChild::upcall);
+        case "unpark" -> unpark();
+        case "interrupt" -> onVirtual(VirtualCornersChild::interrupted);
+        case "queue" -> queue();
+        case "carrier" -> carrier();
+        case "inline" -> inline();
+        case "first" -> first();
+        case "permit" -> onVirtual(VirtualCornersChild::permit);
+        default -> throw new IllegalArgumentException(arguments[1]);
+      }
+      System.out.println(
+          "all as it should be, unseen " + ((TaskLocalMap.Attached) map.state()).unseen());
+    }
+    System.exit(0); // whatever is parked still
+  }
+
+  private interface Step {
+    void run() throws Throwable;
+  }
+
+  private static void onVirtual(Step step) throws Throwable {
+    run(Thread.ofVirtual(), step);
+  }
+
+  private static void run(Thread.Builder builder, Step step) throws Throwable {
+    Throwable[] failure = new Throwable[1];
+    Thread thread =
+        builder.start(
+            () -> {
+              try {
+                step.run();
+              } catch (Throwable e) {
+                failure[0] = e;
+              }
+            });
+    Await.until("the end of a virtual thread", () -> !thread.isAlive());
+    if (failure[0] != null) {
+      throw failure[0];
+    }
+  }
+
+  private static void equal(long expected, long found, String what) {
+    if (expected != found) {
+      throw new AssertionError(what + " is " + found + ", not " + expected);
+    }
+  }
+
+  private static long seen() {
+    return view.of(Libc.currentTid());
+  }
+
+  /** Sets a value, which Java and BPF then see, also after a block. */
+  private static void agree(int value) {
+    VALUE.set(value);
+    equal(value, VALUE.get(), "the value in Java");
+    equal(value, seen(), "the value in BPF");
+    LockSupport.parkNanos(1);
+    equal(value, VALUE.get(), "the value in Java after a block");
+    equal(value, seen(), "the value in BPF after a block");
+  }
+
+  private static void plain(int threads) throws Throwable {
+    for (int i = 1; i <= threads; i++) {
+      int value = i;
+      onVirtual(
+          () -> {
+            equal(0, VALUE.get(), "the first value");
+            VALUE.set(value);
+            LockSupport.parkNanos(1);
+            equal(value, VALUE.get(), "the value in Java");
+            long seen = seen();
+            if (seen != 0 && seen != BpfView.NO_ENTRY) {
+              throw new AssertionError("BPF sees " + seen);
+            }
+          });
+    }
+  }
+
+  private static void plainOfFactory() throws Exception {
+    for (int i = 1; i <= 3; i++) {
+      int value = i;
+      Thread thread = TaskLocalThread.virtualFactory("plain-").newThread(() -> VALUE.set(value));
+      thread.start();
+      thread.join();
+    }
+  }
+
+  private static final class Initialised {
+    static int value;
+
+    static {
+      VALUE.set(5);
+      equal(5, VALUE.get(), "the value in a class initialiser");
+      LockSupport.parkNanos(1);
+      equal(5, VALUE.get(), "the value in a class initialiser after a block");
+      value = 5;
+    }
+  }
+
+  private static void pinned() {
+    int value = Initialised.value;
+    LockSupport.parkNanos(1); // from here on it can be unmounted
+    equal(value, VALUE.get(), "the value in Java");
+    equal(value, seen(), "the value in BPF");
+  }
+
+  @SuppressWarnings({"UnusedMethod", "UnusedVariable"}) // for qsort
+  private static int compare(MemorySegment one, MemorySegment two) {
+    VALUE.set(6);
+    LockSupport.parkNanos(1);
+    equal(6, VALUE.get(), "the value under a native frame");
+    return 0;
+  }
+
+  private static void upcall() throws Throwable {
+    Linker linker = Linker.nativeLinker();
+    MethodHandle compare =
+        MethodHandles.lookup()
+            .findStatic(
+                VirtualCornersChild.class,
+                "compare",
+                MethodType.methodType(int.class, MemorySegment.class, MemorySegment.class));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment stub =
+          linker.upcallStub(compare, FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS), arena);
+      linker
+          .downcallHandle(
+              linker.defaultLookup().find("qsort").orElseThrow(),
+              FunctionDescriptor.ofVoid(ADDRESS, JAVA_LONG, JAVA_LONG, ADDRESS))
+          .invoke(arena.allocate(16), 2L, 8L, stub);
+    }
+    LockSupport.parkNanos(1);
+    equal(6, VALUE.get(), "the value in Java");
+    equal(6, seen(), "the value in BPF");
+  }
+
+  /** An unpark that comes during the first use is not lost. */
+  private static void unpark() throws Throwable {
+    for (int i = 0; i < 2000; i++) {
+      CountDownLatch begun = new CountDownLatch(1);
+      Thread thread =
+          Thread.ofVirtual()
+              .start(
+                  () -> {
+                    begun.countDown();
+                    VALUE.set(7);
+                    LockSupport.park();
+                  });
+      begun.await();
+      LockSupport.unpark(thread);
+      Await.until("an unparked thread", () -> !thread.isAlive());
+    }
+  }
+
+  private static void interrupted() {
+    Thread.currentThread().interrupt();
+    VALUE.set(8);
+    equal(8, seen(), "the value in BPF with an interrupt pending");
+    if (!Thread.interrupted()) {
+      throw new AssertionError("the interrupt is lost");
+    }
+    agree(9);
+  }
+
+  /** The first use takes no permit to park, and leaves none. */
+  private static void permit() throws Throwable {
+    Thread self = Thread.currentThread();
+    LockSupport.unpark(self);
+    VALUE.set(1);
+    LockSupport.park(); // would not come back if the permit were gone
+    equal(1, seen(), "the value in BPF");
+    onVirtual(
+        () -> {
+          VALUE.set(2);
+          Thread parks = Thread.currentThread();
+          AtomicBoolean parked = new AtomicBoolean();
+          Thread waker =
+              Thread.ofPlatform()
+                  .start(
+                      () -> {
+                        Await.until(
+                            "a parked thread", () -> parks.getState() == Thread.State.WAITING);
+                        parked.set(true);
+                        LockSupport.unpark(parks);
+                      });
+          LockSupport.park();
+          equal(1, parked.get() ? 1 : 0, "whether it was parked");
+          waker.join();
+        });
+  }
+
+  /** Others wait for the only carrier, and do not come first. */
+  private static void queue() throws Throwable {
+    AtomicInteger ran = new AtomicInteger();
+    List<Thread> waiting = new ArrayList<>();
+    onVirtual(
+        () -> {
+          for (int i = 0; i < 1000; i++) {
+            waiting.add(
+                Thread.ofVirtual()
+                    .start(
+                        () -> {
+                          int ignored = ran.incrementAndGet();
+                        }));
+          }
+          VALUE.set(5);
+          equal(5, seen(), "the value in BPF");
+          equal(0, ran.get(), "how many threads came first");
+          agree(6);
+        });
+    for (Thread each : waiting) {
+      Await.until("a thread of the queue", () -> !each.isAlive());
+    }
+  }
+
+  private static Thread.Builder on(Executor scheduler) throws Exception {
+    Constructor<?> constructor =
+        Class.forName("java.lang.ThreadBuilders$VirtualThreadBuilder")
+            .getDeclaredConstructor(Executor.class);
+    constructor.setAccessible(true);
+    return (Thread.Builder) constructor.newInstance(scheduler);
+  }
+
+  /** The carrier's own value comes back whenever a virtual thread leaves it. */
+  private static void carrier() throws Throwable {
+    for (boolean own : new boolean[] {false, true}) {
+      try (ExecutorService one =
+          own
+              ? Executors.newSingleThreadExecutor(TaskLocalThread.factory("carrier-"))
+              : Executors.newSingleThreadExecutor()) {
+        one.submit(() -> VALUE.set(77)).get();
+        run(
+            on(one),
+            () -> {
+              equal(77, seen(), "what BPF sees of a thread without values");
+              equal(0, VALUE.get(), "the value of a new thread");
+              agree(1);
+              VALUE.set(2);
+            });
+        equal(77, one.submit(() -> VALUE.get()).get(), "the carrier's own value");
+        equal(77, one.submit(() -> seen()).get(), "the carrier's own value in BPF");
+      }
+    }
+  }
+
+  /** A scheduler that runs what it is given at once, so that one thread is mounted in another. */
+  private static void inline() throws Throwable {
+    Thread.Builder builder = on(Runnable::run);
+    Throwable[] failure = new Throwable[1];
+    Thread[] two = new Thread[2];
+    for (int i = 0; i < 2; i++) {
+      int begin = 1000 * (i + 1);
+      two[i] =
+          builder.unstarted(
+              () -> {
+                try {
+                  for (int round = 0; round < 30; round++) {
+                    VALUE.set(begin + round);
+                    if (round % 10 == 9) {
+                      LockSupport.parkNanos(100_000);
+                    } else {
+                      Thread.sleep(0);
+                    }
+                    equal(begin + round, VALUE.get(), "the value in Java");
+                    equal(begin + round, seen(), "the value in BPF");
+                  }
+                } catch (Throwable e) {
+                  failure[0] = e;
+                }
+              });
+    }
+    for (Thread each : two) {
+      each.start();
+    }
+    for (Thread each : two) {
+      Await.until("the end of " + each, () -> !each.isAlive());
+    }
+    if (failure[0] != null) {
+      throw failure[0];
+    }
+    long own = seen();
+    if (own != 0 && own != BpfView.NO_ENTRY) {
+      throw new AssertionError("the carrier shows " + own + " in the end");
+    }
+  }
+
+  /** A thread of the factory shows its values from its first step on. */
+  private static void first() throws Throwable {
+    Throwable[] failure = new Throwable[1];
+    Thread thread =
+        TaskLocalThread.virtualFactory("first-")
+            .newThread(
+                () -> {
+                  try {
+                    equal(0, VALUE.get(), "the first value");
+                    agree(4);
+                  } catch (Throwable e) {
+                    failure[0] = e;
+                  }
+                });
+    if (!thread.getName().equals("first-0")) {
+      throw new AssertionError(thread.getName());
+    }
+    thread.start();
+    if (!thread.join(Duration.ofMinutes(2))) {
+      throw new AssertionError("it does not end");
+    }
+    if (failure[0] != null) {
+      throw failure[0];
+    }
+  }
+}
