@@ -156,11 +156,13 @@ public final class TaskLocalMap implements AutoCloseable {
   private TaskLocalMap(OpenMap map) {
     this.fixed = map;
     this.watch = null;
+    VirtualThreads.opened();
   }
 
   private TaskLocalMap(Path pin, @Nullable Wire wire) {
     this.fixed = null;
     this.watch = new Watch(MAPS, pin, wire, this::changed);
+    VirtualThreads.opened();
   }
 
   /**
@@ -533,6 +535,7 @@ public final class TaskLocalMap implements AutoCloseable {
       } finally {
         closed.set(isDone);
       }
+      VirtualThreads.closed();
       changed();
     }
   }

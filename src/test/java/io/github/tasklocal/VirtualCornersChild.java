@@ -33,6 +33,8 @@ public final class VirtualCornersChild {
 
   private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
 
+  private static final TaskLocal.OfLong OTHER = TaskLocal.of("corner", JAVA_LONG);
+
   private static BpfView view;
 
   private VirtualCornersChild() {}
@@ -53,10 +55,11 @@ public final class VirtualCornersChild {
         case "inline" -> inline();
         case "first" -> first();
         case "permit" -> onVirtual(VirtualCornersChild::permit);
+        case "closed" -> closed(map);
         default -> throw new IllegalArgumentException(arguments[1]);
       }
-      System.out.println(
-          "all as it should be, unseen " + ((TaskLocalMap.Attached) map.state()).unseen());
+      long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;
+      System.out.println("all as it should be, unseen " + unseen);
     }
     System.exit(0); // whatever is parked still
   }
@@ -354,6 +357,55 @@ public final class VirtualCornersChild {
     }
     if (failure[0] != null) {
       throw failure[0];
+    }
+  }
+
+  /**
+   * When nobody looks any more, values stay; and when somebody looks again, they are seen again.
+   */
+  private static void closed(TaskLocalMap map) throws Throwable {
+    CountDownLatch set = new CountDownLatch(1);
+    CountDownLatch closed = new CountDownLatch(1);
+    CountDownLatch looked = new CountDownLatch(1);
+    CountDownLatch opened = new CountDownLatch(1);
+    Throwable[] failure = new Throwable[1];
+    Thread thread =
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  try {
+                    agree(5);
+                    OTHER.set(6L);
+                    set.countDown();
+                    closed.await();
+                    equal(5, VALUE.get(), "the value after the last map was closed");
+                    equal(6, OTHER.get(), "the other value");
+                    VALUE.set(7);
+                    LockSupport.parkNanos(1);
+                    equal(7, VALUE.get(), "the value set after it");
+                    looked.countDown();
+                    opened.await();
+                    equal(7, VALUE.get(), "the value after a map was opened again");
+                    equal(7, seen(), "the same in BPF");
+                    equal(6, OTHER.get(), "the other value after it");
+                    agree(8);
+                  } catch (Throwable e) {
+                    failure[0] = e;
+                    set.countDown();
+                    looked.countDown();
+                  }
+                });
+    set.await();
+    map.close();
+    closed.countDown();
+    looked.await();
+    try (TaskLocalMap again = TaskLocalMap.of(view.map().fd())) {
+      opened.countDown();
+      Await.until("the end of the thread", () -> !thread.isAlive());
+      if (failure[0] != null) {
+        throw failure[0];
+      }
+      equal(0, ((TaskLocalMap.Attached) again.state()).unseen(), "how many are unseen");
     }
   }
 }

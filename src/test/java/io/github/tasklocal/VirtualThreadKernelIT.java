@@ -87,7 +87,8 @@ class VirtualThreadKernelIT {
         "carrier",
         "inline",
         "first",
-        "permit"
+        "permit",
+        "closed"
       })
   void theFirstUseIsRightWhereTheThreadIsHardToUnmount(String corner) {
     Jvm.Result result =

@@ -42,6 +42,7 @@ final class JdkVirtualThread {
   private static final MethodHandle GET_STATE;
   private static final MethodHandle SET_STATE;
   private static final MethodHandle SET_BLOCK_PERMIT;
+  private static final MethodHandle SET_LOCAL;
   private static final MethodHandle YIELD;
   private static final MethodHandle MAKE;
 
@@ -74,6 +75,7 @@ final class JdkVirtualThread {
     GET_STATE = found.getState;
     SET_STATE = found.setState;
     SET_BLOCK_PERMIT = found.setBlockPermit;
+    SET_LOCAL = found.setLocal;
     YIELD = found.yield;
     MAKE = found.make;
     STARTED = found.started;
@@ -103,6 +105,7 @@ final class JdkVirtualThread {
     MethodHandle getState = NONE;
     MethodHandle setState = NONE;
     MethodHandle setBlockPermit = NONE;
+    MethodHandle setLocal = NONE;
     MethodHandle yield = NONE;
     MethodHandle make = NONE;
     int started;
@@ -139,6 +142,11 @@ final class JdkVirtualThread {
       yield =
           all.findVirtual(type, "yieldContinuation", MethodType.methodType(boolean.class))
               .asType(MethodType.methodType(boolean.class, Object.class));
+      setLocal =
+          all.findVirtual(
+              ThreadLocal.class,
+              "set",
+              MethodType.methodType(void.class, Thread.class, Object.class));
       make =
           all.findStatic(
               Class.forName("java.lang.ThreadBuilders"),
@@ -240,6 +248,15 @@ final class JdkVirtualThread {
       throw unexpected(e);
     }
     return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
+  }
+
+  /** Sets the value that a thread has of a thread local. The thread does not run meanwhile. */
+  static void setLocal(ThreadLocal<?> local, Thread thread, Object value) {
+    try {
+      SET_LOCAL.invokeExact((ThreadLocal) local, thread, value);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
   }
 
   /**

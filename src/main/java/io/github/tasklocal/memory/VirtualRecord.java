@@ -82,10 +82,36 @@ final class VirtualRecord implements Runnable {
    */
   private @Nullable MemorySegment memory;
 
-  /** Makes the record of a thread, which does not take effect yet. */
-  VirtualRecord(Thread thread) {
+  /**
+   * Makes the record of a thread, which does not take effect yet.
+   *
+   * @param values what the thread has in plain memory, or null
+   */
+  VirtualRecord(Thread thread, @Nullable MemorySegment values) {
     this.thread = thread;
     this.original = (Runnable) JdkVirtualThread.task(thread);
+    if (values != null) {
+      for (Key each : ThreadPages.DIRECTORY.keys()) {
+        if (each.offset() + each.size() <= values.byteSize()) {
+          addFrom(values, each);
+        }
+      }
+    }
+  }
+
+  /** A value of zero is as one that was never used. */
+  private void addFrom(MemorySegment values, Key key) {
+    int first = offsets.length;
+    long any = 0;
+    long[] found = new long[(key.size() + Long.BYTES - 1) / Long.BYTES];
+    for (int i = 0; i < found.length; i++) {
+      found[i] = (long) WORD.getOpaque(values, key.offset() + (long) i * Long.BYTES);
+      any |= found[i];
+    }
+    if (any != 0) {
+      add(key);
+      System.arraycopy(found, 0, words, first, found.length);
+    }
   }
 
   /**
@@ -146,6 +172,14 @@ final class VirtualRecord implements Runnable {
   /** What a scheduler runs: mounts the thread, until it blocks or ends. */
   @Override
   public void run() {
+    if (VirtualThreads.isOver()) {
+      runWithout();
+    } else {
+      runWith();
+    }
+  }
+
+  private void runWith() {
     Carrier carrier = null;
     boolean dropped = false;
     try {
@@ -170,18 +204,44 @@ final class VirtualRecord implements Runnable {
     }
   }
 
-  /**
-   * Takes the thread for a carrier, which shows its values from now on.
-   *
-   * @return false if the thread is not to be run: the JDK submits it twice at times, such as for a
-   *     stack trace, and then drops one
-   */
-  private boolean claim(Carrier carrier) {
-    VirtualRecord there = carrier.mounted;
-    if (there != null) {
-      there.leave(carrier); // a scheduler that runs tasks where they are submitted
+  /** Leaves the thread, whose values are plain memory from now on. */
+  private void runWithout() {
+    boolean dropped = false;
+    try {
+      MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
+      if (acquire()) {
+        try {
+          for (int i = 0; i < offsets.length; i++) {
+            set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
+          }
+          JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
+          JdkVirtualThread.setTask(thread, original);
+        } finally {
+          unlock();
+        }
+      } else {
+        dropped = true;
+      }
+    } catch (OutOfMemoryError e) {
+      runWith(); // until there is memory
+      return;
     }
-    carrier.own = enough(carrier.own, offsets.length);
+    if (!dropped) {
+      original.run();
+    }
+  }
+
+  private long word(MemorySegment from, int i) {
+    return (long) WORD.getOpaque(from, (long) offsets[i]);
+  }
+
+  /**
+   * Takes the lock of a thread that no carrier shows any more.
+   *
+   * @return false, and without the lock, if the thread is not to be run: the JDK submits it twice
+   *     at times, such as for a stack trace, and then drops one
+   */
+  private boolean acquire() {
     for (int spins = 1; ; spins++) {
       lock();
       if (!JdkVirtualThread.isRunnable(thread)) {
@@ -189,13 +249,28 @@ final class VirtualRecord implements Runnable {
         return false;
       }
       if (at == null) {
-        break;
+        return true;
       }
       unlock(); // another carrier has just run it, and has not left it yet, or is about to run it
       pause(spins);
     }
+  }
+
+  /**
+   * Takes the thread for a carrier, which shows its values from now on.
+   *
+   * @return false if the thread is not to be run
+   */
+  private boolean claim(Carrier carrier) {
+    VirtualRecord there = carrier.mounted;
+    if (there != null) {
+      there.leave(carrier); // a scheduler that runs tasks where they are submitted
+    }
+    if (!acquire()) {
+      return false;
+    }
     try {
-      carrier.own = enough(carrier.own, offsets.length); // there may be more by now
+      carrier.own = enough(carrier.own, offsets.length);
       show(carrier);
     } finally {
       unlock();
@@ -207,7 +282,7 @@ final class VirtualRecord implements Runnable {
     MemorySegment from = memory;
     if (from != null) {
       for (int i = 0; i < offsets.length; i++) {
-        words[i] = (long) WORD.getOpaque(from, (long) offsets[i]);
+        words[i] = word(from, i);
       }
       memory = null;
     }

@@ -7,6 +7,7 @@ import io.github.tasklocal.layout.Key;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +31,15 @@ public final class VirtualThreads {
   private static final int LEAST_BYTES = 64;
 
   private static final AtomicBoolean SAID = new AtomicBoolean();
+
+  /** The maps and watches that are open. */
+  private static final AtomicInteger OPEN = new AtomicInteger();
+
+  /**
+   * Whether the last of them was closed: then records leave their threads, so that nothing of this
+   * copy of the library is kept by a thread that lives on.
+   */
+  private static volatile boolean over;
 
   private VirtualThreads() {}
 
@@ -100,6 +110,27 @@ public final class VirtualThreads {
     }
   }
 
+  /** A map or a watch is open from now on. */
+  public static void opened() {
+    int ignored = OPEN.incrementAndGet();
+    over = false;
+  }
+
+  /** One is open no more. */
+  public static void closed() {
+    if (OPEN.decrementAndGet() == 0) {
+      over = true;
+      if (OPEN.get() > 0) {
+        over = false; // another was opened meanwhile
+      }
+    }
+  }
+
+  /** {@return whether nobody looks at values any more, so that records leave their threads} */
+  static boolean isOver() {
+    return over;
+  }
+
   /** {@return whether values follow, where their thread can be unmounted} */
   public static boolean follow() {
     return Following.ON;
@@ -108,7 +139,7 @@ public final class VirtualThreads {
   /** Has a thread's values follow it from its first step on. It has not been started. */
   public static void follow(Thread virtual) {
     if (isMounted(virtual) && Following.ON) {
-      JdkVirtualThread.setTask(virtual, new VirtualRecord(virtual));
+      JdkVirtualThread.setTask(virtual, new VirtualRecord(virtual, null));
     }
   }
 
@@ -127,12 +158,14 @@ public final class VirtualThreads {
   }
 
   private static long otherAddress(Thread current, Key key) {
-    if (!Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
+    if (over || !Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
       return plainAddress(key);
     }
     StackSpace.require();
-    VirtualRecord record = new VirtualRecord(current);
+    ThreadLocal<MemorySegment> local = ThreadPages.DATA.virtualValues;
+    VirtualRecord record = new VirtualRecord(current, local.get());
     JdkVirtualThread.setTask(current, record);
+    local.remove();
     return record.address(key);
   }
 
@@ -160,7 +193,7 @@ public final class VirtualThreads {
       MemorySegment ignored = values.copyFrom(before);
     }
     local.set(values);
-    if (before == null) {
+    if (before == null && !over) {
       long ignored = ThreadPages.DATA.unseen.incrementAndGet();
       say();
     }
