@@ -172,63 +172,60 @@ final class VirtualRecord implements Runnable {
   /** What a scheduler runs: mounts the thread, until it blocks or ends. */
   @Override
   public void run() {
-    if (VirtualThreads.isOver()) {
-      runWithout();
-    } else {
-      runWith();
-    }
-  }
-
-  private void runWith() {
     Carrier carrier = null;
-    boolean dropped = false;
+    boolean dropped;
     try {
-      carrier = ThreadPages.carrier();
-      if (carrier != null) {
-        dropped = !claim(carrier);
-      }
+      carrier = carrier();
+      dropped = VirtualThreads.isOver() ? !retire() : carrier != null && !claim(carrier);
     } catch (RuntimeException | Error e) {
-      carrier = null; // no memory for a page: the thread runs on, where BPF does not see it
+      dropped = false; // no memory: the thread runs on, where BPF does not see its values
     }
     if (dropped) {
-      return;
-    }
-    if (carrier == null) {
-      original.run();
       return;
     }
     try {
       original.run();
     } finally {
-      leave(carrier);
+      if (carrier != null) {
+        leave(carrier);
+      }
     }
   }
 
-  /** Leaves the thread, whose values are plain memory from now on. */
-  private void runWithout() {
-    boolean dropped = false;
+  /**
+   * {@return the calling thread as a carrier that shows its own values, or null if it is none}
+   *
+   * @throws OutOfMemoryError if the system gives no memory for its page
+   */
+  private static @Nullable Carrier carrier() {
+    Carrier carrier = ThreadPages.carrier();
+    VirtualRecord there = carrier == null ? null : carrier.mounted;
+    if (carrier != null && there != null) {
+      there.leave(carrier); // a scheduler that runs tasks where they are submitted
+    }
+    return carrier;
+  }
+
+  /**
+   * Leaves the thread, whose values are plain memory from now on.
+   *
+   * @return false if the thread is not to be run
+   */
+  private boolean retire() {
+    MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
+    if (!acquire()) {
+      return false;
+    }
     try {
-      MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
-      if (acquire()) {
-        try {
-          for (int i = 0; i < offsets.length; i++) {
-            set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
-          }
-          JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
-          JdkVirtualThread.setTask(thread, original);
-        } finally {
-          unlock();
-        }
-      } else {
-        dropped = true;
+      for (int i = 0; i < offsets.length; i++) {
+        set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
       }
-    } catch (OutOfMemoryError e) {
-      runWith(); // until there is memory
-      return;
+      JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
+      JdkVirtualThread.setTask(thread, original);
+    } finally {
+      unlock();
     }
-    if (!dropped) {
-      original.run();
-    }
+    return true;
   }
 
   private long word(MemorySegment from, int i) {
@@ -262,10 +259,6 @@ final class VirtualRecord implements Runnable {
    * @return false if the thread is not to be run
    */
   private boolean claim(Carrier carrier) {
-    VirtualRecord there = carrier.mounted;
-    if (there != null) {
-      there.leave(carrier); // a scheduler that runs tasks where they are submitted
-    }
     if (!acquire()) {
       return false;
     }
