@@ -231,7 +231,9 @@ final class Needs {
             + " them follow their threads. That opens jdk.internal.misc, the JDK's own Unsafe, with"
             + " which any memory and any field can be read and written: to the whole class path"
             + " (ALL-UNNAMED), or to the module io.github.tasklocal alone",
-        "start applications with " + EXPORTS + " or -javaagent:tasklocal.jar, or put "
+        "start applications with "
+            + EXPORTS
+            + " or -javaagent:tasklocal.jar, or put "
             + MANIFEST
             + " into the manifest of an executable jar");
   }
