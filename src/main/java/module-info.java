@@ -8,6 +8,7 @@
  * class path).
  */
 module io.github.tasklocal {
+  requires static java.instrument; // for the agent in this jar
   requires static java.management; // to tell Java's threads from others
   requires static org.jspecify;
 
@@ -15,4 +16,6 @@ module io.github.tasklocal {
   exports io.github.tasklocal.bpf;
   exports io.github.tasklocal.error;
   exports io.github.tasklocal.layout;
+  exports io.github.tasklocal.memory to
+      java.instrument; // which calls the agent
 }

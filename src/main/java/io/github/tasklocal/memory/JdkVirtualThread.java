@@ -62,7 +62,9 @@ final class JdkVirtualThread {
       problem =
           "the JDK's package jdk.internal.misc is not exported to it; start Java with"
               + " --add-exports java.base/jdk.internal.misc="
-              + exportedTo();
+              + exportedTo()
+              + " or -javaagent:tasklocal.jar, or give the executable jar that is started a manifest"
+              + " with Add-Exports: java.base/jdk.internal.misc";
     } catch (Throwable e) {
       problem = "this JDK is not as it was tested (" + e + ")";
     }

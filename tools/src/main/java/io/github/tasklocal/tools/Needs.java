@@ -35,6 +35,8 @@ final class Needs {
 
   private static final String JAR = "java -jar tasklocal-tools.jar ";
   private static final String NATIVE_ACCESS = "java --enable-native-access=ALL-UNNAMED ...";
+  private static final String EXPORTS = "--add-exports java.base/jdk.internal.misc=ALL-UNNAMED";
+  private static final String MANIFEST = "Add-Exports: java.base/jdk.internal.misc";
   private static final int JDK = 22;
 
   private final Path pin;
@@ -68,6 +70,7 @@ final class Needs {
     findings.add(privileges());
     findings.add(libbpf());
     findings.add(jdk());
+    findings.add(virtualThreads());
     findings.add(pageSize());
     findings.add(tracing());
     findings.add(schedExt());
@@ -218,6 +221,21 @@ final class Needs {
     return Native.isEnabled()
         ? Finding.yes("JDK", version + "; start applications with " + NATIVE_ACCESS)
         : Finding.no("JDK", version + " without native access for this jar", NATIVE_ACCESS);
+  }
+
+  /** What applications have to allow; whether one of them does is not known here. */
+  private static Finding virtualThreads() {
+    return Finding.yes(
+        "virtual",
+        "keys work on virtual threads; BPF programs see the values only of applications that let"
+            + " them follow their threads. That opens jdk.internal.misc, the JDK's own Unsafe, with"
+            + " which any memory and any field can be read and written: to the whole class path"
+            + " (ALL-UNNAMED), or to the module io.github.tasklocal alone",
+        "start applications with "
+            + EXPORTS
+            + " or -javaagent:tasklocal.jar, or put "
+            + MANIFEST
+            + " into the manifest of an executable jar");
   }
 
   private static Finding noNativeAccess(String need) {

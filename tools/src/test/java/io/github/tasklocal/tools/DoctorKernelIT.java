@@ -66,6 +66,7 @@ class DoctorKernelIT {
             "privileges",
             "libbpf",
             "JDK",
+            "virtual",
             "page size",
             "tracing",
             "sched_ext",
@@ -76,6 +77,17 @@ class DoctorKernelIT {
       assertThat(need.getString("found")).isNotEmpty();
       assertThat(need.getString("answer").equals("no") && need.isNull("cure")).isFalse();
     }
+  }
+
+  @Test
+  void theWaysToFollowVirtualThreadsAreNamedWithWhatTheyOpen() {
+    JsonObject need = needs(Command.run("doctor", "--json").json()).get("virtual");
+    assertThat(need.getString("found")).contains("jdk.internal.misc", "Unsafe", "ALL-UNNAMED");
+    assertThat(need.getString("cure"))
+        .contains(
+            "--add-exports java.base/jdk.internal.misc=ALL-UNNAMED",
+            "-javaagent:tasklocal.jar",
+            "Add-Exports: java.base/jdk.internal.misc into the manifest");
   }
 
   @Test
