@@ -29,13 +29,18 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 
 /**
- * A server for three tenants on one pool of threads, with its own load. While a thread serves a
- * request, its value of the key "tenant" is the tenant's name, so that {@code top} can say who uses
- * the processors. The split of the work is known, so the output of {@code top} can be checked.
+ * A server for three tenants on one pool of threads, or on virtual threads, with its own load.
+ * While a thread serves a request, its value of the key "tenant" is the tenant's name, so that
+ * {@code top} can say who uses the processors. The split of the work is known, so the output of
+ * {@code top} can be checked.
  */
 public final class Tenants {
 
@@ -57,25 +62,35 @@ public final class Tenants {
    * @param requests how many it makes in a round of the load
    * @param blocks how much work each request is
    * @param served how many requests were answered
+   * @param done how much work was done, that of requests without an answer yet, too
    * @param scope sets its name as the thread's value
    */
   private record Tenant(
-      String name, int requests, int blocks, LongAdder served, TaskLocalScope scope) {
+      String name,
+      int requests,
+      int blocks,
+      LongAdder served,
+      LongAdder done,
+      TaskLocalScope scope) {
 
     Tenant(String name, int requests, int blocks) {
-      this(name, requests, blocks, new LongAdder(), TENANT.with(name));
+      this(name, requests, blocks, new LongAdder(), new LongAdder(), TENANT.with(name));
     }
   }
 
   /** The unit of work. */
   private static final byte[] BLOCK = new byte[1 << 16];
 
+  /** On virtual threads: after so much work a request waits, as it would for a database. */
+  private static final int BLOCKS_BEFORE_WAIT = 20;
+
   private Tenants() {}
 
   /**
    * Serves until Ctrl-C, or checks what {@code top} says and exits with 1 if that is wrong.
    *
-   * @param args nothing, or "--check" and the jar of the tools
+   * @param args "--virtual" for virtual threads, then nothing, or "--check" and the jar of the
+   *     tools
    * @throws Exception if something fails
    */
   public static void main(String[] args) throws Exception {
@@ -85,30 +100,36 @@ public final class Tenants {
           e.printStackTrace();
           System.exit(1);
         });
+    List<String> options = new ArrayList<>(List.of(args));
+    boolean virtual = options.remove("--virtual");
+    ExecutorService executor =
+        virtual
+            ? Executors.newVirtualThreadPerTaskExecutor()
+            : Executors.newFixedThreadPool(4, TaskLocalThread.factory("http-"));
     HttpServer server =
         HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
     for (Tenant tenant : TENANTS) {
       server.createContext("/" + tenant.name, exchange -> serve(exchange, tenant));
     }
-    server.setExecutor(Executors.newFixedThreadPool(4, TaskLocalThread.factory("http-")));
+    server.setExecutor(executor);
     server.start();
     URI uri = URI.create("http://localhost:" + server.getAddress().getPort() + "/");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < (virtual ? 8 : 2); i++) {
       Thread.ofPlatform().name("load-" + i).start(() -> load(uri));
     }
     System.out.printf("process %d serves %s%n", ProcessHandle.current().pid(), uri);
-    if (args.length == 2 && args[0].equals("--check")) {
-      System.exit(check(args[1]) ? 0 : 1);
+    if (options.size() == 2 && options.get(0).equals("--check")) {
+      System.exit(check(options.get(1)) ? 0 : 1);
     }
   }
 
   // ---- The server ----
 
-  /** Each thread of the pool does this for every tenant, as the requests come. */
+  /** Each thread of the pool does this for every tenant, and a virtual thread for one request. */
   private static void serve(HttpExchange exchange, Tenant tenant) throws IOException {
     tenant.scope.call(
         () -> {
-          byte[] answer = work(tenant.blocks);
+          byte[] answer = work(tenant);
           try (exchange) {
             exchange.sendResponseHeaders(200, answer.length);
             exchange.getResponseBody().write(answer);
@@ -118,15 +139,20 @@ public final class Tenants {
         });
   }
 
-  private static byte[] work(int blocks) {
+  private static byte[] work(Tenant tenant) {
     MessageDigest digest;
     try {
       digest = MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException e) {
       throw new IllegalStateException("no SHA-256, which every JDK has", e);
     }
-    for (int i = 0; i < blocks; i++) {
+    boolean waits = Thread.currentThread().isVirtual();
+    for (int i = 0; i < tenant.blocks; i++) {
+      if (waits && i % BLOCKS_BEFORE_WAIT == 0) {
+        LockSupport.parkNanos(100_000);
+      }
       digest.update(BLOCK);
+      tenant.done.increment();
     }
     return HexFormat.of().formatHex(digest.digest()).getBytes(StandardCharsets.US_ASCII);
   }
@@ -161,17 +187,60 @@ public final class Tenants {
   /** After this many requests of each tenant, most of the code is compiled. */
   private static final int WARM = 20;
 
+  /** After this many, the shares tell: on a busy machine that takes more than one interval. */
+  private static final int ENOUGH = 50;
+
   /** How far a share may be off, in percentage points. */
   private static final double TOLERANCE = 5;
 
   /** Runs {@code top} for some seconds, and compares its shares with those of the work. */
   private static boolean check(String tools) throws Exception {
-    String map = System.getProperty("tasklocal.map", "default");
-    Path pin = map.equals("default") ? TaskLocalMap.defaultPin() : Path.of(map);
-    while (TENANTS.stream().anyMatch(tenant -> tenant.served.sum() < WARM)) {
+    while (Collections.min(sums(Tenant::served)) < WARM) {
       Thread.sleep(10);
     }
-    List<Long> before = blocks();
+    List<Long> served = sums(Tenant::served);
+    List<Long> done = sums(Tenant::done);
+    Map<String, Long> times = new HashMap<>();
+    do {
+      JsonObject said = top(tools);
+      if (said == null) {
+        return false;
+      }
+      for (Object each : said.getArray("rows")) {
+        JsonObject row = (JsonObject) each;
+        // Rows that belong to no value have null here.
+        times.merge(row.getString("value"), row.getLong("time_ns"), Long::sum);
+      }
+    } while (Collections.min(since(served, Tenant::served)) < ENOUGH);
+    served = since(served, Tenant::served);
+    done = since(done, Tenant::done);
+
+    long all = times.values().stream().mapToLong(time -> time).sum();
+    long known = TENANTS.stream().mapToLong(tenant -> times.getOrDefault(tenant.name, 0L)).sum();
+    long work = done.stream().mapToLong(blocks -> blocks).sum();
+    boolean right = true;
+    System.out.println("tenant   requests    work     top");
+    for (int i = 0; i < TENANTS.size(); i++) {
+      Tenant tenant = TENANTS.get(i);
+      double expected = 100.0 * done.get(i) / work;
+      double found = 100.0 * times.getOrDefault(tenant.name, 0L) / Math.max(known, 1);
+      right &= Math.abs(found - expected) <= TOLERANCE;
+      System.out.printf(
+          "%-7s  %8d  %4.1f %%  %4.1f %%%n", tenant.name, served.get(i), expected, found);
+    }
+    System.out.printf(
+        "Of the process's processor time, %.1f %% was spent for no tenant.%n",
+        100.0 * (all - known) / Math.max(all, 1));
+    System.out.printf(
+        "top is %s: the shares are %swithin %.0f points.%n",
+        right ? "right" : "WRONG", right ? "" : "not all ", TOLERANCE);
+    return right;
+  }
+
+  /** {@return what {@code top} says of an interval, or null if it has failed and said why} */
+  private static JsonObject top(String tools) throws Exception {
+    String map = System.getProperty("tasklocal.map", "default");
+    Path pin = map.equals("default") ? TaskLocalMap.defaultPin() : Path.of(map);
     Process top =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -188,45 +257,15 @@ public final class Tenants {
             .redirectError(ProcessBuilder.Redirect.INHERIT)
             .start();
     String said = new String(top.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    if (top.waitFor() != 0) {
-      return false;
-    }
-    List<Long> after = blocks();
-
-    Map<String, Long> times = new HashMap<>();
-    for (Object each : JsonParser.object().from(said).getArray("rows")) {
-      JsonObject row = (JsonObject) each;
-      // Rows that belong to no value have null here.
-      times.merge(row.getString("value"), row.getLong("time_ns"), Long::sum);
-    }
-    long all = times.values().stream().mapToLong(time -> time).sum();
-    long known = TENANTS.stream().mapToLong(tenant -> times.getOrDefault(tenant.name, 0L)).sum();
-    long work = sum(after) - sum(before);
-    boolean right = true;
-    System.out.println("tenant   requests    work     top");
-    for (int i = 0; i < TENANTS.size(); i++) {
-      Tenant tenant = TENANTS.get(i);
-      long blocks = after.get(i) - before.get(i);
-      double expected = 100.0 * blocks / work;
-      double found = 100.0 * times.getOrDefault(tenant.name, 0L) / known;
-      right &= Math.abs(found - expected) <= TOLERANCE;
-      System.out.printf(
-          "%-7s  %8d  %4.1f %%  %4.1f %%%n", tenant.name, blocks / tenant.blocks, expected, found);
-    }
-    System.out.printf(
-        "Of the process's processor time, %.1f %% was spent for no tenant.%n",
-        100.0 * (all - known) / all);
-    System.out.printf(
-        "top is %s: the shares are %swithin %.0f points.%n",
-        right ? "right" : "WRONG", right ? "" : "not all ", TOLERANCE);
-    return right;
+    return top.waitFor() == 0 ? JsonParser.object().from(said) : null;
   }
 
-  private static List<Long> blocks() {
-    return TENANTS.stream().map(tenant -> tenant.served.sum() * tenant.blocks).toList();
+  private static List<Long> sums(Function<Tenant, LongAdder> of) {
+    return TENANTS.stream().map(tenant -> of.apply(tenant).sum()).toList();
   }
 
-  private static long sum(List<Long> numbers) {
-    return numbers.stream().mapToLong(number -> number).sum();
+  private static List<Long> since(List<Long> before, Function<Tenant, LongAdder> of) {
+    List<Long> now = sums(of);
+    return IntStream.range(0, now.size()).mapToObj(i -> now.get(i) - before.get(i)).toList();
   }
 }
