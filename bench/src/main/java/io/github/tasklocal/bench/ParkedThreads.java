@@ -18,8 +18,6 @@ import org.jspecify.annotations.Nullable;
 /** How much of the heap a parked virtual thread with a value takes, and what remains of it. */
 final class ParkedThreads {
 
-  private static final int WARM_UP = 5_000;
-
   private static volatile boolean ended;
 
   private ParkedThreads() {}
@@ -92,7 +90,7 @@ final class ParkedThreads {
 
   private static void run(ThreadFactory factory, Runnable task, int count)
       throws InterruptedException {
-    long ignored = parked(factory, task, WARM_UP);
+    long ignored = parked(factory, task, count); // the scheduler's queue grows to its size
     long before = used();
     double parked = parked(factory, task, count) - before;
     double after = used() - before;

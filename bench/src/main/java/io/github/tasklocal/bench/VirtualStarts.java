@@ -47,6 +47,7 @@ final class VirtualStarts {
     List<double[]> empty = new ArrayList<>();
     List<double[]> queued = new ArrayList<>();
     List<double[]> ends = new ArrayList<>();
+    List<double[]> yields = new ArrayList<>();
     List<double[]> sets = new ArrayList<>();
     List<double[]> named = new ArrayList<>();
     List<double[]> made = new ArrayList<>();
@@ -55,6 +56,7 @@ final class VirtualStarts {
       empty.add(numbers(lines.get(0)));
       queued.add(numbers(lines.get(1)));
       ends.add(numbers(child("ends")));
+      yields.add(numbers(child("yields")));
       sets.add(numbers(child("sets")));
       named.add(numbers(child("named")));
       made.add(numbers(child("made")));
@@ -80,6 +82,15 @@ final class VirtualStarts {
             measure(ends),
             1.6,
             null),
+        new Row(
+            "virtual",
+            "the same",
+            "ns",
+            measure(sets),
+            "start, yield once, end",
+            measure(yields),
+            null,
+            "The first use unmounts the thread once, and mounts it again."),
         new Row(
             "virtual",
             "the same, virtualFactory",
@@ -112,6 +123,7 @@ final class VirtualStarts {
   public static void main(String[] args) throws InterruptedException {
     switch (args[0]) {
       case "ends" -> rounds(Thread.ofVirtual().factory(), VirtualStarts::end);
+      case "yields" -> rounds(Thread.ofVirtual().factory(), VirtualStarts::yieldAndEnd);
       case "named" -> rounds(Thread.ofVirtual().name("bench-", 0).factory(), VirtualStarts::end);
       default -> {
         if (args.length > 1) {
@@ -170,6 +182,11 @@ final class VirtualStarts {
 
   private static void end() {
     int ignored = RUN.incrementAndGet();
+  }
+
+  private static void yieldAndEnd() {
+    Thread.yield();
+    end();
   }
 
   private static void setAndEnd() {
