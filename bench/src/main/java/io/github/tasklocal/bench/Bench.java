@@ -68,7 +68,7 @@ final class Bench implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Use one fork and short rounds; takes less than five minutes.")
+      description = "Use one fork and short rounds; takes less than ten minutes.")
   private boolean quick;
 
   @Option(
