@@ -36,7 +36,7 @@ import picocli.CommandLine.Spec;
 final class Bench implements Callable<Integer> {
 
   /** The most that measuring itself allocates, in bytes per operation. */
-  private static final double PROFILER_BYTES = 0.01;
+  static final double PROFILER_BYTES = 0.01;
 
   private final Jmh jmh = new Jmh(Path.of(System.getProperty("java.io.tmpdir"), "jmh"));
 
@@ -48,14 +48,19 @@ final class Bench implements Callable<Integer> {
           jmh.group("bound", "Through bind()", ThroughBind.class),
           jmh.group("struct", "A struct of 16 bytes", Struct.class),
           jmh.group("scope", "A value for the length of a call", Scoped.class),
-          new Group("garbage", "Garbage", 0, 0, quick -> garbage()),
+          new Group("garbage", "Garbage", 0, 0, quick -> garbage("")),
           jmh.group("hint", "A hint to BPF", Hint.class),
           new Group("first-use", "A new thread", 6, 18, FirstUse::rows),
           jmh.group("open", "Opening a map", MapOpening.class),
           jmh.group("sharing", "Two threads, packed pages", FalseSharing.class),
           new Group("bpf", "In BPF", 3, 12, BpfCosts::rows),
           new Group("start", "Start-up", 6, 20, StartUp::rows),
-          new Group("memory", "Memory", 2, 2, PinnedPages::rows));
+          new Group("memory", "Memory", 2, 2, PinnedPages::rows),
+          jmh.group("virtual", "Virtual threads, values follow them", VirtualAccess.class)
+              .and(1, 1, quick -> garbage("virtual"))
+              .and(50, 150, VirtualMounts::rows)
+              .and(35, 100, VirtualStarts::rows)
+              .and(15, 50, ParkedThreads::rows));
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -63,7 +68,7 @@ final class Bench implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Use one fork and short rounds; takes less than five minutes.")
+      description = "Use one fork and short rounds; takes less than ten minutes.")
   private boolean quick;
 
   @Option(
@@ -136,14 +141,15 @@ final class Bench implements Callable<Integer> {
   }
 
   /** {@return a row with the most that a benchmark so far has allocated; none should allocate} */
-  private List<Row> garbage() {
+  private List<Row> garbage(String group) {
     return jmh.allocated().entrySet().stream()
+        .filter(each -> each.getKey().startsWith(group))
         .max(Map.Entry.comparingByValue())
         .map(
             most -> {
               double bytes = most.getValue();
               return new Row(
-                  "garbage",
+                  group.isEmpty() ? "garbage" : group,
                   "allocated by each set or get above",
                   "B",
                   new Measure(bytes, bytes, bytes),

@@ -2,6 +2,7 @@
 package io.github.tasklocal.bench;
 
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What is measured together.
@@ -18,6 +19,16 @@ record Group(String name, String title, int quickSeconds, int fullSeconds, Body 
   @FunctionalInterface
   interface Body {
     List<Row> rows(boolean quick) throws Exception;
+  }
+
+  /** {@return this group, in which more is measured at the end} */
+  Group and(int moreQuickSeconds, int moreFullSeconds, Body more) {
+    return new Group(
+        name,
+        title,
+        quickSeconds + moreQuickSeconds,
+        fullSeconds + moreFullSeconds,
+        quick -> Stream.concat(body.rows(quick).stream(), more.rows(quick).stream()).toList());
   }
 
   int seconds(boolean quick) {
