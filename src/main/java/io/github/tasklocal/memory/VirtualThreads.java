@@ -35,6 +35,9 @@ public final class VirtualThreads {
   /** The maps and watches that are open. */
   private static final AtomicInteger OPEN = new AtomicInteger();
 
+  /** Whether values of any thread have followed it, with the classes loaded that this takes. */
+  private static boolean followed;
+
   /**
    * Whether the last of them was closed: then records leave their threads, so that nothing of this
    * copy of the library is kept by a thread that lives on.
@@ -161,12 +164,14 @@ public final class VirtualThreads {
     if (over || !Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
       return plainAddress(key);
     }
-    StackSpace.require();
+    StackSpace.require(followed);
     ThreadLocal<MemorySegment> local = ThreadPages.DATA.virtualValues;
     VirtualRecord record = new VirtualRecord(current, local.get());
     JdkVirtualThread.setTask(current, record);
     local.remove();
-    return record.address(key);
+    long address = record.address(key);
+    followed = true;
+    return address;
   }
 
   /** {@return whether another copy of the library has it follow already} */
