@@ -70,6 +70,34 @@ class VirtualConsentKernelIT {
       }
       """;
 
+  /** Runs the program as a server does whose applications bring a library of their own. */
+  private static final String SERVER =
+      """
+      package consumer;
+
+      import java.io.File;
+      import java.net.URL;
+      import java.net.URLClassLoader;
+      import java.util.ArrayList;
+      import java.util.List;
+
+      public class Server {
+        public static void main(String[] args) throws Exception {
+          List<URL> urls = new ArrayList<>();
+          for (String each : System.getProperty("java.class.path").split(File.pathSeparator)) {
+            urls.add(new File(each).toURI().toURL());
+          }
+          try (URLClassLoader loader =
+              new URLClassLoader(
+                  urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader())) {
+            Class.forName("consumer.Main", true, loader)
+                .getMethod("main", String[].class)
+                .invoke(null, (Object) args);
+          }
+        }
+      }
+      """;
+
   @TempDir private Path folder;
 
   private Path jar;
@@ -83,11 +111,12 @@ class VirtualConsentKernelIT {
   private Path compiled(String libraryOption, Path... modules) throws IOException {
     Path source = Files.createDirectories(folder.resolve("source/consumer"));
     Path main = Files.writeString(source.resolve("Main.java"), PROGRAM);
+    Path server = Files.writeString(source.resolve("Server.java"), SERVER);
     Path classes = folder.resolve("classes");
     List<String> command =
         new ArrayList<>(
             List.of(Jvm.tool("javac"), "-Xlint:all", "-Werror", "-d", classes.toString()));
-    command.addAll(List.of(libraryOption, jar.toString(), main.toString()));
+    command.addAll(List.of(libraryOption, jar.toString(), main.toString(), server.toString()));
     for (Path module : modules) {
       command.add(module.toString());
     }
@@ -108,12 +137,17 @@ class VirtualConsentKernelIT {
 
   private Jvm.Result onClassPath(List<String> options, List<Path> library, String... arguments)
       throws IOException {
+    return onClassPath("consumer.Main", options, library, arguments);
+  }
+
+  private Jvm.Result onClassPath(
+      String main, List<String> options, List<Path> library, String... arguments)
+      throws IOException {
     List<Path> classPath = new ArrayList<>(List.of(compiled("-cp")));
     classPath.addAll(library);
     List<String> all = new ArrayList<>(options);
     all.add("--enable-native-access=ALL-UNNAMED");
-    List<String> rest =
-        new ArrayList<>(List.of("-cp", Jvm.join(classPath), "consumer.Main", object()));
+    List<String> rest = new ArrayList<>(List.of("-cp", Jvm.join(classPath), main, object()));
     rest.addAll(List.of(arguments));
     return java(all, rest.toArray(String[]::new));
   }
@@ -179,6 +213,20 @@ class VirtualConsentKernelIT {
   }
 
   @Test
+  void theFlagReachesACopyThatAnApplicationBrings() throws IOException {
+    assertThat(onClassPath("consumer.Server", List.of(FLAG + "ALL-UNNAMED"), List.of(jar)).output())
+        .isEqualTo(FOLLOWS);
+  }
+
+  @Test
+  void theAgentDoesNotAndIsNotSaidToHelp() throws IOException {
+    assertThat(onClassPath("consumer.Server", List.of(agent()), List.of(jar)).output())
+        .contains(PLAIN)
+        .contains("--add-exports java.base/jdk.internal.misc=ALL-UNNAMED")
+        .doesNotContain("-javaagent", "Add-Exports");
+  }
+
+  @Test
   void theAgentWithTheLibraryAsAModule() throws IOException {
     assertThat(onModulePath(agent()).output()).isEqualTo(FOLLOWS);
   }
@@ -192,7 +240,9 @@ class VirtualConsentKernelIT {
   void aModuleWithoutConsentIsToldItsFlag() throws IOException {
     assertThat(onModulePath().output())
         .contains(PLAIN)
-        .contains("--add-exports java.base/jdk.internal.misc=io.github.tasklocal");
+        .contains("--add-exports java.base/jdk.internal.misc=io.github.tasklocal")
+        .contains("-javaagent:tasklocal.jar")
+        .doesNotContain("Add-Exports");
   }
 
   /** {@return what an executable jar prints, with more in its manifest} */

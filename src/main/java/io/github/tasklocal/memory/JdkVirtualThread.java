@@ -59,12 +59,7 @@ final class JdkVirtualThread {
     try {
       found.find();
     } catch (IllegalAccessException e) {
-      problem =
-          "the JDK's package jdk.internal.misc is not exported to it; start Java with"
-              + " --add-exports java.base/jdk.internal.misc="
-              + exportedTo()
-              + " or -javaagent:tasklocal.jar, or give the executable jar that is started a manifest"
-              + " with Add-Exports: java.base/jdk.internal.misc";
+      problem = "the JDK's package jdk.internal.misc is not exported to it; " + cure();
     } catch (Throwable e) {
       problem = "this JDK is not as it was tested (" + e + ")";
     }
@@ -90,9 +85,20 @@ final class JdkVirtualThread {
 
   private JdkVirtualThread() {}
 
-  private static String exportedTo() {
-    String module = JdkVirtualThread.class.getModule().getName();
-    return module == null ? "ALL-UNNAMED" : module;
+  private static String cure() {
+    Module own = JdkVirtualThread.class.getModule();
+    String flag =
+        "start Java with --add-exports java.base/jdk.internal.misc="
+            + (own.isNamed() ? own.getName() : "ALL-UNNAMED");
+    Module classPath = ClassLoader.getSystemClassLoader().getUnnamedModule();
+    if (Object.class.getModule().isExported("jdk.internal.misc", classPath)) {
+      return flag; // the agent or a manifest has exported it, but not to this copy of the library
+    }
+    return flag
+        + " or -javaagent:tasklocal.jar"
+        + (own.isNamed()
+            ? ""
+            : ", or have Add-Exports: java.base/jdk.internal.misc in the executable jar's manifest");
   }
 
   /** What is looked for, in an object since each can fail. */
