@@ -5,7 +5,9 @@
  *
  * <p>The module calls native code, so start Java with {@code
  * --enable-native-access=io.github.tasklocal} (or {@code ALL-UNNAMED} if the library is on the
- * class path).
+ * class path). BPF programs see the values of virtual threads where {@code jdk.internal.misc} of
+ * {@code java.base} is exported to this module: by {@code --add-exports}, by the manifest of an
+ * executable jar, or with this library's jar as {@code -javaagent}.
  */
 module io.github.tasklocal {
   requires static java.instrument; // for the agent in this jar
