@@ -2,6 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.kernel.Uninterrupted;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import java.lang.foreign.Arena;
@@ -85,18 +86,7 @@ public final class VirtualThreads {
               .unstarted(probe);
       thread.setContextClassLoader(null);
       thread.start();
-      boolean interrupted = false;
-      while (true) {
-        try {
-          thread.join();
-          break;
-        } catch (InterruptedException e) {
-          interrupted = true;
-        }
-      }
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
+      Uninterrupted.join(thread);
       return probe.problem == null
           ? null
           : "this JDK is not as it was tested (" + probe.problem + ")";
