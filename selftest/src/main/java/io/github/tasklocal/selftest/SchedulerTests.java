@@ -24,7 +24,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
@@ -236,13 +235,16 @@ final class SchedulerTests {
   }
 
   private static double median(int rounds, Check.Code before, Runnable hint) throws Exception {
-    double[] stretches = new double[rounds];
-    for (int i = 0; i < rounds; i++) {
+    List<Double> stretches = new ArrayList<>();
+    while (stretches.size() < rounds) {
       before.run();
-      stretches[i] = stretch(hint);
+      stretches.add(stretch(hint));
     }
-    Arrays.sort(stretches);
-    return stretches[rounds / 2];
+    return median(stretches);
+  }
+
+  private static double median(List<Double> stretches) {
+    return stretches.stream().sorted().skip(stretches.size() / 2).findFirst().orElseThrow();
   }
 
   private static void preempts(Fixture fixture) throws Exception {
@@ -252,12 +254,20 @@ final class SchedulerTests {
       crowd.add(4 * CPUS, () -> {});
       crowd.start();
       double plain = median(rounds, () -> Thread.sleep(5), () -> Keys.PRIORITY.set(0));
+      Keys.PRIORITY.set(2);
       long before = scheduler.preemptions();
-      double high = median(rounds, () -> Thread.sleep(5), () -> Keys.PRIORITY.set(2));
-      long preemptions = scheduler.preemptions() - before;
-      requireFaster(plain, high);
-      Check.that(
-          preemptions >= rounds - 1, preemptions + " preemptions in " + rounds + " wake-ups");
+      // Not each wake-up preempts: a processor may just have been idle, or have a turn of a rescued
+      // class, which nobody takes from it.
+      List<Double> high = new ArrayList<>();
+      long ignored =
+          Await.until(
+              rounds + " preemptions by a thread that wakes",
+              () -> {
+                high.add(stretch(() -> Keys.PRIORITY.set(2)));
+                return scheduler.preemptions() - before;
+              },
+              preemptions -> preemptions >= rounds);
+      requireFaster(plain, median(high));
     } finally {
       Keys.PRIORITY.set(0);
     }
@@ -265,9 +275,9 @@ final class SchedulerTests {
 
   private static void requireFaster(double plain, double high) {
     Check.that(
-        high < 2 && high * 2 < plain,
+        high * 2 < plain,
         ("20 ms of processor time took %.1f times that long without a hint, %.1f with one;"
-                + " expected less than 2 with one, and less than half")
+                + " expected less than half of it with one")
             .formatted(plain, high));
   }
 
@@ -293,7 +303,7 @@ final class SchedulerTests {
     List<Double> plain = new ArrayList<>();
     double high =
         median(9, () -> plain.add(stretch(() -> Keys.PRIORITY.set(0))), () -> Keys.PRIORITY.set(1));
-    requireFaster(plain.stream().sorted().skip(4).findFirst().orElseThrow(), high);
+    requireFaster(median(plain), high);
   }
 
   private static void busy(Fixture fixture) throws Exception {
