@@ -52,6 +52,8 @@
  *	int   bpf_tld_init_var(&tld, field)             find a key ahead of time
  *	void *bpf_tld_lookup(&tld, field, size)         a pointer to the value, or null
  *	int   bpf_tld_read_checked(&tld, field, dst, size)   a whole copy of a large value
+ *	__u32 bpf_tld_read_begin(&tld)                  values that belong together: begin
+ *	int   bpf_tld_read_retry(&tld, begun)           ... and see whether they do
  *	void  bpf_tld_forget(task)                      delete a task's entries
  *
  * The key's name is the name of the field. For names that are not C
@@ -106,6 +108,7 @@
 #define TLD_PAGE_SIZE 4096
 #define TLD_NAME_SIZE 62
 #define TLD_READ_TRIES 3
+#define TLD_MARK 0x6b72616d /* "mark": a sequence follows */
 
 /*
  * ---- The memory that is shared with the process ----
@@ -259,6 +262,32 @@ static __always_inline void tld_barrier(void)
 }
 
 /*
+ * The process's sequence for this thread, odd while it exchanges the thread's
+ * values; 0 where it keeps none. It stands before the values.
+ */
+static __always_inline __u32 tld_sequence(struct TLD_MAP_VALUE *value)
+{
+	struct tld_data_page *page = value->data;
+	__u64 address, mark;
+
+	if (!page)
+		return 0;
+#if TLD_WIRE == TLD_WIRE_A
+	address = value->start + 8;
+#elif TLD_WIRE == TLD_WIRE_B
+	address = page->start - 8;
+#else
+	address = value->start - 8;
+#endif
+	/* Within the page, wherever that is: what is no mark is not taken for one. */
+	barrier_var(address);
+	address &= TLD_PAGE_SIZE - 8;
+	barrier_var(address);
+	mark = *(volatile __u64 *)((char *)page + address);
+	return (__u32)mark == TLD_MARK ? mark >> 32 : 0;
+}
+
+/*
  * Has the process made a key after the first "seen" ones? Costs one load from
  * its page. On wire A the count may include keys that are not made yet: the
  * keys end at the first empty name.
@@ -396,35 +425,6 @@ static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *
 	return (char *)page + address;
 }
 
-/* A word of the caller's struct, which clang must not take for other memory. */
-typedef __u32 __attribute__((may_alias)) tld_word_t;
-
-/* Copies words of 4 bytes, as dst need not be aligned to more. */
-static __always_inline int tld_read_checked(const volatile __u32 *src, tld_word_t *dst, __u64 words)
-{
-	__u64 try, i;
-
-	if (!src)
-		return -ENOENT;
-#pragma clang loop unroll(disable)
-	for (try = 0; try < TLD_READ_TRIES; try++) {
-		__u32 sequence = src[0];
-
-		if (sequence & 1)
-			continue;
-		tld_barrier();
-#pragma clang loop unroll(disable)
-		for (i = 0; i < words; i++) {
-			dst[i] = src[i];
-			barrier_var(i);
-		}
-		tld_barrier();
-		if (src[0] == sequence)
-			return 0;
-	}
-	return -EAGAIN;
-}
-
 #define TLD_SLOT(tld, field)                                                                       \
 	({                                                                                         \
 		_Static_assert(sizeof((tld)->off_map->field) == sizeof(short),                     \
@@ -519,6 +519,81 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
 	})
 
 /**
+ * bpf_tld_read_begin() - begin to read values that belong together
+ * @tld: from bpf_tld_init()
+ *
+ * A Java process brings the values of a virtual thread to the task that it is
+ * mounted on, word by word. A word is always one thread's; two words, of one value
+ * or of two, may be two threads', if the program has interrupted an exchange or
+ * runs beside one. Read them like this:
+ *
+ *	for (i = 0; i < TLD_READ_TRIES; i++) {
+ *		begun = bpf_tld_read_begin(&tld);
+ *		... copy the values ...
+ *		if (!bpf_tld_read_retry(&tld, begun))
+ *			break;		// all of one thread
+ *	}
+ *	if (i == TLD_READ_TRIES)
+ *		return 0;		// count it, and do without
+ *
+ * Returns what bpf_tld_read_retry() asks for. Costs a load and a barrier.
+ */
+static __always_inline __u32 bpf_tld_read_begin(struct bpf_task_local_data *tld)
+{
+	__u32 begun = tld_sequence(tld->data_map);
+
+	tld_barrier();
+	return begun;
+}
+
+/**
+ * bpf_tld_read_retry() - did an exchange overlap what was read?
+ * @tld: from bpf_tld_init()
+ * @begun: from bpf_tld_read_begin()
+ *
+ * Returns 0 if all that was read in between was there at one moment as far as
+ * exchanges go: it belongs to one thread. Else try again, a few times only: a
+ * thread that this program interrupted cannot go on before the program returns.
+ * It does not tell that the thread itself has written meanwhile: a value of more
+ * than 8 bytes needs bpf_tld_read_checked() for that, which does both.
+ */
+static __always_inline int bpf_tld_read_retry(struct bpf_task_local_data *tld, __u32 begun)
+{
+	tld_barrier();
+	return begun & 1 || tld_sequence(tld->data_map) != begun;
+}
+
+/* A word of the caller's struct, which clang must not take for other memory. */
+typedef __u32 __attribute__((may_alias)) tld_word_t;
+
+/* Copies words of 4 bytes, as dst need not be aligned to more. */
+static __always_inline int tld_read_checked(struct bpf_task_local_data *tld,
+					    const volatile __u32 *src, tld_word_t *dst, __u64 words)
+{
+	__u64 try, i;
+
+	if (!src)
+		return -ENOENT;
+#pragma clang loop unroll(disable)
+	for (try = 0; try < TLD_READ_TRIES; try++) {
+		__u32 begun = bpf_tld_read_begin(tld), sequence = src[0];
+
+		if (sequence & 1)
+			continue;
+		tld_barrier();
+#pragma clang loop unroll(disable)
+		for (i = 0; i < words; i++) {
+			dst[i] = src[i];
+			barrier_var(i);
+		}
+		tld_barrier();
+		if (src[0] == sequence && !bpf_tld_read_retry(tld, begun))
+			return 0;
+	}
+	return -EAGAIN;
+}
+
+/**
  * bpf_tld_read_checked() - copy a value that is larger than 8 bytes, as a whole
  * @tld: from bpf_tld_init()
  * @field: of struct task_local_data_offsets
@@ -528,9 +603,9 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
  *
  * The value begins with a __u32 sequence, which the writer makes odd before it
  * changes the rest and even, by adding 1 again, after that. Returns 0 if no
- * write overlapped the copy; -ENOENT if the process has no such key; -EAGAIN if
- * the value was being written at each of three tries: then @dst is garbage. If
- * the writer is the thread that this program interrupted, it cannot go on
+ * write overlapped the copy, and no exchange (see bpf_tld_read_begin()); -ENOENT
+ * if the process has no such key; -EAGAIN if one did at each of three tries: then
+ * @dst is garbage. If the writer is the thread that this program interrupted, it cannot go on
  * before the program returns: accept -EAGAIN, do not loop.
  */
 #define bpf_tld_read_checked(tld, field, dst, size)                                                \
@@ -538,8 +613,8 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
 #define bpf_tld_read_checked_named(tld, field, key, dst, size)                                     \
 	({                                                                                         \
 		_Static_assert((size) % 4 == 0, "a sequence word, and whole words after it");      \
-		tld_read_checked(bpf_tld_lookup_named(tld, field, key, size), (tld_word_t *)(dst), \
-				 (size) / 4);                                                      \
+		tld_read_checked(tld, bpf_tld_lookup_named(tld, field, key, size),                 \
+				 (tld_word_t *)(dst), (size) / 4);                                 \
 	})
 
 #endif /* TASKLOCAL_TASK_LOCAL_DATA_BPF_H */

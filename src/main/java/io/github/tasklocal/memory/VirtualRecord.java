@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.layout.DataPage;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 final class VirtualRecord implements Runnable {
 
   private static final VarHandle WORD = JAVA_LONG.varHandle();
+  private static final VarHandle SEQUENCE = JAVA_INT.varHandle();
   private static final VarHandle LOCK;
 
   private static final short[] NO_OFFSETS = {};
@@ -47,8 +49,25 @@ final class VirtualRecord implements Runnable {
     /** The carrier's own words, while others are shown. */
     private long[] own = NO_WORDS;
 
+    /** Of the page, odd while words are exchanged. */
+    private int sequence;
+
     Carrier(long address) {
       this.address = address;
+      this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
+    }
+
+    /** Words of two threads are shown from now on; also after an exchange that did not end. */
+    void begin() {
+      sequence |= 1;
+      SEQUENCE.setOpaque(Memory.ALL, address + DataPage.SEQUENCE, sequence);
+      VarHandle.storeStoreFence(); // who sees a word of the exchange sees that it has begun
+    }
+
+    /** Words of one thread are shown from now on. */
+    void end() {
+      sequence = (sequence | 1) + 1;
+      SEQUENCE.setRelease(Memory.ALL, address + DataPage.SEQUENCE, sequence);
     }
   }
 
@@ -156,9 +175,11 @@ final class VirtualRecord implements Runnable {
     Carrier carrier = at;
     if (carrier != null) {
       carrier.own = enough(carrier.own, before + more);
+      carrier.begin();
       for (int i = before; i < moreOffsets.length; i++) {
         carrier.own[i] = exchange(carrier.address + moreOffsets[i], 0);
       }
+      carrier.end();
     }
     offsets = moreOffsets;
     words = moreWords;
@@ -279,8 +300,12 @@ final class VirtualRecord implements Runnable {
       }
       memory = null;
     }
-    for (int i = 0; i < offsets.length; i++) {
-      carrier.own[i] = exchange(carrier.address + offsets[i], words[i]);
+    if (offsets.length > 0) {
+      carrier.begin();
+      for (int i = 0; i < offsets.length; i++) {
+        carrier.own[i] = exchange(carrier.address + offsets[i], words[i]);
+      }
+      carrier.end();
     }
     carrier.mounted = this;
     at = carrier;
@@ -294,8 +319,12 @@ final class VirtualRecord implements Runnable {
     }
     carrier.mounted = null;
     lock();
-    for (int i = 0; i < offsets.length; i++) {
-      words[i] = exchange(carrier.address + offsets[i], carrier.own[i]);
+    if (offsets.length > 0) {
+      carrier.begin();
+      for (int i = 0; i < offsets.length; i++) {
+        words[i] = exchange(carrier.address + offsets[i], carrier.own[i]);
+      }
+      carrier.end();
     }
     address = 0;
     at = null;

@@ -43,11 +43,11 @@ class KeyDirectoryTest {
   }
 
   @Test
-  void theFirstValueLiesBehindTheStartWordAndEachNextOneIsAlignedTo8() {
-    assertThat(directory.define("a", JAVA_BYTE).offset()).isEqualTo(8);
-    assertThat(directory.define("b", bytes(9)).offset()).isEqualTo(16);
-    assertThat(directory.define("c", JAVA_INT).offset()).isEqualTo(32);
-    assertThat(directory.define("d", JAVA_LONG).offset()).isEqualTo(40);
+  void theFirstValueLiesBehindTheStartAndTheMarkAndEachNextOneIsAlignedTo8() {
+    assertThat(directory.define("a", JAVA_BYTE).offset()).isEqualTo(16);
+    assertThat(directory.define("b", bytes(9)).offset()).isEqualTo(24);
+    assertThat(directory.define("c", JAVA_INT).offset()).isEqualTo(40);
+    assertThat(directory.define("d", JAVA_LONG).offset()).isEqualTo(48);
   }
 
   @Test
@@ -84,15 +84,15 @@ class KeyDirectoryTest {
     directory.define("id", JAVA_SHORT);
 
     assertThat(formA.getString(0)).isEqualTo("priority");
-    assertThat(formA.get(JAVA_SHORT, 62)).isEqualTo((short) 8);
+    assertThat(formA.get(JAVA_SHORT, 62)).isEqualTo((short) 16);
     assertThat(formA.getString(64)).isEqualTo("größe");
-    assertThat(formA.get(JAVA_SHORT, 64 + 62)).isEqualTo((short) 16);
+    assertThat(formA.get(JAVA_SHORT, 64 + 62)).isEqualTo((short) 24);
     assertThat(formA.getString(128)).isEqualTo("id");
-    assertThat(formA.get(JAVA_SHORT, 128 + 62)).isEqualTo((short) 40);
+    assertThat(formA.get(JAVA_SHORT, 128 + 62)).isEqualTo((short) 48);
     assertThat(formA.get(JAVA_BYTE, 192)).isZero();
 
     assertThat(formB.get(JAVA_SHORT, 0)).isEqualTo((short) 3);
-    assertThat(formB.get(JAVA_SHORT, 2)).isEqualTo((short) 4088);
+    assertThat(formB.get(JAVA_SHORT, 2)).isEqualTo((short) 4080);
     assertThat(formB.getString(4)).isEqualTo("priority");
     assertThat(formB.get(JAVA_SHORT, 4 + 62)).isEqualTo((short) 4);
     assertThat(formB.getString(68)).isEqualTo("größe");
@@ -135,10 +135,10 @@ class KeyDirectoryTest {
   @Test
   void aPageIsFilledToItsLastByteAndNoFurther() {
     directory.define("first", bytes(4000));
-    assertThatThrownBy(() -> directory.define("too-much", bytes(89)))
+    assertThatThrownBy(() -> directory.define("too-much", bytes(81)))
         .isInstanceOf(DirectoryFullException.class)
-        .hasMessageContainingAll("\"too-much\"", "89", "88", "4088");
-    Key last = directory.define("last", bytes(88));
+        .hasMessageContainingAll("\"too-much\"", "81", "80", "4080");
+    Key last = directory.define("last", bytes(80));
     assertThat(last.offset() + last.size()).isEqualTo(DataPage.SIZE);
     assertThatThrownBy(() -> directory.define("more", JAVA_BYTE))
         .isInstanceOf(DirectoryFullException.class);
@@ -149,7 +149,7 @@ class KeyDirectoryTest {
 
   @Test
   void oneValueMayHaveAllOfThePage() {
-    assertThat(directory.define("all", bytes(4088)).size()).isEqualTo(4088);
+    assertThat(directory.define("all", bytes(4080)).size()).isEqualTo(4080);
   }
 
   @ParameterizedTest
@@ -260,7 +260,7 @@ class KeyDirectoryTest {
         Thread.onSpinWait();
       }
       assertThat(a.asSlice(0, wanted.length).toArray(JAVA_BYTE)).isEqualTo(wanted);
-      assertThat(a.get(JAVA_SHORT, 62)).isEqualTo((short) 8);
+      assertThat(a.get(JAVA_SHORT, 62)).isEqualTo((short) 16);
       while ((short) count.getAcquire(b, 0L) == 0) {
         Thread.onSpinWait();
       }

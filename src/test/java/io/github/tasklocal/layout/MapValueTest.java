@@ -49,7 +49,7 @@ class MapValueTest {
     assertThat(value.byteSize()).isEqualTo(24);
     assertThat(value.get(JAVA_LONG, 0)).isEqualTo(PAGE);
     assertThat(value.get(JAVA_LONG, 8)).isEqualTo(METADATA);
-    assertThat(value.get(JAVA_INT, 16)).isEqualTo(8);
+    assertThat(value.get(JAVA_INT, 16)).isEqualTo(16);
     assertThat(value.get(JAVA_INT, 20)).isEqualTo(STAMP);
   }
 
@@ -62,7 +62,7 @@ class MapValueTest {
     MemorySegment c = written(Wire.C);
     MapValue.write(c, Wire.C, PAGE + 3968, METADATA, STAMP);
     assertThat(c.get(JAVA_LONG, 0)).isEqualTo(PAGE);
-    assertThat(c.get(JAVA_SHORT, 16)).isEqualTo((short) 3976);
+    assertThat(c.get(JAVA_SHORT, 16)).isEqualTo((short) 3984);
   }
 
   @Test
@@ -74,10 +74,11 @@ class MapValueTest {
   }
 
   @Test
-  void aPreparedPageTellsWireBWhereValuesStart() {
+  void aPreparedPageTellsWireBWhereValuesStartAndHasAMark() {
     MemorySegment page = Arena.ofAuto().allocate(DataPage.SIZE, 8);
     DataPage.prepare(page);
-    assertThat(page.get(JAVA_LONG, 0)).isEqualTo(8);
-    assertThat(page.asSlice(8).mismatch(MemorySegment.ofArray(new byte[4088]))).isEqualTo(-1);
+    assertThat(page.get(JAVA_LONG, 0)).isEqualTo(16);
+    assertThat(page.get(JAVA_INT, 8)).as("the letters mark").isEqualTo(0x6b72616d);
+    assertThat(page.asSlice(12).mismatch(MemorySegment.ofArray(new byte[4084]))).isEqualTo(-1);
   }
 }

@@ -302,7 +302,7 @@ class PageLifeKernelIT {
     ThreadPage current = ThreadPages.of(Thread.currentThread());
     MemorySegment bytes = Memory.ALL.asSlice(current.start, DataPage.SIZE);
     assertThat(bytes.get(JAVA_LONG, 0)).isEqualTo(DataPage.START);
-    assertThat(bytes.asSlice(8).mismatch(MemorySegment.ofArray(new byte[4088]))).isEqualTo(-1);
+    assertThat(bytes.asSlice(12).mismatch(MemorySegment.ofArray(new byte[4084]))).isEqualTo(-1);
     if (object.program("read_and_add").run() == 0) {
       assertThat(object.global("was").get(JAVA_INT, 0)).isZero();
       assertThat(NUMBER.get()).isEqualTo(1);

@@ -165,9 +165,9 @@ final class DirectoryTests {
     List<TaskLocal.OfSegment> keys = new ArrayList<>();
     int last = KeyDirectory.MAX_KEYS - 1;
     for (int i = 0; i <= last; i++) {
-      // 63 * 56 + 560 = 4088
+      // 63 * 56 + 552 = 4080
       TaskLocal.OfSegment key =
-          TaskLocal.of(name(i), MemoryLayout.sequenceLayout(i < last ? 56 : 560, JAVA_BYTE));
+          TaskLocal.of(name(i), MemoryLayout.sequenceLayout(i < last ? 56 : 552, JAVA_BYTE));
       key.segment().fill((byte) (i + 1)); // the first use registers the thread; others come later
       keys.add(key);
     }
