@@ -25,6 +25,7 @@ struct task_local_data_offsets {
 #define HAS_DATA 1
 #define HAS_MORE 2 /* a second page of values, on wire A */
 #define HAS_KEYS 4 /* the page of keys comes after the values */
+#define EXCHANGED 8 /* the process was exchanging the values: they may be of two threads */
 
 /* A process's id, here or in its own pid namespace; 0: all processes. */
 const volatile int wanted;
@@ -117,20 +118,28 @@ static long copy_word(__u64 i, struct copy *copy)
 /*
  * Copies until two copies in a row are the same: then all words stood there at
  * one moment. A thread that runs may not let that happen; its words of which the
- * last two copies differ are marked, and the others belong together.
+ * last two copies differ are marked, and the others belong together. All are
+ * marked if the process was exchanging them.
  */
-static __always_inline void copy_words(struct copy *copy, __u64 count)
+static __always_inline void copy_words(struct TLD_MAP_VALUE *value, struct copy *copy, __u64 count)
 {
+	__u32 sequence = 0;
 	int try;
 
 	for (try = 0; try < TRIES; try++) {
 		__builtin_memset(record.changing, 0, sizeof(record.changing));
 		changes = 0;
 		record.words = 0;
+		sequence = tld_sequence(value);
+		tld_barrier();
 		bpf_loop(count, copy_word, copy, 0);
 		tld_barrier();
 		if (try && !changes)
-			return;
+			break;
+	}
+	if (sequence & 1 || tld_sequence(value) != sequence) {
+		record.flags |= EXCHANGED;
+		__builtin_memset(record.changing, -1, sizeof(record.changing));
 	}
 }
 
@@ -223,7 +232,7 @@ int dump(struct bpf_iter__task *ctx)
 			end = TLD_PAGES * TLD_PAGE_SIZE;
 		record.end = end;
 		if (end > record.from)
-			copy_words(&copy, (end - record.from + 7) / 8);
+			copy_words(value, &copy, (end - record.from + 7) / 8);
 	}
 	bytes = (__u64)record.words * 8;
 	if (bytes > sizeof(words))

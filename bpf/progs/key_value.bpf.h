@@ -27,6 +27,8 @@ const volatile bool key_text;	   /* what follows a NUL is no part of the value *
 #define VALUE_UNSEEN (-2)
 #define VALUE_OUTSIDE (-3) /* it would lie outside of the thread's pages */
 
+__u64 skipped; /* values that were not read, as the process was exchanging them */
+
 struct value {
 	__s32 size; /* as the process has it, if the wire tells; 64 bytes at most are here */
 	__u32 unused;
@@ -130,13 +132,15 @@ static __always_inline bool place_stands(struct TLD_MAP_VALUE *value, struct pla
 /*
  * Reads a task's value, whole if it has up to 8 bytes. Of a larger one half can
  * be new, if the thread was interrupted while it wrote. Returns 0, or -ENOMEM
- * if it cannot be known right now.
+ * if it cannot be known right now; -EAGAIN if it was being exchanged. Then
+ * another try would not help: the task runs here, and was interrupted.
  */
 static __noinline int read_value(struct task_struct *task, struct place *place, struct value *to)
 {
 	struct TLD_MAP_VALUE *value = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
 	struct tld_data_page *page;
 	__u64 address, size, used = 8;
+	__u32 sequence;
 
 	to->size = VALUE_NO_ENTRY;
 	to->unused = 0;
@@ -162,6 +166,8 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		to->size = VALUE_OUTSIDE;
 		return 0;
 	}
+	sequence = tld_sequence(value);
+	tld_barrier();
 #pragma clang loop unroll(disable)
 	for (__u64 i = 0; i < VALUE_WORDS; i++) {
 		__u64 word;
@@ -177,6 +183,11 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		}
 		to->words[i] = word;
 		used = word ? 8 * (i + 1) : used;
+	}
+	tld_barrier();
+	if (size > 8 && (sequence & 1 || tld_sequence(value) != sequence)) {
+		__sync_fetch_and_add(&skipped, 1);
+		return -EAGAIN;
 	}
 #if TLD_WIRE == TLD_WIRE_A
 	/* So that a value stays the same when the next key is made, which ends it earlier. */

@@ -176,13 +176,13 @@ static __noinline __u32 find_row(struct value *value)
 	return found ? *found : ROW_OTHERS;
 }
 
-/* Reads the value that the task has now; if that fails, the last one stays. */
+/* Reads the value that the task has now; if that fails, the last one stays. Returns whether it did. */
 static __noinline int look(struct task_struct *task, struct thread *thread)
 {
 	struct value value;
 
 	if (read_value(task, &thread->place, &value))
-		return 0;
+		return 1;
 	if (!same_value(&value, &thread->value)) {
 		thread->value = value;
 		thread->row = find_row(&value);
@@ -258,8 +258,9 @@ static __noinline int sample(struct task_struct *task, struct thread *thread, __
 
 	if (!thread->ran_at || ahead < 0)
 		ahead = 0;
+	if (look(task, thread))
+		return 0; /* the next sample gets the time */
 	ns = __sync_lock_test_and_set(&thread->pending, -ahead) + ahead;
-	look(task, thread);
 	if (process) {
 		process->ns += ns;
 		if (thread->row >= ROW_FIRST || thread->row == ROW_OTHERS) {

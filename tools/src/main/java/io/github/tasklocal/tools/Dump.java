@@ -136,6 +136,12 @@ final class Dump implements Callable<Integer> {
         notes.add(hint);
       }
     }
+    long exchanged = threads.stream().filter(ThreadValues::isExchanged).count();
+    if (exchanged > 0) {
+      notes.add(
+          "%,d thread%s read while its process exchanged the values of virtual threads: those marked may be of two of them"
+              .formatted(exchanged, exchanged == 1 ? " was" : "s were"));
+    }
     notes.forEach(note -> command.commandLine().getErr().println("dump: " + note));
     return 0;
   }

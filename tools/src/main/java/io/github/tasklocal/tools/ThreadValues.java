@@ -34,6 +34,7 @@ final class ThreadValues {
   private static final int HAS_DATA = 1;
   private static final int HAS_MORE = 2;
   private static final int HAS_KEYS = 4;
+  private static final int EXCHANGED = 8;
   private static final int COMM = 56;
   private static final int LEADER = COMM + COMM_BYTES;
   private static final int CHANGING = LEADER + COMM_BYTES;
@@ -187,6 +188,14 @@ final class ThreadValues {
   /** {@return whether it has a page of values} */
   boolean hasPage() {
     return (flags & HAS_DATA) != 0;
+  }
+
+  /**
+   * {@return whether its process was exchanging the values for those of another virtual thread when
+   * they were read} Then all are {@link #changing}.
+   */
+  boolean isExchanged() {
+    return (flags & EXCHANGED) != 0;
   }
 
   /** {@return where its values start in the page} */

@@ -173,7 +173,8 @@ final class Top implements Callable<Integer> {
         next += (long) (interval * 1e9);
         boolean end = wait(next, stop, screen);
         TopCounts after = reader.read();
-        TopInterval seen = TopInterval.between(before, after, processors, reader.noRoom());
+        TopInterval seen =
+            TopInterval.between(before, after, processors, reader.noRoom(), reader.skipped());
         if (chart != null) {
           chart.add(seen);
         }
@@ -302,6 +303,7 @@ final class Top implements Callable<Integer> {
         .object("ns_per_run", each)
         .end()
         .value("sightings_without_room", interval.noRoom())
+        .value("sightings_skipped", interval.skipped())
         .done();
   }
 

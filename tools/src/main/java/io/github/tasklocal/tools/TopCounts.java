@@ -204,6 +204,11 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
           + object.global("no_process").get(JAVA_LONG, 0);
     }
 
+    /** {@return how often a value was not read, as the process was exchanging it} */
+    long skipped() {
+      return object.global("skipped").get(JAVA_LONG, 0);
+    }
+
     private List<Row> rows() {
       int count = Math.min(object.global("next_row").get(JAVA_INT, 0), MAX_ROWS);
       MemorySegment totals = object.global("totals");

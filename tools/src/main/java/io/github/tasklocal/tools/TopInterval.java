@@ -25,6 +25,7 @@ import java.util.Map;
  * @param processes how many lived through all of it
  * @param cost of the programs that count
  * @param noRoom how often a value found no row, since the start
+ * @param skipped how often a value was not read, as the process was exchanging it, since the start
  */
 record TopInterval(
     Instant end,
@@ -36,12 +37,14 @@ record TopInterval(
     int compared,
     int processes,
     Cost cost,
-    long noRoom) {
+    long noRoom,
+    long skipped) {
 
   /** What a reader takes for one value. */
   private record Shown(boolean isValue, String text) {}
 
-  static TopInterval between(TopCounts before, TopCounts after, int processors, long noRoom) {
+  static TopInterval between(
+      TopCounts before, TopCounts after, int processors, long noRoom, long skipped) {
     Map<Shown, Row> rows = new LinkedHashMap<>();
     for (int i = 0; i < after.rows().size(); i++) {
       Row row = after.rows().get(i);
@@ -87,7 +90,8 @@ record TopInterval(
         compared,
         processes,
         after.cost().minus(before.cost()),
-        noRoom);
+        noRoom,
+        skipped);
   }
 
   /** {@return how long all threads ran} */

@@ -220,6 +220,13 @@ final class TopTable {
               "too many values: %s sightings of new ones went into (other values)",
               count(interval.noRoom())));
     }
+    if (interval.skipped() > 0) {
+      notes.add(
+          String.format(
+              Locale.ROOT,
+              "%s sightings skipped: the process was exchanging the values of virtual threads",
+              count(interval.skipped())));
+    }
     return notes;
   }
 

@@ -137,6 +137,16 @@ final class Trace implements Callable<Integer> {
       if (text != null) {
         Tools.require(spec).commandLine().getErr().println("trace: " + text);
       }
+      long skipped = object.global("skipped").get(JAVA_LONG, 0);
+      if (skipped > 0) {
+        Tools.require(spec)
+            .commandLine()
+            .getErr()
+            .printf(
+                "trace: %d looks were skipped: the process was exchanging the values of virtual"
+                    + " threads%n",
+                skipped);
+      }
       long lost = object.global("lost").get(JAVA_LONG, 0);
       if (lost > 0) {
         Tools.require(spec)

@@ -23,6 +23,7 @@ class TopIntervalTest {
         new TopCounts(0, List.of(), Map.of(), cost),
         new TopCounts(1_000_000_000, rows, Map.of(), cost),
         2,
+        0,
         0);
   }
 
@@ -44,6 +45,7 @@ class TopIntervalTest {
                 Map.of(1, time(15, -1, false), 2, time(27, 20, false), 3, time(1, -1, true)),
                 cost),
             2,
+            0,
             0);
     assertThat(interval.processes()).isEqualTo(2);
     assertThat(interval.compared()).isEqualTo(1);

@@ -39,6 +39,7 @@ class TopTableTest {
         2,
         2,
         new Cost(new long[] {100, 0, 0, 10, 0}, new double[] {25_000, 0, 0, 3000, 0}),
+        0,
         0);
   }
 
