@@ -89,10 +89,10 @@ final class VirtualRecord implements Runnable {
 
   private long[] words = NO_WORDS;
 
-  /** Under the lock: the carrier that shows the values. */
+  /** The carrier that shows the values, which has the lock. */
   private @Nullable Carrier at;
 
-  /** 1 while a carrier claims the thread or leaves it. */
+  /** 1 from when a carrier claims the thread until it has left it. */
   @SuppressWarnings("UnusedVariable") // through LOCK
   private int lock;
 
@@ -244,7 +244,7 @@ final class VirtualRecord implements Runnable {
       JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
       JdkVirtualThread.setTask(thread, original);
     } finally {
-      unlock();
+      release();
     }
     return true;
   }
@@ -254,24 +254,28 @@ final class VirtualRecord implements Runnable {
   }
 
   /**
-   * Takes the lock of a thread that no carrier shows any more.
+   * Takes the lock, once no carrier shows the thread any more.
    *
    * @return false, and without the lock, if the thread is not to be run: the JDK submits it twice
    *     at times, such as for a stack trace, and then drops one
    */
   private boolean acquire() {
-    for (int spins = 1; ; spins++) {
-      lock();
+    // Another carrier may have just run it, and not have left it yet, or be about to run it.
+    for (int spins = 1; !LOCK.weakCompareAndSetAcquire(this, 0, 1); spins++) {
       if (!JdkVirtualThread.isRunnable(thread)) {
-        unlock();
         return false;
       }
-      if (at == null) {
-        return true;
-      }
-      unlock(); // another carrier has just run it, and has not left it yet, or is about to run it
       pause(spins);
     }
+    if (JdkVirtualThread.isRunnable(thread)) {
+      return true;
+    }
+    release();
+    return false;
+  }
+
+  private void release() {
+    LOCK.setRelease(this, 0);
   }
 
   /**
@@ -283,11 +287,15 @@ final class VirtualRecord implements Runnable {
     if (!acquire()) {
       return false;
     }
+    boolean shown = false;
     try {
       carrier.own = enough(carrier.own, offsets.length);
       show(carrier);
+      shown = true;
     } finally {
-      unlock();
+      if (!shown) {
+        release();
+      }
     }
     return true;
   }
@@ -300,13 +308,7 @@ final class VirtualRecord implements Runnable {
       }
       memory = null;
     }
-    if (offsets.length > 0) {
-      carrier.begin();
-      for (int i = 0; i < offsets.length; i++) {
-        carrier.own[i] = exchange(carrier.address + offsets[i], words[i]);
-      }
-      carrier.end();
-    }
+    exchange(carrier, carrier.own, words);
     carrier.mounted = this;
     at = carrier;
     address = carrier.address;
@@ -318,27 +320,24 @@ final class VirtualRecord implements Runnable {
       return;
     }
     carrier.mounted = null;
-    lock();
-    if (offsets.length > 0) {
-      carrier.begin();
-      for (int i = 0; i < offsets.length; i++) {
-        words[i] = exchange(carrier.address + offsets[i], carrier.own[i]);
-      }
-      carrier.end();
-    }
+    exchange(carrier, words, carrier.own);
     address = 0;
     at = null;
-    unlock();
+    release();
   }
 
-  private void lock() {
-    for (int spins = 1; !LOCK.weakCompareAndSetAcquire(this, 0, 1); spins++) {
-      pause(spins);
+  /** Stores words of one thread in the page, and gets those that were there. */
+  private void exchange(Carrier carrier, long[] before, long[] after) {
+    short[] places = offsets; // a local, as fields would be read anew for each word
+    if (places.length == 0) {
+      return;
     }
-  }
-
-  private void unlock() {
-    LOCK.setRelease(this, 0);
+    long page = carrier.address;
+    carrier.begin();
+    for (int i = 0; i < places.length; i++) {
+      before[i] = exchange(page + places[i], after[i]);
+    }
+    carrier.end();
   }
 
   @SuppressWarnings("ThreadPriorityCheck") // who has the lock does little, and may be preempted
@@ -350,9 +349,15 @@ final class VirtualRecord implements Runnable {
     }
   }
 
-  /** In one step, so that what a BPF program stores meanwhile is not lost. */
+  /**
+   * {@return the word that was there} A load and a store, not one atomic instruction, which costs
+   * as much as ten of these: what a BPF program stores in between is lost.
+   */
   private static long exchange(long address, long value) {
-    return (long) WORD.getAndSet(Memory.ALL, Memory.at(address, Long.BYTES), value);
+    long at = Memory.at(address, Long.BYTES);
+    long before = (long) WORD.getOpaque(Memory.ALL, at);
+    WORD.setOpaque(Memory.ALL, at, value);
+    return before;
   }
 
   private static void set(long address, long value) {
