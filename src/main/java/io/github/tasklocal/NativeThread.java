@@ -4,6 +4,7 @@ package io.github.tasklocal;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NativeAccessException;
 import io.github.tasklocal.error.NotSupportedException;
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadPage;
@@ -36,6 +37,11 @@ import org.jspecify.annotations.Nullable;
  * finds what was set for it before. What was set for a native thread stays when the thread attaches
  * to the virtual machine and detaches again. When the thread has ended, its page is taken back,
  * within about a second as long as a map is open.
+ *
+ * <p>A thread that has carried virtual threads whose values follow them (see {@link TaskLocal}) has
+ * the values of whichever is mounted in its page, where nobody else may write: {@code set}, {@code
+ * get}, {@code bind} and {@code segment} refuse it with a {@link VirtualThreadException}. Who goes
+ * through a list of all threads has to expect that as well as the end of a thread.
  *
  * <p>A thread is not mistaken for a later one with the same tid: it is identified by its tid and
  * the time at which it was started, which the kernel counts in ticks of 10 ms. The kernel reuses a

@@ -9,6 +9,7 @@ import io.github.tasklocal.memory.VirtualThreads;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -109,6 +110,15 @@ public class TaskLocalThread extends Thread {
       VirtualThreads.follow(thread);
       return thread;
     };
+  }
+
+  /**
+   * {@return what of this JDK keeps the values of virtual threads from following them, or nothing}
+   * Whether following is allowed does not matter here. If there is something, their values are
+   * plain memory of each thread: see {@link TaskLocal}.
+   */
+  public static Optional<String> virtualProblem() {
+    return Optional.ofNullable(VirtualThreads.unfit());
   }
 
   /**

@@ -31,7 +31,7 @@ import java.util.concurrent.locks.LockSupport;
 /** Corners of values on virtual threads. Arguments: a program of wire C, and which corner. */
 public final class VirtualCornersChild {
 
-  private static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
+  static final TaskLocal.OfInt VALUE = TaskLocal.of("life.00", JAVA_INT);
 
   private static final TaskLocal.OfLong OTHER = TaskLocal.of("corner", JAVA_LONG);
 
@@ -56,7 +56,7 @@ public final class VirtualCornersChild {
         case "first" -> first();
         case "permit" -> onVirtual(VirtualCornersChild::permit);
         case "closed" -> closed(map);
-        default -> throw new IllegalArgumentException(arguments[1]);
+        default -> VirtualCarriers.run(arguments[1], view);
       }
       long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;
       System.out.println("all as it should be, unseen " + unseen);
@@ -64,15 +64,15 @@ public final class VirtualCornersChild {
     System.exit(0); // whatever is parked still
   }
 
-  private interface Step {
+  interface Step {
     void run() throws Throwable;
   }
 
-  private static void onVirtual(Step step) throws Throwable {
-    run(Thread.ofVirtual(), step);
+  static void onVirtual(Step step) throws Throwable {
+    onThread(Thread.ofVirtual(), step);
   }
 
-  private static void run(Thread.Builder builder, Step step) throws Throwable {
+  static void onThread(Thread.Builder builder, Step step) throws Throwable {
     Throwable[] failure = new Throwable[1];
     Thread thread =
         builder.start(
@@ -89,18 +89,18 @@ public final class VirtualCornersChild {
     }
   }
 
-  private static void equal(long expected, long found, String what) {
+  static void equal(long expected, long found, String what) {
     if (expected != found) {
       throw new AssertionError(what + " is " + found + ", not " + expected);
     }
   }
 
-  private static long seen() {
+  static long seen() {
     return view.of(Libc.currentTid());
   }
 
   /** Sets a value, which Java and BPF then see, also after a block. */
-  private static void agree(int value) {
+  static void agree(int value) {
     VALUE.set(value);
     equal(value, VALUE.get(), "the value in Java");
     equal(value, seen(), "the value in BPF");
@@ -263,7 +263,7 @@ public final class VirtualCornersChild {
     }
   }
 
-  private static Thread.Builder on(Executor scheduler) throws Exception {
+  static Thread.Builder on(Executor scheduler) throws Exception {
     Constructor<?> constructor =
         Class.forName("java.lang.ThreadBuilders$VirtualThreadBuilder")
             .getDeclaredConstructor(Executor.class);
@@ -279,7 +279,7 @@ public final class VirtualCornersChild {
               ? Executors.newSingleThreadExecutor(TaskLocalThread.factory("carrier-"))
               : Executors.newSingleThreadExecutor()) {
         one.submit(() -> VALUE.set(77)).get();
-        run(
+        onThread(
             on(one),
             () -> {
               equal(77, seen(), "what BPF sees of a thread without values");

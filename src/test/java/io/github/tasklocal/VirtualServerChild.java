@@ -3,12 +3,15 @@ package io.github.tasklocal;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
-import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.Wire;
+import jakarta.servlet.http.HttpServlet;
+import jakarta.servlet.http.HttpServletRequest;
+import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.URI;
@@ -19,16 +22,21 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
+import org.apache.catalina.Context;
+import org.apache.catalina.LifecycleException;
+import org.apache.catalina.connector.Connector;
+import org.apache.catalina.startup.Tomcat;
 
 /**
- * A server whose every request has a virtual thread. Those with a tenant compare, while they
+ * A server that handles requests on virtual threads. Those with a tenant compare, while they
  * compute between several ways to block, what BPF sees with it; those without one must see none.
- * Arguments: a compiled program, its wire, clients, requests of each.
+ * Arguments: a compiled program, its wire, clients, requests of each, and which server.
  */
 public final class VirtualServerChild {
 
@@ -56,13 +64,14 @@ public final class VirtualServerChild {
     try (BpfView view = BpfView.load(Path.of(arguments[0]), wire);
         TaskLocalMap map = TaskLocalMap.of(view.map().fd());
         ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
-      HttpServer server =
-          HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-      server.setExecutor(executor);
-      server.createContext("/", new VirtualServerChild(view)::serve);
-      server.start();
-      load("http://localhost:" + server.getAddress().getPort() + "/", clients, requests);
-      server.stop(0);
+      VirtualServerChild child = new VirtualServerChild(view);
+      int port =
+          switch (arguments[4]) {
+            case "jdk" -> child.startJdk(executor);
+            case "tomcat" -> child.startTomcat(executor, arguments[0]);
+            default -> throw new IllegalArgumentException(arguments[4]);
+          };
+      load("http://localhost:" + port + "/", clients, requests);
       TaskLocalMap.Attached state = (TaskLocalMap.Attached) map.state();
       System.out.printf(
           "%d looks of requests with a tenant, %d without, %d moved; unseen %d, failures %d%n",
@@ -126,29 +135,80 @@ public final class VirtualServerChild {
     }
   }
 
-  private void serve(HttpExchange exchange) throws IOException {
-    try (exchange) {
-      int tenant = Integer.parseInt(exchange.getRequestURI().getPath().substring(1));
+  /** {@return the port} */
+  private int startJdk(Executor executor) throws IOException {
+    HttpServer server =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    server.setExecutor(executor);
+    server.createContext(
+        "/",
+        exchange -> {
+          try (exchange) {
+            byte[] answer = serve(exchange.getRequestURI().getPath(), exchange.getRequestBody());
+            exchange.sendResponseHeaders(200, answer.length);
+            exchange.getResponseBody().write(answer);
+          }
+        });
+    server.start();
+    return server.getAddress().getPort();
+  }
+
+  /** {@return the port} */
+  private int startTomcat(Executor executor, String program) throws LifecycleException {
+    Tomcat server = new Tomcat();
+    server.setBaseDir(Path.of(program).resolveSibling("tomcat").toString());
+    Connector connector = new Connector();
+    connector.setPort(0);
+    connector.getProtocolHandler().setExecutor(executor);
+    server.setConnector(connector);
+    Context context = server.addContext("", null);
+    Tomcat.addServlet(context, "all", new TomcatServlet(this)).addMapping("/*");
+    server.start();
+    return connector.getLocalPort();
+  }
+
+  @SuppressWarnings("serial") // never written
+  private static final class TomcatServlet extends HttpServlet {
+    private final transient VirtualServerChild child;
+
+    TomcatServlet(VirtualServerChild child) {
+      this.child = child;
+    }
+
+    @Override
+    protected void doPost(HttpServletRequest request, HttpServletResponse response)
+        throws IOException {
+      response
+          .getOutputStream()
+          .write(child.serve(request.getPathInfo(), request.getInputStream()));
+    }
+  }
+
+  /** {@return the tenant of a request, which is its path} */
+  private byte[] serve(String path, InputStream body) throws IOException {
+    try {
+      int tenant = Integer.parseInt(path.substring(1));
       if (tenant != 0) {
         TENANT.set(tenant);
       }
-      work(exchange, tenant);
-      byte[] answer = String.valueOf(tenant).getBytes(StandardCharsets.US_ASCII);
-      exchange.sendResponseHeaders(200, answer.length);
-      exchange.getResponseBody().write(answer);
+      work(body, tenant);
+      if (tenant != 0) {
+        TENANT.set(0); // a server may handle the next request of a connection here
+      }
+      return String.valueOf(tenant).getBytes(StandardCharsets.US_ASCII);
     } catch (Throwable e) {
       WRONG.compareAndSet(null, e);
       throw e;
     }
   }
 
-  private void work(HttpExchange exchange, int tenant) throws IOException {
+  private void work(InputStream body, int tenant) throws IOException {
     compute(tenant);
     for (int step = 0; step < STEPS; step++) {
       int before = Libc.currentTid();
       switch (step) {
         case 0 -> {
-          if (exchange.getRequestBody().readAllBytes().length != BODY) {
+          if (body.readAllBytes().length != BODY) {
             throw new AssertionError("a body has another length");
           }
         }

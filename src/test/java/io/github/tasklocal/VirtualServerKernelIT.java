@@ -21,6 +21,16 @@ class VirtualServerKernelIT {
   @ParameterizedTest
   @EnumSource
   void eachRequestOfTheJdksServerHasItsOwnTenant(Wire wire) {
+    serve(wire, "jdk");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void eachRequestOfTomcatHasItsOwnTenant(Wire wire) {
+    serve(wire, "tomcat");
+  }
+
+  private void serve(Wire wire, String server) {
     Jvm.Result result =
         Jvm.run(
             Jvm.command(
@@ -32,7 +42,8 @@ class VirtualServerKernelIT {
                 BpfView.compile(folder, wire).toString(),
                 wire.name(),
                 "24",
-                "60"));
+                "60",
+                server));
     assertThat(result.output()).contains("all agree").contains("unseen 0, failures 0");
     assertThat(result.exit()).isZero();
   }

@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -99,6 +106,147 @@ class VirtualThreadKernelIT {
                 "--add-opens=java.base/java.lang=ALL-UNNAMED",
                 "-Djdk.virtualThreadScheduler.parallelism=1",
                 "-Djdk.virtualThreadScheduler.maxPoolSize=1"));
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
+  /** Options for a thread on a scheduler of one's own. */
+  private static final List<String> OWN_SCHEDULER =
+      List.of(CONSENT, "--add-opens=java.base/java.lang=ALL-UNNAMED");
+
+  @ParameterizedTest
+  @ValueSource(strings = {"refused", "late", "deep"})
+  void whatElseHappensOnACarrierReachesNoThreadThatIsMountedThere(String corner) {
+    Jvm.Result result = corners(corner, OWN_SCHEDULER);
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void aSetFromElsewhereReachesAThreadsOwnValueUntilItIsACarrier() {
+    Jvm.Result result = corners("becoming", OWN_SCHEDULER);
+    assertThat(result.output()).contains("all as it should be");
+    assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"held, 1", "alternating, 8"})
+  void aThreadOfWhichAValueIsBoundShowsItsOwnWhichIsSaidOnceAndCounted(String corner, int unseen) {
+    Jvm.Result result = corners(corner, OWN_SCHEDULER);
+    assertThat(result.output())
+        .contains("all as it should be, unseen " + unseen)
+        .containsOnlyOnce("A virtual thread has used a key")
+        .contains("(bind, NativeThread)");
+    assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"full-heap", "full-heap-first"})
+  void withoutMemoryForWhatShowsItAThreadRunsOn(String corner) {
+    List<String> options = new ArrayList<>(OWN_SCHEDULER);
+    options.addAll(List.of("-Xmx20m", "-XX:+UseSerialGC"));
+    Jvm.Result result = corners(corner, options);
+    assertThat(result.output()).contains("out of memory").contains("all as it should be");
+    assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {4096, 256})
+  void mapsOfAllWiresComeAndGoWhileThreadsAreMounted(int slot) {
+    List<String> options =
+        new ArrayList<>(List.of(CONSENT, "-Djdk.virtualThreadScheduler.parallelism=4"));
+    List<String> arguments = new ArrayList<>(List.of(String.valueOf(new Random().nextInt())));
+    for (Wire wire : Wire.values()) {
+      if (slot == 4096 || wire != Wire.B) { // which has no slots
+        arguments.addAll(List.of(wire.name(), compiled(wire)));
+      }
+    }
+    if (slot != 4096) {
+      options.add("-Dtasklocal.slotBytes=" + slot);
+    }
+    Jvm.Result result =
+        Jvm.run(
+            Jvm.command(
+                options,
+                Jvm.join(Jvm.classPath()),
+                VirtualMapsChild.class,
+                arguments.toArray(String[]::new)));
+    assertThat(result.output()).contains("all agree");
+    assertThat(result.exit()).isZero();
+  }
+
+  private String compiled(Wire wire) {
+    try {
+      return BpfView.compile(Files.createDirectory(folder.resolve(wire.name())), wire).toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"found, 2, 2", "merged, 1, 1", "unloaded, 0, 0"})
+  void copiesOfTheLibraryLeaveAThreadToTheFirst(String what, int unseen, int said) {
+    Jvm.Result result =
+        Jvm.run(
+            Jvm.command(
+                OWN_SCHEDULER,
+                Jvm.join(Jvm.classPath()),
+                VirtualCopiesChild.class,
+                compiled(Wire.C),
+                what));
+    assertThat(result.output()).contains("all as it should be, unseen " + unseen);
+    assertThat(result.output().split("another copy of this library", -1)).hasSize(said + 1);
+    assertThat(result.exit()).isZero();
+  }
+
+  /** The names have as many letters as before, so that the class file stays valid. */
+  @ParameterizedTest
+  @ValueSource(strings = {"runContinuation", "blockPermit", "yieldContinuation", "UNBLOCKED"})
+  void whereTheJdkHasAnotherNameValuesArePlainWhichIsSaidOnce(String name) throws IOException {
+    List<String> options = new ArrayList<>(List.of(CONSENT, renamed(name)));
+    Jvm.Result result = corners("plain", options);
+    assertThat(result.output())
+        .contains("all as it should be, unseen 3")
+        .containsOnlyOnce("A virtual thread has used a key")
+        .contains("this JDK is not as it was tested")
+        .contains(name)
+        .doesNotContain("--add-exports");
+    assertThat(result.exit()).isZero();
+    options.removeFirst();
+    assertThat(corners("plain", options).output())
+        .as("without consent, which would not help")
+        .contains("this JDK is not as it was tested")
+        .doesNotContain("--add-exports");
+  }
+
+  /** {@return the option for a JDK whose virtual threads have something of another name} */
+  private String renamed(String name) throws IOException {
+    byte[] type;
+    try (InputStream stream = Thread.class.getResourceAsStream("VirtualThread.class")) {
+      type = Objects.requireNonNull(stream).readAllBytes();
+    }
+    // A constant of the class file: its kind, how many bytes, and these.
+    String constants = new String(type, ISO_8859_1);
+    String before = "\1\0" + (char) name.length() + name;
+    assertThat(constants).contains(before);
+    String after = before.substring(0, before.length() - 1) + "_";
+    Path patch = Files.createDirectories(folder.resolve("patch/java/lang"));
+    Files.write(
+        patch.resolve("VirtualThread.class"),
+        constants.replace(before, after).getBytes(ISO_8859_1));
+    return "--patch-module=java.base=" + folder.resolve("patch");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"-", "+"})
+  void aThreadInAConstantIsUnparkedFromCompiledCode(String trusted) {
+    Jvm.Result result =
+        corners(
+            "constant",
+            List.of(
+                CONSENT,
+                "-XX:+UnlockExperimentalVMOptions",
+                "-XX:" + trusted + "TrustFinalNonStaticFields"));
     assertThat(result.output()).contains("all as it should be, unseen 0");
     assertThat(result.exit()).isZero();
   }

@@ -2,8 +2,9 @@
 package io.github.tasklocal.error;
 
 /**
- * A value of a virtual thread was to be held in its place, and has none that stays. Keys work there
- * all the same.
+ * A value of a virtual thread was to be held in its place, and has none that stays; or a value of a
+ * thread that carries virtual threads was to be reached from elsewhere, where their values lie,
+ * too. Keys work on all these threads all the same.
  */
 public final class VirtualThreadException extends TaskLocalException {
 

@@ -3,6 +3,7 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotFoundException;
+import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.memory.ThreadState.Native;
@@ -32,6 +33,7 @@ public final class Holds {
    * @param task from {@link Task#all}
    * @throws NotFoundException if the thread has ended
    * @throws KernelException if it cannot be determined whether it has
+   * @throws VirtualThreadException if values of virtual threads are shown there at times
    */
   public ThreadPage borrow(Task task) {
     StackSpace.require();
@@ -56,6 +58,7 @@ public final class Holds {
   }
 
   private static ThreadPage held(ThreadRecord record) {
+    requireOwnValues(record);
     ThreadPage page = record.hold();
     record.place.hold();
     return page;
@@ -90,10 +93,36 @@ public final class Holds {
     }
   }
 
+  /**
+   * Refuses a carrier: who reaches its page from elsewhere would reach the values of the virtual
+   * thread that is mounted there.
+   */
+  private static void requireOwnValues(ThreadRecord record) {
+    if (record.place.carries()) {
+      Task task = record.place.task();
+      throw new VirtualThreadException(
+          "%s carries virtual threads, and its page has the values of whichever is mounted"
+              .formatted(task),
+          "use get, set or with in code of that thread, or on the virtual threads; or bind the"
+              + " value before the thread carries any: they are then not seen there");
+    }
+  }
+
+  /**
+   * {@return whether values of virtual threads may be shown in the calling thread's page} If so,
+   * nobody else reaches the page from now on; if not, somebody does now.
+   */
+  boolean carry(ThreadPage page) {
+    synchronized (registry.lock) {
+      return page.record.place.carry();
+    }
+  }
+
   /** From now on the page may be in use after the end of its thread. */
   void escape(ThreadPage page) {
     StackSpace.require();
     synchronized (registry.lock) {
+      requireOwnValues(page.record);
       if (!page.escaped) {
         Reference<Object> ignored = registry.data.watch(page, page.record.place);
         page.escaped = true;

@@ -6,6 +6,10 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.lang.reflect.Field;
 import java.util.ArrayDeque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
@@ -25,11 +29,19 @@ import org.jspecify.annotations.Nullable;
  *   <li>A thread that yields as BLOCKING, with {@code blockPermit} set, is submitted again at once,
  *       as lazily as can be: {@link #remount}. The permit belongs to those who wait for a monitor,
  *       and nobody else sets it for a thread that runs.
+ *   <li>{@code cont.tail} is the {@code StackChunk} with the stack of a thread that has blocked;
+ *       null before the first time (jdk/internal/vm/Continuation.java, and
+ *       continuationFreezeThaw.cpp, which takes a stack of less than 500 words off it at once).
+ *   <li>The task is also the monitor of a timed {@code Object.wait} ({@code timedWaitLock}), so it
+ *       is changed only by the thread itself or between its mounts.
  * </ul>
  */
 final class JdkVirtualThread {
 
   private static final String NAME = "java.lang.VirtualThread";
+
+  /** What of this JDK is not as it was tested, or null; that takes no consent to find out. */
+  static final @Nullable String UNFIT;
 
   /** Why nothing here can be used, or null. */
   static final @Nullable String PROBLEM;
@@ -42,6 +54,11 @@ final class JdkVirtualThread {
   private static final MethodHandle GET_STATE;
   private static final MethodHandle SET_STATE;
   private static final MethodHandle SET_BLOCK_PERMIT;
+  private static final MethodHandle GET_CONTINUATION;
+  private static final MethodHandle GET_CHUNK;
+  private static final MethodHandle SET_CHUNK;
+  private static final MethodHandle IS_EMPTY;
+  private static final MethodHandle GET_LOCAL;
   private static final MethodHandle SET_LOCAL;
   private static final MethodHandle YIELD;
   private static final MethodHandle MAKE;
@@ -55,14 +72,18 @@ final class JdkVirtualThread {
 
   static {
     Found found = new Found();
+    String unfit = null;
     String problem = null;
     try {
+      found.findNames();
       found.find();
     } catch (IllegalAccessException e) {
       problem = "the JDK's package jdk.internal.misc is not exported to it; " + cure();
     } catch (Throwable e) {
+      unfit = e.toString();
       problem = "this JDK is not as it was tested (" + e + ")";
     }
+    UNFIT = unfit;
     PROBLEM = problem;
     GET_TASK = found.getTask;
     SET_TASK = found.setTask;
@@ -72,6 +93,11 @@ final class JdkVirtualThread {
     GET_STATE = found.getState;
     SET_STATE = found.setState;
     SET_BLOCK_PERMIT = found.setBlockPermit;
+    GET_CONTINUATION = found.getContinuation;
+    GET_CHUNK = found.getChunk;
+    SET_CHUNK = found.setChunk;
+    IS_EMPTY = found.isEmpty;
+    GET_LOCAL = found.getLocal;
     SET_LOCAL = found.setLocal;
     YIELD = found.yield;
     MAKE = found.make;
@@ -113,6 +139,11 @@ final class JdkVirtualThread {
     MethodHandle getState = NONE;
     MethodHandle setState = NONE;
     MethodHandle setBlockPermit = NONE;
+    MethodHandle getContinuation = NONE;
+    MethodHandle getChunk = NONE;
+    MethodHandle setChunk = NONE;
+    MethodHandle isEmpty = NONE;
+    MethodHandle getLocal = NONE;
     MethodHandle setLocal = NONE;
     MethodHandle yield = NONE;
     MethodHandle make = NONE;
@@ -125,31 +156,69 @@ final class JdkVirtualThread {
 
     private final MethodHandles.Lookup lookup = MethodHandles.lookup();
 
+    private final Map<String, Field> fields = new HashMap<>();
+
+    /** What lacks here, no consent helps. */
+    void findNames() throws ReflectiveOperationException {
+      Class<?> type = Class.forName(NAME);
+      Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
+      Class<?> chunk = Class.forName("jdk.internal.vm.StackChunk");
+      name(type, "runContinuation", Runnable.class);
+      name(type, "scheduler", Executor.class);
+      name(type, "carrierThread", Thread.class);
+      name(type, "blockPermit", boolean.class);
+      name(type, "cont", continuation);
+      name(continuation, "tail", chunk);
+      for (String each :
+          List.of("state", "STARTED", "UNPARKED", "YIELDED", "UNBLOCKED", "BLOCKING", "RUNNING")) {
+        name(type, each, int.class);
+      }
+      Object ignored = type.getDeclaredMethod("yieldContinuation");
+      ignored = chunk.getDeclaredMethod("isEmpty");
+    }
+
+    private void name(Class<?> in, String name, Class<?> type) throws ReflectiveOperationException {
+      Field field = in.getDeclaredField(name);
+      if (field.getType() != type) {
+        throw new NoSuchFieldException(name + " is a " + field.getType().getName());
+      }
+      fields.put(name, field);
+    }
+
     void find() throws Throwable {
       Class<?> type = Class.forName(NAME);
       Class<?> unsafeType = Class.forName("jdk.internal.misc.Unsafe");
       Object unsafe =
           lookup.findStatic(unsafeType, "getUnsafe", MethodType.methodType(unsafeType)).invoke();
-      getTask = getter(unsafe, type, "runContinuation", Runnable.class, "getReference");
-      setTask = setter(unsafe, type, "runContinuation", Runnable.class, "putReferenceRelease");
-      getScheduler = getter(unsafe, type, "scheduler", Executor.class, "getReference");
-      setScheduler = setter(unsafe, type, "scheduler", Executor.class, "putReferenceVolatile");
-      getCarrier = getter(unsafe, type, "carrierThread", Thread.class, "getReferenceVolatile");
-      getState = getter(unsafe, type, "state", int.class, "getIntVolatile");
-      setState = setter(unsafe, type, "state", int.class, "putIntVolatile");
-      setBlockPermit = setter(unsafe, type, "blockPermit", boolean.class, "putBooleanVolatile");
-      started = constant(unsafe, type, "STARTED");
-      unparked = constant(unsafe, type, "UNPARKED");
-      yielded = constant(unsafe, type, "YIELDED");
-      unblocked = constant(unsafe, type, "UNBLOCKED");
-      blocking = constant(unsafe, type, "BLOCKING");
-      running = constant(unsafe, type, "RUNNING");
+      getTask = getter(unsafe, "runContinuation", "getReference");
+      setTask = setter(unsafe, "runContinuation", "putReferenceRelease");
+      getScheduler = getter(unsafe, "scheduler", "getReference");
+      setScheduler = setter(unsafe, "scheduler", "putReferenceVolatile");
+      getCarrier = getter(unsafe, "carrierThread", "getReferenceVolatile");
+      getState = getter(unsafe, "state", "getIntVolatile");
+      setState = setter(unsafe, "state", "putIntVolatile");
+      setBlockPermit = setter(unsafe, "blockPermit", "putBooleanVolatile");
+      getContinuation = getter(unsafe, "cont", "getReference");
+      getChunk = getter(unsafe, "tail", "getReference");
+      setChunk = setter(unsafe, "tail", "putReference");
+      started = constant(unsafe, "STARTED");
+      unparked = constant(unsafe, "UNPARKED");
+      yielded = constant(unsafe, "YIELDED");
+      unblocked = constant(unsafe, "UNBLOCKED");
+      blocking = constant(unsafe, "BLOCKING");
+      running = constant(unsafe, "RUNNING");
       Field field = MethodHandles.Lookup.class.getDeclaredField("IMPL_LOOKUP");
       MethodHandles.Lookup all =
           (MethodHandles.Lookup) staticValue(unsafe, field, "getReference", Object.class);
       yield =
           all.findVirtual(type, "yieldContinuation", MethodType.methodType(boolean.class))
               .asType(MethodType.methodType(boolean.class, Object.class));
+      isEmpty =
+          all.findVirtual(field("tail").getType(), "isEmpty", MethodType.methodType(boolean.class))
+              .asType(MethodType.methodType(boolean.class, Object.class));
+      getLocal =
+          all.findVirtual(
+              ThreadLocal.class, "get", MethodType.methodType(Object.class, Thread.class));
       setLocal =
           all.findVirtual(
               ThreadLocal.class,
@@ -163,48 +232,46 @@ final class JdkVirtualThread {
                   Thread.class, Executor.class, String.class, int.class, Runnable.class));
     }
 
-    private long offset(Object unsafe, Class<?> type, String name, Class<?> of) throws Throwable {
-      Class<?> found = type.getDeclaredField(name).getType();
-      if (found != of) {
-        throw new NoSuchFieldException(name + " is a " + found.getName());
-      }
-      return (long)
-          lookup
-              .findVirtual(
-                  unsafe.getClass(),
-                  "objectFieldOffset",
-                  MethodType.methodType(long.class, Class.class, String.class))
-              .invoke(unsafe, type, name);
+    private Field field(String name) {
+      return Objects.requireNonNull(fields.get(name));
     }
 
-    private MethodHandle getter(
-        Object unsafe, Class<?> type, String name, Class<?> of, String method) throws Throwable {
-      Class<?> value = of.isPrimitive() ? of : Object.class;
+    /** {@return a method of Unsafe for a field, which gets an object, and perhaps a value} */
+    private MethodHandle access(Object unsafe, Field field, String method, MethodType type)
+        throws Throwable {
+      long offset =
+          (long)
+              lookup
+                  .findVirtual(
+                      unsafe.getClass(),
+                      "objectFieldOffset",
+                      MethodType.methodType(long.class, Field.class))
+                  .invoke(unsafe, field);
       return MethodHandles.insertArguments(
-          lookup
-              .findVirtual(
-                  unsafe.getClass(), method, MethodType.methodType(value, Object.class, long.class))
-              .bindTo(unsafe),
-          1,
-          offset(unsafe, type, name, of));
+          lookup.findVirtual(unsafe.getClass(), method, type).bindTo(unsafe), 1, offset);
     }
 
-    private MethodHandle setter(
-        Object unsafe, Class<?> type, String name, Class<?> of, String method) throws Throwable {
-      Class<?> value = of.isPrimitive() ? of : Object.class;
-      return MethodHandles.insertArguments(
-          lookup
-              .findVirtual(
-                  unsafe.getClass(),
-                  method,
-                  MethodType.methodType(void.class, Object.class, long.class, value))
-              .bindTo(unsafe),
-          1,
-          offset(unsafe, type, name, of));
+    private static Class<?> value(Field field) {
+      return field.getType().isPrimitive() ? field.getType() : Object.class;
     }
 
-    private int constant(Object unsafe, Class<?> type, String name) throws Throwable {
-      return (int) staticValue(unsafe, type.getDeclaredField(name), "getInt", int.class);
+    private MethodHandle getter(Object unsafe, String name, String method) throws Throwable {
+      Field field = field(name);
+      return access(
+          unsafe, field, method, MethodType.methodType(value(field), Object.class, long.class));
+    }
+
+    private MethodHandle setter(Object unsafe, String name, String method) throws Throwable {
+      Field field = field(name);
+      return access(
+          unsafe,
+          field,
+          method,
+          MethodType.methodType(void.class, Object.class, long.class, value(field)));
+    }
+
+    private int constant(Object unsafe, String name) throws Throwable {
+      return (int) staticValue(unsafe, field(name), "getInt", int.class);
     }
 
     private Object staticValue(Object unsafe, Field field, String method, Class<?> value)
@@ -258,6 +325,16 @@ final class JdkVirtualThread {
     return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
   }
 
+  /** {@return the value that a thread has of a thread local} The thread does not run meanwhile. */
+  @SuppressWarnings("unchecked")
+  static <T> @Nullable T local(ThreadLocal<T> local, Thread thread) {
+    try {
+      return (@Nullable T) (Object) GET_LOCAL.invokeExact((ThreadLocal) local, thread);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
   /** Sets the value that a thread has of a thread local. The thread does not run meanwhile. */
   static void setLocal(ThreadLocal<?> local, Thread thread, Object value) {
     try {
@@ -291,12 +368,27 @@ final class JdkVirtualThread {
         }
         SET_SCHEDULER.invokeExact((Object) virtual, (Object) scheduler);
       }
+      if (done) {
+        dropEmptyChunk((Object) GET_CONTINUATION.invokeExact((Object) virtual));
+      }
     } catch (OutOfMemoryError e) {
       return done; // there is no memory for its stack
     } catch (Throwable e) {
       throw unexpected(e);
     }
     return done;
+  }
+
+  /**
+   * Drops what has held the stack, which was deeper here than where the thread will wait: the JDK
+   * would use it again as long as it is large enough. If it is empty, all of the stack is on the
+   * carrier, as before the first time that the thread blocks, when there is none.
+   */
+  private static void dropEmptyChunk(Object continuation) throws Throwable {
+    Object chunk = (Object) GET_CHUNK.invokeExact(continuation);
+    if (chunk != null && (boolean) IS_EMPTY.invokeExact(chunk)) {
+      SET_CHUNK.invokeExact(continuation, (Object) null);
+    }
   }
 
   /**

@@ -38,7 +38,11 @@ final class Place {
   private static final int ENTRIES = 8;
   private static final int TRIED = 9;
   private static final int UNSURE = 10;
-  private static final int COUNT = 11;
+
+  /** Whether values of virtual threads are shown there at times. */
+  private static final int CARRIES = 11;
+
+  private static final int COUNT = 12;
 
   /** Values of LIFE: no thread runs, one does, or the page has been given back. */
   private static final int OVER = 0;
@@ -223,6 +227,23 @@ final class Place {
 
   void letGo() {
     n[HOLDS]--;
+  }
+
+  /**
+   * Lets values of virtual threads be shown there from now on.
+   *
+   * @return false if something holds the page, which would write where they lie
+   */
+  boolean carry() {
+    if (n[HOLDS] == 0) {
+      n[CARRIES] = 1;
+    }
+    return carries();
+  }
+
+  /** {@return whether they are, so that nothing may hold the page while its thread lives} */
+  boolean carries() {
+    return n[CARRIES] != 0;
   }
 
   /** {@return whether the kernel was ever given this page} */

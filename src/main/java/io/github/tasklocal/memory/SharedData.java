@@ -49,7 +49,8 @@ final class SharedData {
   private static final int FORM_B = 9;
   private static final int SLOT_BYTES = 10;
   private static final int STAMP = 11;
-  private static final int NUMBERS = 12;
+  private static final int PLAIN = 12;
+  private static final int NUMBERS = 13;
 
   /** Indexes of {@link #ends}. */
   private static final int FIRST = 0;
@@ -186,6 +187,16 @@ final class SharedData {
   /** {@return the number of the place that was listed last} */
   long newest() {
     return numbers[NEWEST];
+  }
+
+  /** A virtual thread has values in plain memory from now on. */
+  void plain() {
+    numbers[PLAIN] = 1;
+  }
+
+  /** {@return whether any virtual thread has anything there} To ask one costs it 100 bytes. */
+  boolean anyPlain() {
+    return numbers[PLAIN] != 0;
   }
 
   /** Lists a live thread's place, so that all copies learn of it. Cannot fail. */

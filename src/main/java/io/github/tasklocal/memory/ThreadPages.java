@@ -3,8 +3,10 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.LinuxKernel;
+import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
+import java.util.concurrent.ForkJoinWorkerThread;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.LongSupplier;
@@ -69,11 +71,20 @@ public final class ThreadPages {
         : REGISTRY.first(current).start;
   }
 
-  /** {@return what the calling thread shows as a carrier, or null if it is no platform thread} */
+  /**
+   * {@return what the calling thread shows as a carrier; null if it is no platform thread, or shows
+   * its own values alone since somebody else can write there}
+   *
+   * @throws OutOfMemoryError if the system gives no memory for its page
+   * @throws StackOverflowError if the stack may not do for what shows values and takes them back
+   */
   static VirtualRecord.@Nullable Carrier carrier() {
     Thread current = Thread.currentThread();
     if (current.isVirtual()) {
       return null;
+    }
+    if (!(current instanceof ForkJoinWorkerThread)) {
+      StackSpace.require(true); // that of the JDK's carriers has hardly begun
     }
     Function<Thread, @Nullable ThreadPage> code = finder;
     ThreadPage own = code == null ? null : code.apply(current);
@@ -81,6 +92,9 @@ public final class ThreadPages {
     VirtualRecord.Carrier carrier = page.carrier;
     if (carrier == null) {
       carrier = new VirtualRecord.Carrier(page.start);
+      if (!REGISTRY.holds().carry(page)) {
+        return null;
+      }
       page.carrier = carrier;
     }
     return carrier;

@@ -30,6 +30,9 @@ final class VirtualRecord implements Runnable {
   private static final short[] NO_OFFSETS = {};
   private static final long[] NO_WORDS = {};
 
+  /** Never written to once they are here; threads that race for an element may miss each other. */
+  private static final short[] @Nullable [] SHARED = new short[64][];
+
   /** How often a lock is looked at before the processor is left to others. */
   private static final int SPINS = 200;
 
@@ -47,7 +50,7 @@ final class VirtualRecord implements Runnable {
     private @Nullable VirtualRecord mounted;
 
     /** The carrier's own words, while others are shown. */
-    private long[] own = NO_WORDS;
+    private final long[] own = new long[ThreadPages.DATA.slotBytes() / Long.BYTES];
 
     /** Of the page, odd while words are exchanged. */
     private int sequence;
@@ -84,7 +87,7 @@ final class VirtualRecord implements Runnable {
   /** The keys that the thread has used, a bit for each. Of others nothing lies at the address. */
   private long used;
 
-  /** Where the words of those keys lie in a page. */
+  /** Where the words of those keys lie in a page; {@link #shared} with other threads. */
   private short[] offsets = NO_OFFSETS;
 
   private long[] words = NO_WORDS;
@@ -96,10 +99,11 @@ final class VirtualRecord implements Runnable {
   @SuppressWarnings("UnusedVariable") // through LOCK
   private int lock;
 
-  /**
-   * Where the values are while the thread is mounted without this task, and cannot be remounted.
-   */
+  /** Where the values are while the thread is mounted where they cannot be shown. */
   private @Nullable MemorySegment memory;
+
+  /** Whether the thread is counted as one whose values BPF does not see. */
+  private boolean isUnseen;
 
   /**
    * Makes the record of a thread, which does not take effect yet.
@@ -144,8 +148,18 @@ final class VirtualRecord implements Runnable {
   }
 
   private long slowAddress(Key key) {
-    if (address == 0 && !(JdkVirtualThread.remount(thread) && address != 0)) {
-      showNowhere();
+    if (address == 0) {
+      boolean remounted = JdkVirtualThread.remount(thread);
+      if (address == 0 && remounted && !isUnseen) {
+        isUnseen = true;
+        VirtualThreads.unseen(
+            "its values are not shown on the thread that carries it, whose own value something else"
+                + " can reach (bind, NativeThread), or which has no memory for a page"); // may
+        // block
+      }
+      if (address == 0) {
+        showNowhere();
+      }
     }
     if ((used & 1L << key.index()) == 0) {
       add(key);
@@ -153,7 +167,7 @@ final class VirtualRecord implements Runnable {
     return address;
   }
 
-  /** The thread cannot be unmounted now: until it is, BPF sees the carrier's values. */
+  /** The thread cannot be shown now: until its next mount, BPF sees the carrier's values. */
   private void showNowhere() {
     MemorySegment fresh = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), DataPage.ALIGNMENT);
     for (int i = 0; i < offsets.length; i++) {
@@ -174,34 +188,39 @@ final class VirtualRecord implements Runnable {
     long[] moreWords = Arrays.copyOf(words, before + more);
     Carrier carrier = at;
     if (carrier != null) {
-      carrier.own = enough(carrier.own, before + more);
       carrier.begin();
       for (int i = before; i < moreOffsets.length; i++) {
         carrier.own[i] = exchange(carrier.address + moreOffsets[i], 0);
       }
       carrier.end();
     }
-    offsets = moreOffsets;
+    offsets = shared(moreOffsets);
     words = moreWords;
     used |= 1L << key.index();
   }
 
-  private static long[] enough(long[] array, int length) {
-    return array.length >= length ? array : Arrays.copyOf(array, length + Long.BYTES);
+  /** {@return the same, one array for most threads that have used the same keys in that order} */
+  private static short[] shared(short[] offsets) {
+    int slot = Arrays.hashCode(offsets) & (SHARED.length - 1);
+    short[] known = SHARED[slot];
+    if (known != null && Arrays.equals(known, offsets)) {
+      return known;
+    }
+    VarHandle.storeStoreFence();
+    SHARED[slot] = offsets;
+    return offsets;
   }
 
   /** What a scheduler runs: mounts the thread, until it blocks or ends. */
   @Override
   public void run() {
     Carrier carrier = null;
-    boolean dropped;
     try {
       carrier = carrier();
-      dropped = VirtualThreads.isOver() ? !retire() : carrier != null && !claim(carrier);
     } catch (RuntimeException | Error e) {
-      dropped = false; // no memory: the thread runs on, where BPF does not see its values
+      // No memory or stack: the thread runs on, where BPF does not see its values.
     }
-    if (dropped) {
+    if (!claim(carrier)) {
       return;
     }
     try {
@@ -228,24 +247,30 @@ final class VirtualRecord implements Runnable {
   }
 
   /**
-   * Leaves the thread, whose values are plain memory from now on.
+   * Leaves the thread, whose values are plain memory from now on; beside those that it has there
+   * already, of keys that another copy of the library has used. Under the lock.
    *
-   * @return false if the thread is not to be run
+   * @return false if there is no memory for that
    */
   private boolean retire() {
-    MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
-    if (!acquire()) {
-      return false;
-    }
     try {
+      MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
+      MemorySegment others =
+          ThreadPages.DATA.anyPlain()
+              ? JdkVirtualThread.local(ThreadPages.DATA.virtualValues, thread)
+              : null;
+      if (others != null) {
+        MemorySegment ignored = values.copyFrom(others);
+      }
       for (int i = 0; i < offsets.length; i++) {
         set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
       }
+      ThreadPages.DATA.plain();
       JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
-      JdkVirtualThread.setTask(thread, original);
-    } finally {
-      release();
+    } catch (RuntimeException | Error e) {
+      return false; // the next mount tries again
     }
+    JdkVirtualThread.setTask(thread, original);
     return true;
   }
 
@@ -279,23 +304,20 @@ final class VirtualRecord implements Runnable {
   }
 
   /**
-   * Takes the thread for a carrier, which shows its values from now on.
+   * Takes the thread for a carrier, which shows its values from now on; or, if that is null, waits
+   * until none shows them.
    *
    * @return false if the thread is not to be run
    */
-  private boolean claim(Carrier carrier) {
+  private boolean claim(@Nullable Carrier carrier) {
     if (!acquire()) {
       return false;
     }
-    boolean shown = false;
-    try {
-      carrier.own = enough(carrier.own, offsets.length);
+    boolean isOver = VirtualThreads.isOver() && retire();
+    if (!isOver && carrier != null) {
       show(carrier);
-      shown = true;
-    } finally {
-      if (!shown) {
-        release();
-      }
+    } else {
+      release();
     }
     return true;
   }

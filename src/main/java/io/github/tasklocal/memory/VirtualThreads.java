@@ -33,6 +33,9 @@ public final class VirtualThreads {
 
   private static final AtomicBoolean SAID = new AtomicBoolean();
 
+  /** Why the last thread that was counted is not seen. */
+  private static volatile String why = "another copy of this library has met it";
+
   /** The maps and watches that are open. */
   private static final AtomicInteger OPEN = new AtomicInteger();
 
@@ -103,6 +106,11 @@ public final class VirtualThreads {
     }
   }
 
+  /** {@return what of this JDK is not as it was tested, whether following is allowed or not} */
+  public static @Nullable String unfit() {
+    return JdkVirtualThread.UNFIT;
+  }
+
   /** A map or a watch is open from now on. */
   public static void opened() {
     int ignored = OPEN.incrementAndGet();
@@ -155,10 +163,11 @@ public final class VirtualThreads {
       return plainAddress(key);
     }
     StackSpace.require(followed);
-    ThreadLocal<MemorySegment> local = ThreadPages.DATA.virtualValues;
-    VirtualRecord record = new VirtualRecord(current, local.get());
+    // What is there stays, for other copies that use the thread.
+    SharedData data = ThreadPages.DATA;
+    VirtualRecord record =
+        new VirtualRecord(current, data.anyPlain() ? data.virtualValues.get() : null);
     JdkVirtualThread.setTask(current, record);
-    local.remove();
     long address = record.address(key);
     followed = true;
     return address;
@@ -187,12 +196,22 @@ public final class VirtualThreads {
     if (before != null) {
       MemorySegment ignored = values.copyFrom(before);
     }
+    ThreadPages.DATA.plain();
     local.set(values);
     if (before == null && !over) {
-      long ignored = ThreadPages.DATA.unseen.incrementAndGet();
-      say();
+      unseen(
+          Following.ON
+              ? "another copy of this library has its own there"
+              : "values do not follow virtual threads, since " + Following.PROBLEM);
     }
     return values.address();
+  }
+
+  /** Counts the calling thread as one whose values BPF does not see, and says so once. */
+  static void unseen(String because) {
+    why = because;
+    long ignored = ThreadPages.DATA.unseen.incrementAndGet();
+    say();
   }
 
   /** {@return how many virtual threads have used a key that BPF does not see, ended ones too} */
@@ -206,12 +225,9 @@ public final class VirtualThreads {
         && !IS_DECLINED
         && ThreadPages.REGISTRY.maps().all().length > 0
         && SAID.compareAndSet(false, true)) {
-      String why =
-          Following.ON ? "another copy of this library has its own there" : Following.PROBLEM;
       boolean ignored =
           Log.warn(
-              "A virtual thread has used a key, and BPF programs do not see the value: values do not"
-                  + " follow virtual threads, as "
+              "A virtual thread has used a key, and BPF programs do not see the value: "
                   + why
                   + ". The state of the map counts such threads; -D"
                   + PROPERTY

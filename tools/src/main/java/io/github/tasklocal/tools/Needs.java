@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.TaskLocalThread;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotPermittedException;
@@ -23,6 +24,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -225,6 +227,16 @@ final class Needs {
 
   /** What applications have to allow; whether one of them does is not known here. */
   private static Finding virtualThreads() {
+    Optional<String> problem = TaskLocalThread.virtualProblem();
+    if (problem.isPresent()) {
+      return Finding.no(
+          "virtual",
+          "keys work on virtual threads, but BPF programs do not see the values: this JDK is not as"
+              + " it was tested ("
+              + problem.get()
+              + ")",
+          "for values that follow virtual threads start applications with JDK 25");
+    }
     return Finding.yes(
         "virtual",
         "keys work on virtual threads; BPF programs see the values only of applications that let"
