@@ -263,7 +263,7 @@ public final class VirtualCornersChild {
     }
   }
 
-  private static Thread.Builder on(Executor scheduler) throws Exception {
+  static Thread.Builder on(Executor scheduler) throws Exception {
     Constructor<?> constructor =
         Class.forName("java.lang.ThreadBuilders$VirtualThreadBuilder")
             .getDeclaredConstructor(Executor.class);

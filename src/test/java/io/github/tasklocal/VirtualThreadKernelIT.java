@@ -103,6 +103,21 @@ class VirtualThreadKernelIT {
     assertThat(result.exit()).isZero();
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"dropped", "earlier", "earlier-there", "closed"})
+  void aThreadThatIsSubmittedTwiceKeepsItsValues(String race) {
+    Jvm.Result result =
+        Jvm.run(
+            Jvm.command(
+                List.of(CONSENT, "--add-opens=java.base/java.lang=ALL-UNNAMED"),
+                Jvm.join(Jvm.classPath()),
+                VirtualRacesChild.class,
+                BpfView.compile(folder, Wire.C).toString(),
+                race));
+    assertThat(result.output()).contains("all as it should be");
+    assertThat(result.exit()).isZero();
+  }
+
   private Jvm.Result corners(String corner, List<String> options) {
     return Jvm.run(
         Jvm.command(

@@ -175,7 +175,8 @@ final class VirtualRecord implements Runnable {
     Carrier carrier = null;
     boolean dropped;
     try {
-      carrier = carrier();
+      Carrier here = carrier();
+      carrier = isRetired() ? null : here;
       dropped = VirtualThreads.isOver() ? !retire() : carrier != null && !claim(carrier);
     } catch (RuntimeException | Error e) {
       dropped = false; // no memory: the thread runs on, where BPF does not see its values
@@ -206,6 +207,12 @@ final class VirtualRecord implements Runnable {
     return carrier;
   }
 
+  /** {@return whether this task has left the thread, and was submitted before} */
+  @SuppressWarnings("ReferenceEquality")
+  private boolean isRetired() {
+    return JdkVirtualThread.task(thread) != this;
+  }
+
   /**
    * Leaves the thread, whose values are plain memory from now on.
    *
@@ -217,6 +224,9 @@ final class VirtualRecord implements Runnable {
       return false;
     }
     try {
+      if (isRetired()) {
+        return true;
+      }
       for (int i = 0; i < offsets.length; i++) {
         set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
       }
