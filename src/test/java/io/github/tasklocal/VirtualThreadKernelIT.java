@@ -104,7 +104,7 @@ class VirtualThreadKernelIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"dropped", "earlier", "earlier-there", "closed"})
+  @ValueSource(strings = {"dropped", "earlier", "earlier-there", "behind", "closed"})
   void aThreadThatIsSubmittedTwiceKeepsItsValues(String race) {
     Jvm.Result result =
         Jvm.run(

@@ -134,7 +134,7 @@ final class JdkVirtualThread {
       setTask = setter(unsafe, type, "runContinuation", Runnable.class, "putReferenceRelease");
       getScheduler = getter(unsafe, type, "scheduler", Executor.class, "getReference");
       setScheduler = setter(unsafe, type, "scheduler", Executor.class, "putReferenceVolatile");
-      getCarrier = getter(unsafe, type, "carrierThread", Thread.class, "getReferenceVolatile");
+      getCarrier = getter(unsafe, type, "carrierThread", Thread.class, "getReference");
       getState = getter(unsafe, type, "state", int.class, "getIntVolatile");
       setState = setter(unsafe, type, "state", int.class, "putIntVolatile");
       setBlockPermit = setter(unsafe, type, "blockPermit", boolean.class, "putBooleanVolatile");
@@ -258,6 +258,25 @@ final class JdkVirtualThread {
     return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
   }
 
+  /** {@return the thread on which the calling virtual thread is mounted} */
+  static @Nullable Thread carrier(Thread virtual) {
+    try {
+      return (Thread) (Object) GET_CARRIER.invokeExact((Object) virtual);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** {@return whether the calling virtual thread is mounted on a thread} */
+  @SuppressWarnings("ReferenceEquality")
+  static boolean isOn(Thread virtual, @Nullable Thread carrier) {
+    try {
+      return (Object) GET_CARRIER.invokeExact((Object) virtual) == carrier;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
   /** Sets the value that a thread has of a thread local. The thread does not run meanwhile. */
   static void setLocal(ThreadLocal<?> local, Thread thread, Object value) {
     try {
@@ -277,8 +296,7 @@ final class JdkVirtualThread {
     boolean done = false;
     try {
       Executor scheduler = (Executor) (Object) GET_SCHEDULER.invokeExact((Object) virtual);
-      Thread carrier = (Thread) (Object) GET_CARRIER.invokeExact((Object) virtual);
-      Inline inline = new Inline(carrier, scheduler);
+      Inline inline = new Inline(carrier(virtual), scheduler);
       SET_SCHEDULER.invokeExact((Object) virtual, (Object) inline);
       SET_BLOCK_PERMIT.invokeExact((Object) virtual, true);
       SET_STATE.invokeExact((Object) virtual, BLOCKING);

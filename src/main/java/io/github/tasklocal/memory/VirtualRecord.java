@@ -55,12 +55,16 @@ final class VirtualRecord implements Runnable {
   private final Thread thread;
   private final Runnable original;
 
+  /** Where the values begin on {@link #on}: in its page, or {@link #memory}. */
+  private long address;
+
   /**
-   * Where the values begin: the carrier's page, or {@link #memory}. 0 outside of a mount by this
-   * task, so that a mount by a task that was submitted before there was a record takes the slow
+   * The carrier's thread to which the address belongs; null outside of a mount by this task. A task
+   * that was submitted before there was a record may mount the thread elsewhere, even while this
+   * carrier has not left it yet: then the thread's own carrier is another, and it takes the slow
    * path.
    */
-  private long address;
+  private @Nullable Thread on;
 
   /** The keys that the thread has used, a bit for each. Of others nothing lies at the address. */
   private long used;
@@ -117,15 +121,20 @@ final class VirtualRecord implements Runnable {
   /**
    * {@return where the calling thread's values begin} It is right until the thread blocks.
    *
+   * @param current the calling thread, whose record this is
    * @param key which is going to be used
    */
-  long address(Key key) {
-    long now = address;
-    return now != 0 && (used & 1L << key.index()) != 0 ? now : slowAddress(key);
+  long address(Thread current, Key key) {
+    return isHere(current) && (used & 1L << key.index()) != 0 ? address : slowAddress(key);
+  }
+
+  /** {@return whether the address is that of the carrier on which the calling thread is} */
+  private boolean isHere(Thread current) {
+    return JdkVirtualThread.isOn(current, on);
   }
 
   private long slowAddress(Key key) {
-    if (address == 0 && !(JdkVirtualThread.remount(thread) && address != 0)) {
+    if (!isHere(thread) && !(JdkVirtualThread.remount(thread) && isHere(thread))) {
       showNowhere();
     }
     if ((used & 1L << key.index()) == 0) {
@@ -137,11 +146,24 @@ final class VirtualRecord implements Runnable {
   /** The thread cannot be unmounted now: until it is, BPF sees the carrier's values. */
   private void showNowhere() {
     MemorySegment fresh = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), DataPage.ALIGNMENT);
+    awaitLeft();
     for (int i = 0; i < offsets.length; i++) {
       set(fresh.address() + offsets[i], words[i]);
     }
     memory = fresh;
     address = fresh.address();
+    on = JdkVirtualThread.carrier(thread);
+  }
+
+  /** Waits until the values are in {@link #words}: the carrier before this one leaves soon. */
+  private void awaitLeft() {
+    lock();
+    while (at != null) {
+      unlock();
+      Thread.onSpinWait(); // no yield, which might mount the thread by this task
+      lock();
+    }
+    unlock();
   }
 
   /** The thread's first use of a key, whose value begins at zero. Nothing here blocks. */
@@ -295,6 +317,7 @@ final class VirtualRecord implements Runnable {
     carrier.mounted = this;
     at = carrier;
     address = carrier.address;
+    on = Thread.currentThread();
   }
 
   /** Takes the values back, if the carrier shows them; it shows its own from now on. */
@@ -307,7 +330,7 @@ final class VirtualRecord implements Runnable {
     for (int i = 0; i < offsets.length; i++) {
       words[i] = exchange(carrier.address + offsets[i], carrier.own[i]);
     }
-    address = 0;
+    on = null;
     at = null;
     unlock();
   }

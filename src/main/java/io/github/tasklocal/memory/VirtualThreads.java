@@ -146,7 +146,7 @@ public final class VirtualThreads {
    */
   static long address(Thread current, Key key) {
     return Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
-        ? record.address(key)
+        ? record.address(current, key)
         : otherAddress(current, key);
   }
 
@@ -159,7 +159,7 @@ public final class VirtualThreads {
     VirtualRecord record = new VirtualRecord(current, local.get());
     JdkVirtualThread.setTask(current, record);
     local.remove();
-    long address = record.address(key);
+    long address = record.address(current, key);
     followed = true;
     return address;
   }
