@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Path;
 import java.util.concurrent.BlockingQueue;
@@ -180,17 +179,6 @@ public final class VirtualRacesChild {
     equal(value, view.of(Libc.currentTid()), "the value in BPF");
   }
 
-  /** Waits on a thread that must not be unmounted. */
-  private static void spin(AtomicBoolean until) {
-    Patience patience = new Patience(Patience.WAIT);
-    while (!until.get()) {
-      if (patience.isOver()) {
-        throw new AssertionError("the other carrier has not left this thread alone");
-      }
-      Thread.onSpinWait();
-    }
-  }
-
   /** A second task of a thread that runs ends at once, and leaves its carrier alone. */
   @SuppressWarnings("ThreadPriorityCheck") // it is submitted again
   private void dropped() throws Exception {
@@ -202,16 +190,21 @@ public final class VirtualRacesChild {
               agree(5);
               Thread.yield();
               running.set(true);
-              spin(seen);
+              while (!seen.get()) {
+                Thread.onSpinWait(); // is not unmounted
+              }
               agrees(5);
             });
     one.run(take());
     twice(thread);
     CompletableFuture<Void> first = one.submit(take());
     Await.until("the thread's second mount", running::get);
-    two.run(take());
-    two.showsItsOwn();
-    seen.set(true);
+    try {
+      two.run(take());
+      two.showsItsOwn();
+    } finally {
+      seen.set(true);
+    }
     Await.until("the thread's end", first::isDone);
     end(thread);
   }
