@@ -7,9 +7,9 @@ import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
@@ -150,15 +150,15 @@ public final class VirtualRacesChild {
   }
 
   /**
-   * Has a thread that is submitted submitted once more. JDKs that do not do it for a stack trace may
-   * do so for another reason: a scheduler can count on nothing.
+   * Has a thread that is submitted submitted once more. JDKs that do not do it for a stack trace
+   * may do so for another reason: a scheduler can count on nothing.
    */
   private void twice(Thread thread) {
     equal(1, queue.size(), "how often the thread is submitted");
     StackTraceElement[] ignored = thread.getStackTrace();
     System.out.println("submitted " + queue.size() + " times for a stack trace");
     if (queue.size() == 1) {
-      boolean again = queue.add(queue.element());
+      queue.addAll(List.copyOf(queue));
     }
     equal(2, queue.size(), "how often the thread is submitted after a stack trace");
   }
