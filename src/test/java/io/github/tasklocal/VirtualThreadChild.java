@@ -5,21 +5,16 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Blocking;
 import io.github.tasklocal.layout.Wire;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.Exchanger;
 import java.util.concurrent.ThreadFactory;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.concurrent.locks.LockSupport;
-import java.util.concurrent.locks.ReentrantLock;
 
 /**
  * Virtual threads that block in every way, and compare after each what Java and BPF see. Arguments:
@@ -32,19 +27,16 @@ public final class VirtualThreadChild {
   private static final TaskLocal.OfInt SECOND = TaskLocal.of("life.01", JAVA_INT);
   private static final TaskLocal.OfInt LATE = TaskLocal.of("life.02", JAVA_INT);
 
-  private static final ReentrantLock LOCK = new ReentrantLock();
-  private static final Object MONITOR = new Object();
-  private static final Exchanger<Integer> EXCHANGER = new Exchanger<>();
   private static final AtomicReference<Throwable> WRONG = new AtomicReference<>();
   private static final AtomicLong COMPARED = new AtomicLong();
   private static final AtomicLong FOREIGN = new AtomicLong();
 
   private final BpfView view;
-  private final Path file;
+  private final Blocking blocking;
 
   private VirtualThreadChild(BpfView view, Path file) {
     this.view = view;
-    this.file = file;
+    this.blocking = new Blocking(file);
   }
 
   public static void main(String[] arguments) throws Exception {
@@ -116,7 +108,7 @@ public final class VirtualThreadChild {
     int late = 0;
     for (int i = 0; i < rounds && WRONG.get() == null; i++) {
       compare(value);
-      block(random.nextInt(10));
+      blocking.block(random.nextInt(Blocking.WAYS));
       compare(value);
       if (i == rounds / 2) {
         equal(0, LATE.get(), "a key that was not used before");
@@ -140,7 +132,7 @@ public final class VirtualThreadChild {
     int tid = Libc.currentTid();
     long wrote = view.write(tid, 1, value + 1);
     if (tid == Libc.currentTid() && wrote == value + 1) {
-      block(1);
+      blocking.block(1);
       equal(value + 1, SECOND.get(), "what BPF has written");
     }
     SECOND.set(-value);
@@ -163,7 +155,7 @@ public final class VirtualThreadChild {
         }
       }
       FOREIGN.incrementAndGet();
-      block(random.nextInt(10));
+      blocking.block(random.nextInt(Blocking.WAYS));
     }
   }
 
@@ -181,52 +173,6 @@ public final class VirtualThreadChild {
   private static void equal(long expected, long found, String what) {
     if (expected != found) {
       throw new AssertionError(what + " is " + found + ", not " + expected);
-    }
-  }
-
-  @SuppressWarnings({"ThreadPriorityCheck", "WaitNotInLoop"}) // any way to block will do
-  private void block(int way) throws Exception {
-    switch (way) {
-      case 0 -> Thread.yield();
-      case 1 -> LockSupport.parkNanos(1000);
-      case 2 -> {
-        LOCK.lock();
-        try {
-          Thread.yield();
-        } finally {
-          LOCK.unlock();
-        }
-      }
-      case 3 -> {
-        synchronized (MONITOR) {
-          Thread.onSpinWait();
-        }
-      }
-      case 4 -> {
-        synchronized (MONITOR) {
-          MONITOR.wait(0, 1000);
-        }
-      }
-      case 5 -> Thread.sleep(0, 1000);
-      case 6 -> {
-        try {
-          Integer ignored = EXCHANGER.exchange(1, 50, TimeUnit.MICROSECONDS);
-        } catch (TimeoutException e) {
-          // blocked all the same
-        }
-      }
-      case 7 -> {
-        synchronized (MONITOR) {
-          Thread.yield(); // keeps others waiting
-        }
-      }
-      case 8 -> {
-        byte[] ignored = Files.readAllBytes(file);
-      }
-      default -> {
-        LockSupport.unpark(Thread.currentThread());
-        LockSupport.park();
-      }
     }
   }
 }

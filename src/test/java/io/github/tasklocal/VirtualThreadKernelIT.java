@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import java.util.spi.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -125,6 +126,21 @@ class VirtualThreadKernelIT {
   @Test
   void aSetFromElsewhereReachesAThreadsOwnValueUntilItIsACarrier() {
     Jvm.Result result = corners("becoming", OWN_SCHEDULER);
+    assertThat(result.output()).contains("all as it should be");
+    assertThat(result.exit()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"dropped", "earlier", "earlier-there", "behind", "closed"})
+  void aThreadThatIsSubmittedTwiceKeepsItsValues(String race) {
+    Jvm.Result result =
+        Jvm.run(
+            Jvm.command(
+                List.of(CONSENT, "--add-opens=java.base/java.lang=ALL-UNNAMED"),
+                Jvm.join(Jvm.classPath()),
+                VirtualRacesChild.class,
+                BpfView.compile(folder, Wire.C).toString(),
+                race));
     assertThat(result.output()).contains("all as it should be");
     assertThat(result.exit()).isZero();
   }
@@ -251,6 +267,69 @@ class VirtualThreadKernelIT {
     assertThat(result.exit()).isZero();
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "-Xint",
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseZGC",
+        "-XX:+UnlockExperimentalVMOptions -XX:+UseCompactObjectHeaders",
+        "-Xcheck:jni",
+        "-XX:+UnlockExperimentalVMOptions -XX:-VMContinuations"
+      })
+  void theyFollowWhateverTheOptionsOfTheJvm(String options) {
+    List<String> all = new ArrayList<>(List.of(options.split(" ")));
+    all.add(CONSENT);
+    agree(run(Wire.A, 30, 16, true, all));
+  }
+
+  @Test
+  void theyFollowInAJvmWithAnAheadOfTimeCache() throws IOException {
+    List<Path> jars = new ArrayList<>();
+    for (Path each : Jvm.classPath()) {
+      jars.add(Files.isDirectory(each) ? jar(each) : each); // the cache is for jars alone
+    }
+    Path cache = folder.resolve("cache");
+    Jvm.Result trained =
+        run(Wire.A, 30, 16, true, jars, List.of(CONSENT, "-XX:AOTCacheOutput=" + cache));
+    assertThat(trained.output()).contains("all agree");
+    assertThat(cache).exists();
+    agree(
+        run(
+            Wire.A,
+            30,
+            16,
+            true,
+            jars,
+            List.of(CONSENT, "-XX:AOTCache=" + cache, "-XX:AOTMode=on")));
+  }
+
+  private Path jar(Path classes) throws IOException {
+    Path jar = Files.createTempFile(folder, "classes", ".jar");
+    int status =
+        ToolProvider.findFirst("jar")
+            .orElseThrow()
+            .run(
+                System.out,
+                System.err,
+                "--create",
+                "--file",
+                jar.toString(),
+                "-C",
+                classes.toString(),
+                ".");
+    assertThat(status).isZero();
+    return jar;
+  }
+
+  private static void agree(Jvm.Result result) {
+    assertThat(result.output())
+        .contains("all agree")
+        .contains("unseen 0, failures 0")
+        .doesNotContainIgnoringCase("warning");
+    assertThat(result.exit()).isZero();
+  }
+
   private Jvm.Result corners(String corner, List<String> options) {
     return Jvm.run(
         Jvm.command(
@@ -262,10 +341,20 @@ class VirtualThreadKernelIT {
   }
 
   private Jvm.Result run(Wire wire, int threads, int rounds, boolean traced, List<String> options) {
+    return run(wire, threads, rounds, traced, Jvm.classPath(), options);
+  }
+
+  private Jvm.Result run(
+      Wire wire,
+      int threads,
+      int rounds,
+      boolean traced,
+      List<Path> classPath,
+      List<String> options) {
     return Jvm.run(
         Jvm.command(
             new ArrayList<>(options),
-            Jvm.join(Jvm.classPath()),
+            Jvm.join(classPath),
             VirtualThreadChild.class,
             BpfView.compile(folder, wire).toString(),
             wire.name(),

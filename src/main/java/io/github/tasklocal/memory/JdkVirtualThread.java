@@ -194,7 +194,7 @@ final class JdkVirtualThread {
       setTask = setter(unsafe, "runContinuation", "putReferenceRelease");
       getScheduler = getter(unsafe, "scheduler", "getReference");
       setScheduler = setter(unsafe, "scheduler", "putReferenceVolatile");
-      getCarrier = getter(unsafe, "carrierThread", "getReferenceVolatile");
+      getCarrier = getter(unsafe, "carrierThread", "getReference");
       getState = getter(unsafe, "state", "getIntVolatile");
       setState = setter(unsafe, "state", "putIntVolatile");
       setBlockPermit = setter(unsafe, "blockPermit", "putBooleanVolatile");
@@ -325,6 +325,25 @@ final class JdkVirtualThread {
     return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
   }
 
+  /** {@return the thread on which the calling virtual thread is mounted} */
+  static @Nullable Thread carrier(Thread virtual) {
+    try {
+      return (Thread) (Object) GET_CARRIER.invokeExact((Object) virtual);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** {@return whether the calling virtual thread is mounted on a thread} */
+  @SuppressWarnings("ReferenceEquality")
+  static boolean isOn(Thread virtual, @Nullable Thread carrier) {
+    try {
+      return (Object) GET_CARRIER.invokeExact((Object) virtual) == carrier;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
   /** {@return the value that a thread has of a thread local} The thread does not run meanwhile. */
   @SuppressWarnings("unchecked")
   static <T> @Nullable T local(ThreadLocal<T> local, Thread thread) {
@@ -354,8 +373,7 @@ final class JdkVirtualThread {
     boolean done = false;
     try {
       Executor scheduler = (Executor) (Object) GET_SCHEDULER.invokeExact((Object) virtual);
-      Thread carrier = (Thread) (Object) GET_CARRIER.invokeExact((Object) virtual);
-      Inline inline = new Inline(carrier, scheduler);
+      Inline inline = new Inline(carrier(virtual), scheduler);
       SET_SCHEDULER.invokeExact((Object) virtual, (Object) inline);
       SET_BLOCK_PERMIT.invokeExact((Object) virtual, true);
       SET_STATE.invokeExact((Object) virtual, BLOCKING);

@@ -77,12 +77,16 @@ final class VirtualRecord implements Runnable {
   private final Thread thread;
   private final Runnable original;
 
+  /** Where the values begin on {@link #on}: in its page, or {@link #memory}. */
+  private long address;
+
   /**
-   * Where the values begin: the carrier's page, or {@link #memory}. 0 outside of a mount by this
-   * task, so that a mount by a task that was submitted before there was a record takes the slow
+   * The carrier's thread to which the address belongs; null outside of a mount by this task. A task
+   * that was submitted before there was a record may mount the thread elsewhere, even while this
+   * carrier has not left it yet: then the thread's own carrier is another, and it takes the slow
    * path.
    */
-  private long address;
+  private @Nullable Thread on;
 
   /** The keys that the thread has used, a bit for each. Of others nothing lies at the address. */
   private long used;
@@ -140,24 +144,29 @@ final class VirtualRecord implements Runnable {
   /**
    * {@return where the calling thread's values begin} It is right until the thread blocks.
    *
+   * @param current the calling thread, whose record this is
    * @param key which is going to be used
    */
-  long address(Key key) {
-    long now = address;
-    return now != 0 && (used & 1L << key.index()) != 0 ? now : slowAddress(key);
+  long address(Thread current, Key key) {
+    return isHere(current) && (used & 1L << key.index()) != 0 ? address : slowAddress(key);
+  }
+
+  /** {@return whether the address is that of the carrier on which the calling thread is} */
+  private boolean isHere(Thread current) {
+    return JdkVirtualThread.isOn(current, on);
   }
 
   private long slowAddress(Key key) {
-    if (address == 0) {
+    if (!isHere(thread)) {
       boolean remounted = JdkVirtualThread.remount(thread);
-      if (address == 0 && remounted && !isUnseen) {
+      if (!isHere(thread) && remounted && !isUnseen) {
         isUnseen = true;
+        // May block, so that the thread is elsewhere after it.
         VirtualThreads.unseen(
             "its values are not shown on the thread that carries it, whose own value something else"
-                + " can reach (bind, NativeThread), or which has no memory for a page"); // may
-        // block
+                + " can reach (bind, NativeThread), or which has no memory for a page");
       }
-      if (address == 0) {
+      if (!isHere(thread)) {
         showNowhere();
       }
     }
@@ -169,12 +178,25 @@ final class VirtualRecord implements Runnable {
 
   /** The thread cannot be shown now: until its next mount, BPF sees the carrier's values. */
   private void showNowhere() {
-    MemorySegment fresh = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), DataPage.ALIGNMENT);
-    for (int i = 0; i < offsets.length; i++) {
-      set(fresh.address() + offsets[i], words[i]);
+    MemorySegment here = memory;
+    if (here == null) {
+      here = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), DataPage.ALIGNMENT);
+      awaitLeft();
+      for (int i = 0; i < offsets.length; i++) {
+        set(here.address() + offsets[i], words[i]);
+      }
+      memory = here;
     }
-    memory = fresh;
-    address = fresh.address();
+    address = here.address();
+    on = JdkVirtualThread.carrier(thread);
+  }
+
+  /** Waits until the values are in {@link #words}: the carrier before this one leaves soon. */
+  private void awaitLeft() {
+    while (!LOCK.weakCompareAndSetAcquire(this, 0, 1)) {
+      Thread.onSpinWait(); // no yield, which might mount the thread by this task
+    }
+    release();
   }
 
   /** The thread's first use of a key, whose value begins at zero. Nothing here blocks. */
@@ -246,6 +268,12 @@ final class VirtualRecord implements Runnable {
     return carrier;
   }
 
+  /** {@return whether this task has left the thread, and was submitted before} */
+  @SuppressWarnings("ReferenceEquality")
+  private boolean isRetired() {
+    return JdkVirtualThread.task(thread) != this;
+  }
+
   /**
    * Leaves the thread, whose values are plain memory from now on; beside those that it has there
    * already, of keys that another copy of the library has used. Under the lock.
@@ -313,8 +341,8 @@ final class VirtualRecord implements Runnable {
     if (!acquire()) {
       return false;
     }
-    boolean isOver = VirtualThreads.isOver() && retire();
-    if (!isOver && carrier != null) {
+    boolean isPlain = isRetired() || (VirtualThreads.isOver() && retire());
+    if (!isPlain && carrier != null) {
       show(carrier);
     } else {
       release();
@@ -334,6 +362,7 @@ final class VirtualRecord implements Runnable {
     carrier.mounted = this;
     at = carrier;
     address = carrier.address;
+    on = Thread.currentThread();
   }
 
   /** Takes the values back, if the carrier shows them; it shows its own from now on. */
@@ -343,7 +372,7 @@ final class VirtualRecord implements Runnable {
     }
     carrier.mounted = null;
     exchange(carrier, words, carrier.own);
-    address = 0;
+    on = null;
     at = null;
     release();
   }

@@ -154,7 +154,7 @@ public final class VirtualThreads {
    */
   static long address(Thread current, Key key) {
     return Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
-        ? record.address(key)
+        ? record.address(current, key)
         : otherAddress(current, key);
   }
 
@@ -168,7 +168,7 @@ public final class VirtualThreads {
     VirtualRecord record =
         new VirtualRecord(current, data.anyPlain() ? data.virtualValues.get() : null);
     JdkVirtualThread.setTask(current, record);
-    long address = record.address(key);
+    long address = record.address(current, key);
     followed = true;
     return address;
   }

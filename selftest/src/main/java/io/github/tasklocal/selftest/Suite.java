@@ -17,6 +17,7 @@ final class Suite {
         AtomicTests.tests(),
         MapTests.tests(),
         ThreadTests.tests(),
+        VirtualTests.tests(),
         HintTests.tests(),
         DirectoryTests.tests(),
         NobodyTests.tests(),

@@ -112,7 +112,7 @@ final class ThreadTests {
     TaskLocalMap map = fixture.share(object);
     BpfProgram lookUp = object.program("look_up");
     TaskLocal.OfInt key = MapTests.key();
-    boolean follows = mayFollow();
+    boolean follows = VirtualTests.mayFollow();
     long before = ((TaskLocalMap.Attached) map.state()).unseen();
     key.set(3);
     CompletableFuture<Void> done = new CompletableFuture<>();
@@ -140,12 +140,6 @@ final class ThreadTests {
         follows ? 0L : 1L,
         after - before,
         "how many virtual threads the state of the map counts more");
-  }
-
-  /** {@return whether Java was started so that values may follow virtual threads} */
-  private static boolean mayFollow() {
-    return Object.class.getModule().isExported("jdk.internal.misc", ThreadTests.class.getModule())
-        && !"plain".equals(System.getProperty("tasklocal.virtualThreads"));
   }
 
   /** A carrier that has no value of its own shows 0, or has no entry. */

@@ -43,6 +43,7 @@ final class Soak implements Callable<Integer> {
           OwnerKilled.row(),
           AllWires.row(),
           KeyMakers.row(),
+          VirtualStorm.row(),
           Limits.row());
 
   @Mixin private RunOptions options = new RunOptions();
