@@ -50,7 +50,8 @@ final class SharedData {
   private static final int SLOT_BYTES = 10;
   private static final int STAMP = 11;
   private static final int PLAIN = 12;
-  private static final int NUMBERS = 13;
+  private static final int SAID = 13;
+  private static final int NUMBERS = 14;
 
   /** Indexes of {@link #ends}. */
   private static final int FIRST = 0;
@@ -187,6 +188,13 @@ final class SharedData {
   /** {@return the number of the place that was listed last} */
   long newest() {
     return numbers[NEWEST];
+  }
+
+  /** {@return whether nobody has said yet what is said once} Takes the lock. */
+  boolean firstToSay() {
+    synchronized (lock) {
+      return numbers[SAID]++ == 0;
+    }
   }
 
   /** A virtual thread has values in plain memory from now on. */

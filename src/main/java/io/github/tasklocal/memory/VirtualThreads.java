@@ -7,7 +7,6 @@ import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +29,6 @@ public final class VirtualThreads {
 
   /** Enough for the first keys; grows as the thread uses later ones. */
   private static final int LEAST_BYTES = 64;
-
-  private static final AtomicBoolean SAID = new AtomicBoolean();
 
   /** Why the last thread that was counted is not seen. */
   private static volatile String why = "another copy of this library has met it";
@@ -219,12 +216,14 @@ public final class VirtualThreads {
     return ThreadPages.DATA.unseen.get();
   }
 
-  /** Says once, when a map is open, that BPF does not see everything. Under no lock. */
+  /**
+   * Says once in the process, when a map is open, that BPF does not see everything. Under no lock.
+   */
   static void say() {
     if (unseen() > 0
         && !IS_DECLINED
         && ThreadPages.REGISTRY.maps().all().length > 0
-        && SAID.compareAndSet(false, true)) {
+        && ThreadPages.DATA.firstToSay()) {
       boolean ignored =
           Log.warn(
               "A virtual thread has used a key, and BPF programs do not see the value: "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.grack.nanojson.JsonObject;
@@ -9,12 +10,14 @@ import com.grack.nanojson.JsonParserException;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -88,6 +91,28 @@ class DoctorKernelIT {
             "--add-exports java.base/jdk.internal.misc=ALL-UNNAMED",
             "-javaagent:tasklocal.jar",
             "Add-Exports: java.base/jdk.internal.misc into the manifest");
+  }
+
+  @Test
+  void aJdkWhoseVirtualThreadsAreNotAsTestedIsNamed() throws IOException {
+    byte[] type;
+    try (InputStream stream = Thread.class.getResourceAsStream("VirtualThread.class")) {
+      type = Objects.requireNonNull(stream).readAllBytes();
+    }
+    String constants = new String(type, ISO_8859_1);
+    assertThat(constants).contains("blockPermit");
+    Path patch = Files.createDirectories(folder.resolve("patch/java/lang"));
+    Files.write(
+        patch.resolve("VirtualThread.class"),
+        constants.replace("blockPermit", "blockPermi_").getBytes(ISO_8859_1));
+    Command doctor =
+        shell(
+            "export JDK_JAVA_OPTIONS=--patch-module=java.base=%s; DOCTOR --json 2>/dev/null"
+                .formatted(folder.resolve("patch")));
+    JsonObject need = needs(json(doctor, 0)).get("virtual");
+    assertThat(need.getString("answer")).isEqualTo("no");
+    assertThat(need.getString("found")).contains("not as it was tested", "blockPermit");
+    assertThat(need.getString("cure")).doesNotContain("--add-exports");
   }
 
   @Test
