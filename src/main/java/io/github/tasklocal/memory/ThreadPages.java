@@ -60,15 +60,12 @@ public final class ThreadPages {
    * @param key which is going to be used
    */
   public static long address(Thread current, Key key) {
+    if (VirtualThreads.isMounted(current)) {
+      return VirtualThreads.address(current, key);
+    }
     ThreadPage page = ThreadLists.find(current);
     long address = page == null ? 0 : page.address();
-    return address == 0 ? firstAddress(current, key) : address;
-  }
-
-  private static long firstAddress(Thread current, Key key) {
-    return VirtualThreads.isMounted(current)
-        ? VirtualThreads.address(current, key)
-        : REGISTRY.first(current).start;
+    return address == 0 ? REGISTRY.first(current).start : address;
   }
 
   /**
