@@ -8,6 +8,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.error.DirectoryFullException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import java.lang.foreign.MemoryLayout;
@@ -57,7 +58,7 @@ public final class PackedChild {
   }
 
   private static void refuseLargeKeys(int slot) {
-    int left = slot - 8 - 8 - 16; // the library's own, and the two keys above
+    int left = slot - DataPage.START - 8 - 16; // the library's own, and the two keys above
     TaskLocal.of("packed.rest", MemoryLayout.sequenceLayout(left, JAVA_BYTE));
     try {
       TaskLocal.of("packed.more", JAVA_BYTE);

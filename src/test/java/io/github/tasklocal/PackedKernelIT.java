@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +36,7 @@ class PackedKernelIT {
                 List.of("-Dtasklocal.slotBytes=" + slot),
                 arguments.toArray(String[]::new)));
     assertThat(result.output())
-        .contains("the slot of a thread has 0 left of " + (slot - 8))
+        .contains("the slot of a thread has 0 left of " + (slot - DataPage.START))
         .contains("start java with a larger -Dtasklocal.slotBytes than " + slot)
         .contains("threads share pages (-Dtasklocal.slotBytes=" + slot + "), and its wire, B, has")
         .contains("use a BPF program of wire A or C")

@@ -58,9 +58,8 @@ public final class Holds {
   }
 
   private static ThreadPage held(ThreadRecord record) {
-    requireOwnValues(record);
     ThreadPage page = record.hold();
-    record.place.hold();
+    hold(record);
     return page;
   }
 
@@ -94,11 +93,13 @@ public final class Holds {
   }
 
   /**
-   * Refuses a carrier: who reaches its page from elsewhere would reach the values of the virtual
-   * thread that is mounted there.
+   * Holds a page, but not that of a carrier: who reaches it from elsewhere would reach the values
+   * of the virtual thread that is mounted there.
    */
-  private static void requireOwnValues(ThreadRecord record) {
+  private static void hold(ThreadRecord record) {
+    record.place.hold();
     if (record.place.carries()) {
+      record.place.letGo();
       Task task = record.place.task();
       throw new VirtualThreadException(
           "%s carries virtual threads, and its page has the values of whichever is mounted"
@@ -112,21 +113,23 @@ public final class Holds {
    * {@return whether values of virtual threads may be shown in the calling thread's page} If so,
    * nobody else reaches the page from now on; if not, somebody does now.
    */
-  boolean carry(ThreadPage page) {
-    synchronized (registry.lock) {
-      return page.record.place.carry();
-    }
+  static boolean carry(ThreadPage page) {
+    return page.record.place.carry();
   }
 
   /** From now on the page may be in use after the end of its thread. */
   void escape(ThreadPage page) {
     StackSpace.require();
     synchronized (registry.lock) {
-      requireOwnValues(page.record);
-      if (!page.escaped) {
-        Reference<Object> ignored = registry.data.watch(page, page.record.place);
-        page.escaped = true;
-        threads.ends.releaseUnreachable();
+      hold(page.record);
+      try {
+        if (!page.escaped) {
+          Reference<Object> ignored = registry.data.watch(page, page.record.place);
+          page.escaped = true;
+          threads.ends.releaseUnreachable();
+        }
+      } finally {
+        page.record.place.letGo();
       }
     }
   }

@@ -3,15 +3,19 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.Task;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.lang.ref.WeakReference;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A thread's page, as all copies of the library know it ({@link SharedData}): a view of an array of
- * the JDK's types. Under the registry's lock.
+ * the JDK's types. Under the registry's lock, but for {@link #carry}.
  */
 @SuppressWarnings("unchecked")
 final class Place {
+
+  private static final VarHandle NUMBER_AT = MethodHandles.arrayElementVarHandle(long[].class);
 
   /** Indexes of the array. */
   private static final int NUMBERS = 0;
@@ -220,30 +224,39 @@ final class Place {
     return released;
   }
 
-  /** Keeps the page from serving another thread. */
+  /**
+   * Keeps the page from serving another thread. A look at {@link #carries} comes after it, so that
+   * of a hold and a {@link #carry} at the same time at least one sees the other.
+   */
   void hold() {
-    n[HOLDS]++;
+    long ignored = (long) NUMBER_AT.getAndAdd(n, HOLDS, 1L);
   }
 
   void letGo() {
-    n[HOLDS]--;
+    long ignored = (long) NUMBER_AT.getAndAdd(n, HOLDS, -1L);
   }
 
   /**
-   * Lets values of virtual threads be shown there from now on.
+   * Lets values of virtual threads be shown there from now on. To be called by the page's thread;
+   * under no lock, since a mount must not wait for what others do under it.
    *
    * @return false if something holds the page, which would write where they lie
    */
   boolean carry() {
-    if (n[HOLDS] == 0) {
-      n[CARRIES] = 1;
+    if (carries()) {
+      return true; // another copy of the library has asked
     }
-    return carries();
+    NUMBER_AT.setVolatile(n, CARRIES, 1L);
+    boolean held = (long) NUMBER_AT.getVolatile(n, HOLDS) != 0;
+    if (held) {
+      NUMBER_AT.setVolatile(n, CARRIES, 0L);
+    }
+    return !held;
   }
 
   /** {@return whether they are, so that nothing may hold the page while its thread lives} */
   boolean carries() {
-    return n[CARRIES] != 0;
+    return (long) NUMBER_AT.getVolatile(n, CARRIES) != 0;
   }
 
   /** {@return whether the kernel was ever given this page} */

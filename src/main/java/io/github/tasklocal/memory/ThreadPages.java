@@ -89,7 +89,7 @@ public final class ThreadPages {
     VirtualRecord.Carrier carrier = page.carrier;
     if (carrier == null) {
       carrier = new VirtualRecord.Carrier(page.start);
-      if (!REGISTRY.holds().carry(page)) {
+      if (!Holds.carry(page)) {
         return null;
       }
       page.carrier = carrier;

@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;
 import java.nio.file.Files;
@@ -54,7 +55,7 @@ class KeysKernelIT {
         JsonObject key = directory.getArray("keys").getObject(i);
         assertThat(key.getString("name")).isEqualTo(NAMES.get(i));
         assertThat(key.get("size")).isEqualTo(wire == Wire.A ? null : SIZES.get(i));
-        assertThat(directory.getInt("start") + key.getInt("offset")).isEqualTo(8 + 8 * i);
+        assertThat(directory.getInt("start") + key.getInt("offset")).isEqualTo(DataPage.START + 8 * i);
       }
     }
   }
