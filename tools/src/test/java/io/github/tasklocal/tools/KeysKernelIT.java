@@ -55,7 +55,8 @@ class KeysKernelIT {
         JsonObject key = directory.getArray("keys").getObject(i);
         assertThat(key.getString("name")).isEqualTo(NAMES.get(i));
         assertThat(key.get("size")).isEqualTo(wire == Wire.A ? null : SIZES.get(i));
-        assertThat(directory.getInt("start") + key.getInt("offset")).isEqualTo(DataPage.START + 8 * i);
+        assertThat(directory.getInt("start") + key.getInt("offset"))
+            .isEqualTo(DataPage.START + 8 * i);
       }
     }
   }
