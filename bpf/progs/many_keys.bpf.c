@@ -19,7 +19,7 @@ struct task_local_data_offsets {
 
 #include "task_local_data.bpf.h"
 
-#define LAST_SIZE 560
+#define LAST_SIZE 552
 
 int seen[64];
 

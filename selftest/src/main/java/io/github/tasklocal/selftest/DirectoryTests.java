@@ -205,7 +205,7 @@ final class DirectoryTests {
     Check.equal(
         lastVisible ? 99 : -2, object.program("read_last").run(), "the page's last byte in BPF");
     Check.equal(
-        (byte) 99, keys.getLast().segment().get(JAVA_BYTE, 559), "the page's last byte in Java");
+        (byte) 99, keys.getLast().segment().get(JAVA_BYTE, 551), "the page's last byte in Java");
   }
 
   private static void byteTooMuch(Fixture fixture) throws Exception {
