@@ -23,8 +23,8 @@ struct task_local_data_offsets {
 
 /* In struct record. */
 #define HAS_DATA 1
-#define HAS_MORE 2 /* a second page of values, on wire A */
-#define HAS_KEYS 4 /* the page of keys comes after the values */
+#define HAS_MORE 2  /* a second page of values, on wire A */
+#define HAS_KEYS 4  /* the page of keys comes after the values */
 #define EXCHANGED 8 /* the process was exchanging the values: they may be of two threads */
 
 /* A process's id, here or in its own pid namespace; 0: all processes. */

@@ -123,7 +123,7 @@ static long walk_keys(__u64 i __attribute__((unused)), struct bpf_task_local_dat
 	walk.keys = tld->data_map->keys;
 	if (!walk.keys)
 		return 1;
-	walk.place = 8;
+	walk.place = 16;
 #if TLD_WIRE != TLD_WIRE_A
 	if (TLD_READ_ONCE(walk.keys->cnt) > TLD_MAX_KEYS)
 		__sync_fetch_and_add(&counts_beyond, 1);

@@ -176,7 +176,7 @@ static __noinline __u32 find_row(struct value *value)
 	return found ? *found : ROW_OTHERS;
 }
 
-/* Reads the value that the task has now; if that fails, the last one stays. Returns whether it did. */
+/* Reads the value that the task has now; if that fails, which it returns, the last one stays. */
 static __noinline int look(struct task_struct *task, struct thread *thread)
 {
 	struct value value;

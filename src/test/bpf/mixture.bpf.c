@@ -23,8 +23,8 @@ struct {
 	__u64 unchecked; /* mixtures that a plain reader sees */
 	__u64 wrong;	 /* mixtures that the section takes for one thread's */
 	__u64 right;
-	__u64 skipped;	   /* the section gave up */
-	__u64 wrong_copy;  /* a checked copy of the record that is a mixture */
+	__u64 skipped;	  /* the section gave up */
+	__u64 wrong_copy; /* a checked copy of the record that is a mixture */
 	__u64 right_copy;
 	__u64 skipped_copy;
 } counts;
