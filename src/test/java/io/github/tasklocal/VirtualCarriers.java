@@ -13,6 +13,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.memory.FullHeapChild;
 import java.lang.foreign.MemoryLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -364,7 +365,7 @@ final class VirtualCarriers {
         carriers.next();
         carriers.how =
             task -> {
-              full[0] = fill();
+              full[0] = FullHeapChild.fill();
               for (int i = 0; i < left && full[0][0] != null; i++) {
                 full[0] = (Object[]) full[0][0];
               }
@@ -386,26 +387,6 @@ final class VirtualCarriers {
     if (unseen == 0) {
       throw new AssertionError("there was memory each time");
     }
-  }
-
-  /** {@return a chain of objects for which there was room; the first ones are the smallest} */
-  private static Object[] fill() {
-    Object[] last = new Object[4];
-    for (int length : new int[] {1 << 18, 1 << 12, 4}) {
-      try {
-        while (true) {
-          Object[] next = new Object[length];
-          next[0] = last;
-          last = next;
-        }
-      } catch (OutOfMemoryError e) {
-        // Then smaller ones, for which there is more room than for the few that would still fit.
-        for (int i = 0; length == 1 << 12 && i < 10; i++) {
-          last = (Object[]) last[0];
-        }
-      }
-    }
-    return last;
   }
 
   private static final class Descent {

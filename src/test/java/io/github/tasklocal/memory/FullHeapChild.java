@@ -75,7 +75,7 @@ public final class FullHeapChild {
   }
 
   /** {@return a chain of objects for which there was room; the first ones are the smallest} */
-  private static Object[] fill() {
+  public static Object[] fill() {
     Object[] last = new Object[4];
     for (int length : new int[] {1 << 18, 1 << 12, 4}) {
       try {
