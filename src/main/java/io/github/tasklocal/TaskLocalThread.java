@@ -202,11 +202,14 @@ public class TaskLocalThread extends Thread {
    */
   static long address(Key key, long offset) {
     Thread thread = Thread.currentThread();
+    if (VirtualThreads.isMounted(thread)) {
+      return VirtualThreads.address(thread, key) + offset;
+    }
     if (thread instanceof TaskLocalThread own) {
       long address = (long) ADDRESS.getOpaque(own);
       return (address == 0 ? own.enter().start : address) + offset;
     }
-    return ThreadPages.address(thread, key) + offset;
+    return ThreadPages.address(thread) + offset;
   }
 
   /** The calling thread's page. */

@@ -15,7 +15,7 @@ final class ThreadLists {
    * Those of the process. A constant array costs fewer loads than one that can grow, or that
    * belongs to an object; with 100,000 threads, a list has one or two.
    */
-  private static final @Nullable ThreadPage[] PROCESS = new ThreadPage[1 << 16];
+  static final @Nullable ThreadPage[] PROCESS = new ThreadPage[1 << 16];
 
   private static final VarHandle ELEMENT = MethodHandles.arrayElementVarHandle(ThreadPage[].class);
 

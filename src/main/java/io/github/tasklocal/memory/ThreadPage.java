@@ -17,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("restricted")
 public final class ThreadPage {
 
-  private static final VarHandle ADDRESS;
+  /** Of the field {@code address}, for {@link ThreadPages#address}. */
+  static final VarHandle ADDRESS;
 
   static {
     try {

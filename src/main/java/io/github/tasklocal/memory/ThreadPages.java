@@ -4,7 +4,6 @@ package io.github.tasklocal.memory;
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.StackSpace;
-import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.util.concurrent.ForkJoinWorkerThread;
 import java.util.function.Consumer;
@@ -53,18 +52,20 @@ public final class ThreadPages {
   }
 
   /**
-   * {@return where the values of the calling thread begin} Its page is made at the first call. That
-   * of a virtual thread is right until the thread blocks, or uses another key.
+   * {@return where the values of the calling thread begin} Its page is made at the first call.
    *
-   * @param current the calling thread, and no other
-   * @param key which is going to be used
+   * <p>It calls no method of its own for a page that is first in its list: a compiler that has seen
+   * virtual threads nearly alone would leave it a call.
+   *
+   * @param current the calling thread, and no other, which is not {@link VirtualThreads#isMounted}
    */
-  public static long address(Thread current, Key key) {
-    if (VirtualThreads.isMounted(current)) {
-      return VirtualThreads.address(current, key);
+  public static long address(Thread current) {
+    long id = current.threadId();
+    ThreadPage page = ThreadLists.PROCESS[(int) id & (ThreadLists.PROCESS.length - 1)];
+    if (page == null || page.threadId != id) {
+      page = ThreadLists.find(current);
     }
-    ThreadPage page = ThreadLists.find(current);
-    long address = page == null ? 0 : page.address();
+    long address = page == null ? 0 : (long) ThreadPage.ADDRESS.getOpaque(page);
     return address == 0 ? REGISTRY.first(current).start : address;
   }
 

@@ -149,7 +149,7 @@ public final class VirtualThreads {
    * @param key which is going to be used
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
    */
-  static long address(Thread current, Key key) {
+  public static long address(Thread current, Key key) {
     return Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
         ? record.address(current, key)
         : otherAddress(current, key);
