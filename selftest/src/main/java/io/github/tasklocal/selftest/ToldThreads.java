@@ -20,6 +20,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,6 +45,7 @@ public final class ToldThreads {
   private final BpfProgram write;
   private final Blocking blocking;
   private final AtomicReference<@Nullable Throwable> thrown = new AtomicReference<>();
+  private final AtomicLong parked = new AtomicLong();
   private final AtomicLong lost = new AtomicLong();
   private final AtomicLong ownRight = new AtomicLong();
   private final AtomicLong ownWrong = new AtomicLong();
@@ -78,6 +80,38 @@ public final class ToldThreads {
     }
     threads.forEach(Thread::start);
     return threads;
+  }
+
+  /**
+   * {@return threads that are started, set values, and park until they are stopped and unparked}
+   */
+  public List<Thread> startParked(int count) {
+    List<Thread> threads = new ArrayList<>(count);
+    for (int id = 1; id <= count; id++) {
+      int value = id;
+      threads.add(Thread.ofVirtual().start(() -> park(value)));
+    }
+    return threads;
+  }
+
+  private void park(int value) {
+    try {
+      VALUE.set(value);
+      OTHER.set(-value);
+      check(value);
+      parked.incrementAndGet();
+      while (!stop) {
+        LockSupport.park();
+      }
+      check(value);
+    } catch (Throwable e) {
+      thrown.compareAndSet(null, e);
+    }
+  }
+
+  /** {@return how many of those that park have set their values} */
+  public long parked() {
+    return parked.get();
   }
 
   /** Has them end soon. */

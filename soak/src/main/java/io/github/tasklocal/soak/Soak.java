@@ -44,6 +44,7 @@ final class Soak implements Callable<Integer> {
           AllWires.row(),
           KeyMakers.row(),
           VirtualStorm.row(),
+          VirtualMillion.row(),
           Limits.row());
 
   @Mixin private RunOptions options = new RunOptions();
