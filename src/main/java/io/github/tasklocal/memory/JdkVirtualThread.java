@@ -2,14 +2,7 @@
 package io.github.tasklocal.memory;
 
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.MethodType;
-import java.lang.reflect.Field;
 import java.util.ArrayDeque;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.Executor;
 import org.jspecify.annotations.Nullable;
@@ -38,8 +31,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class JdkVirtualThread {
 
-  private static final String NAME = "java.lang.VirtualThread";
-
   /** What of this JDK is not as it was tested, or null; that takes no consent to find out. */
   static final @Nullable String UNFIT;
 
@@ -53,6 +44,7 @@ final class JdkVirtualThread {
   private static final MethodHandle GET_CARRIER;
   private static final MethodHandle GET_STATE;
   private static final MethodHandle SET_STATE;
+  private static final MethodHandle COMPARE_STATE;
   private static final MethodHandle SET_BLOCK_PERMIT;
   private static final MethodHandle GET_CONTINUATION;
   private static final MethodHandle GET_CHUNK;
@@ -71,7 +63,7 @@ final class JdkVirtualThread {
   private static final int RUNNING;
 
   static {
-    Found found = new Found();
+    JdkNames found = new JdkNames();
     String unfit = null;
     String problem = null;
     try {
@@ -92,6 +84,7 @@ final class JdkVirtualThread {
     GET_CARRIER = found.getCarrier;
     GET_STATE = found.getState;
     SET_STATE = found.setState;
+    COMPARE_STATE = found.compareState;
     SET_BLOCK_PERMIT = found.setBlockPermit;
     GET_CONTINUATION = found.getContinuation;
     GET_CHUNK = found.getChunk;
@@ -127,173 +120,6 @@ final class JdkVirtualThread {
             : ", or have Add-Exports: java.base/jdk.internal.misc in the executable jar's manifest");
   }
 
-  /** What is looked for, in an object since each can fail. */
-  private static final class Found {
-    private static final MethodHandle NONE = MethodHandles.zero(Object.class);
-
-    MethodHandle getTask = NONE;
-    MethodHandle setTask = NONE;
-    MethodHandle getScheduler = NONE;
-    MethodHandle setScheduler = NONE;
-    MethodHandle getCarrier = NONE;
-    MethodHandle getState = NONE;
-    MethodHandle setState = NONE;
-    MethodHandle setBlockPermit = NONE;
-    MethodHandle getContinuation = NONE;
-    MethodHandle getChunk = NONE;
-    MethodHandle setChunk = NONE;
-    MethodHandle isEmpty = NONE;
-    MethodHandle getLocal = NONE;
-    MethodHandle setLocal = NONE;
-    MethodHandle yield = NONE;
-    MethodHandle make = NONE;
-    int started;
-    int unparked;
-    int yielded;
-    int unblocked;
-    int blocking;
-    int running;
-
-    private final MethodHandles.Lookup lookup = MethodHandles.lookup();
-
-    private final Map<String, Field> fields = new HashMap<>();
-
-    /** What lacks here, no consent helps. */
-    void findNames() throws ReflectiveOperationException {
-      Class<?> type = Class.forName(NAME);
-      Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
-      Class<?> chunk = Class.forName("jdk.internal.vm.StackChunk");
-      name(type, "runContinuation", Runnable.class);
-      name(type, "scheduler", Executor.class);
-      name(type, "carrierThread", Thread.class);
-      name(type, "blockPermit", boolean.class);
-      name(type, "cont", continuation);
-      name(continuation, "tail", chunk);
-      for (String each :
-          List.of("state", "STARTED", "UNPARKED", "YIELDED", "UNBLOCKED", "BLOCKING", "RUNNING")) {
-        name(type, each, int.class);
-      }
-      Object ignored = type.getDeclaredMethod("yieldContinuation");
-      ignored = chunk.getDeclaredMethod("isEmpty");
-    }
-
-    private void name(Class<?> in, String name, Class<?> type) throws ReflectiveOperationException {
-      Field field = in.getDeclaredField(name);
-      if (field.getType() != type) {
-        throw new NoSuchFieldException(name + " is a " + field.getType().getName());
-      }
-      fields.put(name, field);
-    }
-
-    void find() throws Throwable {
-      Class<?> type = Class.forName(NAME);
-      Class<?> unsafeType = Class.forName("jdk.internal.misc.Unsafe");
-      Object unsafe =
-          lookup.findStatic(unsafeType, "getUnsafe", MethodType.methodType(unsafeType)).invoke();
-      getTask = getter(unsafe, "runContinuation", "getReference");
-      setTask = setter(unsafe, "runContinuation", "putReferenceRelease");
-      getScheduler = getter(unsafe, "scheduler", "getReference");
-      setScheduler = setter(unsafe, "scheduler", "putReferenceVolatile");
-      getCarrier = getter(unsafe, "carrierThread", "getReference");
-      getState = getter(unsafe, "state", "getIntVolatile");
-      setState = setter(unsafe, "state", "putIntVolatile");
-      setBlockPermit = setter(unsafe, "blockPermit", "putBooleanVolatile");
-      getContinuation = getter(unsafe, "cont", "getReference");
-      getChunk = getter(unsafe, "tail", "getReference");
-      setChunk = setter(unsafe, "tail", "putReference");
-      started = constant(unsafe, "STARTED");
-      unparked = constant(unsafe, "UNPARKED");
-      yielded = constant(unsafe, "YIELDED");
-      unblocked = constant(unsafe, "UNBLOCKED");
-      blocking = constant(unsafe, "BLOCKING");
-      running = constant(unsafe, "RUNNING");
-      Field field = MethodHandles.Lookup.class.getDeclaredField("IMPL_LOOKUP");
-      MethodHandles.Lookup all =
-          (MethodHandles.Lookup) staticValue(unsafe, field, "getReference", Object.class);
-      yield =
-          all.findVirtual(type, "yieldContinuation", MethodType.methodType(boolean.class))
-              .asType(MethodType.methodType(boolean.class, Object.class));
-      isEmpty =
-          all.findVirtual(field("tail").getType(), "isEmpty", MethodType.methodType(boolean.class))
-              .asType(MethodType.methodType(boolean.class, Object.class));
-      getLocal =
-          all.findVirtual(
-              ThreadLocal.class, "get", MethodType.methodType(Object.class, Thread.class));
-      setLocal =
-          all.findVirtual(
-              ThreadLocal.class,
-              "set",
-              MethodType.methodType(void.class, Thread.class, Object.class));
-      make =
-          all.findStatic(
-              Class.forName("java.lang.ThreadBuilders"),
-              "newVirtualThread",
-              MethodType.methodType(
-                  Thread.class, Executor.class, String.class, int.class, Runnable.class));
-    }
-
-    private Field field(String name) {
-      return Objects.requireNonNull(fields.get(name));
-    }
-
-    /** {@return a method of Unsafe for a field, which gets an object, and perhaps a value} */
-    private MethodHandle access(Object unsafe, Field field, String method, MethodType type)
-        throws Throwable {
-      long offset =
-          (long)
-              lookup
-                  .findVirtual(
-                      unsafe.getClass(),
-                      "objectFieldOffset",
-                      MethodType.methodType(long.class, Field.class))
-                  .invoke(unsafe, field);
-      return MethodHandles.insertArguments(
-          lookup.findVirtual(unsafe.getClass(), method, type).bindTo(unsafe), 1, offset);
-    }
-
-    private static Class<?> value(Field field) {
-      return field.getType().isPrimitive() ? field.getType() : Object.class;
-    }
-
-    private MethodHandle getter(Object unsafe, String name, String method) throws Throwable {
-      Field field = field(name);
-      return access(
-          unsafe, field, method, MethodType.methodType(value(field), Object.class, long.class));
-    }
-
-    private MethodHandle setter(Object unsafe, String name, String method) throws Throwable {
-      Field field = field(name);
-      return access(
-          unsafe,
-          field,
-          method,
-          MethodType.methodType(void.class, Object.class, long.class, value(field)));
-    }
-
-    private int constant(Object unsafe, String name) throws Throwable {
-      return (int) staticValue(unsafe, field(name), "getInt", int.class);
-    }
-
-    private Object staticValue(Object unsafe, Field field, String method, Class<?> value)
-        throws Throwable {
-      Class<?> type = unsafe.getClass();
-      Object base =
-          lookup
-              .findVirtual(
-                  type, "staticFieldBase", MethodType.methodType(Object.class, Field.class))
-              .invoke(unsafe, field);
-      long offset =
-          (long)
-              lookup
-                  .findVirtual(
-                      type, "staticFieldOffset", MethodType.methodType(long.class, Field.class))
-                  .invoke(unsafe, field);
-      return lookup
-          .findVirtual(type, method, MethodType.methodType(value, Object.class, long.class))
-          .invoke(unsafe, base, offset);
-    }
-  }
-
   /** {@return what a thread submits to its scheduler} */
   static Object task(Thread virtual) {
     try {
@@ -316,13 +142,46 @@ final class JdkVirtualThread {
 
   /** {@return whether the JDK's own task would run the thread now, and not drop the attempt} */
   static boolean isRunnable(Thread virtual) {
-    int state;
+    return isRunnable(state(virtual));
+  }
+
+  private static boolean isRunnable(int state) {
+    return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
+  }
+
+  private static int state(Thread virtual) {
     try {
-      state = (int) GET_STATE.invokeExact((Object) virtual);
+      return (int) GET_STATE.invokeExact((Object) virtual);
     } catch (Throwable e) {
       throw unexpected(e);
     }
-    return state == STARTED || state == UNPARKED || state == YIELDED || state == UNBLOCKED;
+  }
+
+  /**
+   * Keeps a thread that could be run from being run: it is as one that runs already, so the JDK
+   * drops each attempt. Who calls this runs it after {@link #letGo}.
+   *
+   * @return the state that it has then again; 0 if it cannot be run
+   */
+  static int hold(Thread virtual) {
+    int state = state(virtual);
+    try {
+      return isRunnable(state)
+              && (boolean) COMPARE_STATE.invokeExact((Object) virtual, state, RUNNING)
+          ? state
+          : 0;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** Ends what {@link #hold} began. */
+  static void letGo(Thread virtual, int state) {
+    try {
+      SET_STATE.invokeExact((Object) virtual, state);
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
   }
 
   /** {@return the thread on which the calling virtual thread is mounted} */

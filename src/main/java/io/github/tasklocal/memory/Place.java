@@ -247,11 +247,16 @@ final class Place {
       return true; // another copy of the library has asked
     }
     NUMBER_AT.setVolatile(n, CARRIES, 1L);
-    boolean held = (long) NUMBER_AT.getVolatile(n, HOLDS) != 0;
+    boolean held = isHeld();
     if (held) {
       NUMBER_AT.setVolatile(n, CARRIES, 0L);
     }
     return !held;
+  }
+
+  /** {@return whether something other than its thread reaches the page} */
+  boolean isHeld() {
+    return (long) NUMBER_AT.getVolatile(n, HOLDS) != 0;
   }
 
   /** {@return whether they are, so that nothing may hold the page while its thread lives} */

@@ -46,7 +46,7 @@ public final class ThreadPage {
   @Nullable ThreadPage next;
 
   /** What the thread shows as a carrier of virtual threads; used by the thread alone. */
-  VirtualRecord.@Nullable Carrier carrier;
+  @Nullable Carrier carrier;
 
   /** Set under the registry's lock, but may be read without it. */
   boolean escaped;

@@ -76,7 +76,7 @@ public final class ThreadPages {
    * @throws OutOfMemoryError if the system gives no memory for its page
    * @throws StackOverflowError if the stack may not do for what shows values and takes them back
    */
-  static VirtualRecord.@Nullable Carrier carrier() {
+  static @Nullable Carrier carrier() {
     Thread current = Thread.currentThread();
     if (current.isVirtual()) {
       return null;
@@ -87,9 +87,12 @@ public final class ThreadPages {
     Function<Thread, @Nullable ThreadPage> code = finder;
     ThreadPage own = code == null ? null : code.apply(current);
     ThreadPage page = own == null ? of(current) : own;
-    VirtualRecord.Carrier carrier = page.carrier;
+    Carrier carrier = page.carrier;
     if (carrier == null) {
-      carrier = new VirtualRecord.Carrier(page.start);
+      if (page.record.place.isHeld()) {
+        return null; // without the room for its words, which a thread of each mount would ask for
+      }
+      carrier = new Carrier(page.start);
       if (!Holds.carry(page)) {
         return null;
       }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.layout.DataPage;
@@ -24,7 +23,6 @@ import org.jspecify.annotations.Nullable;
 final class VirtualRecord implements Runnable {
 
   private static final VarHandle WORD = JAVA_LONG.varHandle();
-  private static final VarHandle SEQUENCE = JAVA_INT.varHandle();
   private static final VarHandle LOCK;
 
   private static final short[] NO_OFFSETS = {};
@@ -41,36 +39,6 @@ final class VirtualRecord implements Runnable {
       LOCK = MethodHandles.lookup().findVarHandle(VirtualRecord.class, "lock", int.class);
     } catch (ReflectiveOperationException e) {
       throw new ExceptionInInitializerError(e);
-    }
-  }
-
-  /** What a carrier shows; used by its thread alone, and by the thread that is mounted there. */
-  static final class Carrier {
-    final long address;
-    private @Nullable VirtualRecord mounted;
-
-    /** The carrier's own words, while others are shown. */
-    private final long[] own = new long[ThreadPages.DATA.slotBytes() / Long.BYTES];
-
-    /** Of the page, odd while words are exchanged. */
-    private int sequence;
-
-    Carrier(long address) {
-      this.address = address;
-      this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
-    }
-
-    /** Words of two threads are shown from now on; also after an exchange that did not end. */
-    void begin() {
-      sequence |= 1;
-      SEQUENCE.setOpaque(Memory.ALL, address + DataPage.SEQUENCE, sequence);
-      VarHandle.storeStoreFence(); // who sees a word of the exchange sees that it has begun
-    }
-
-    /** Words of one thread are shown from now on. */
-    void end() {
-      sequence = (sequence | 1) + 1;
-      SEQUENCE.setRelease(Memory.ALL, address + DataPage.SEQUENCE, sequence);
     }
   }
 
@@ -210,11 +178,7 @@ final class VirtualRecord implements Runnable {
     long[] moreWords = Arrays.copyOf(words, before + more);
     Carrier carrier = at;
     if (carrier != null) {
-      carrier.begin();
-      for (int i = before; i < moreOffsets.length; i++) {
-        carrier.own[i] = exchange(carrier.address + moreOffsets[i], 0);
-      }
-      carrier.end();
+      carrier.hide(moreOffsets, before);
     }
     offsets = shared(moreOffsets);
     words = moreWords;
@@ -261,7 +225,7 @@ final class VirtualRecord implements Runnable {
    */
   private static @Nullable Carrier carrier() {
     Carrier carrier = ThreadPages.carrier();
-    VirtualRecord there = carrier == null ? null : carrier.mounted;
+    VirtualRecord there = carrier == null ? null : carrier.mounted();
     if (carrier != null && there != null) {
       there.leave(carrier); // a scheduler that runs tasks where they are submitted
     }
@@ -278,9 +242,13 @@ final class VirtualRecord implements Runnable {
    * Leaves the thread, whose values are plain memory from now on; beside those that it has there
    * already, of keys that another copy of the library has used. Under the lock.
    *
-   * @return false if there is no memory for that
+   * @return false if there is no memory for that, or a late task has begun to run the thread
    */
   private boolean retire() {
+    int state = JdkVirtualThread.hold(thread);
+    if (state == 0) {
+      return false;
+    }
     try {
       MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
       MemorySegment others =
@@ -295,11 +263,13 @@ final class VirtualRecord implements Runnable {
       }
       ThreadPages.DATA.plain();
       JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
+      JdkVirtualThread.setTask(thread, original);
+      return true;
     } catch (RuntimeException | Error e) {
       return false; // the next mount tries again
+    } finally {
+      JdkVirtualThread.letGo(thread, state);
     }
-    JdkVirtualThread.setTask(thread, original);
-    return true;
   }
 
   private long word(MemorySegment from, int i) {
@@ -358,8 +328,7 @@ final class VirtualRecord implements Runnable {
       }
       memory = null;
     }
-    exchange(carrier, carrier.own, words);
-    carrier.mounted = this;
+    carrier.mount(this, offsets, words);
     at = carrier;
     address = carrier.address;
     on = Thread.currentThread();
@@ -367,28 +336,13 @@ final class VirtualRecord implements Runnable {
 
   /** Takes the values back, if the carrier shows them; it shows its own from now on. */
   private void leave(Carrier carrier) {
-    if (carrier.mounted != this) {
+    if (carrier.mounted() != this) {
       return;
     }
-    carrier.mounted = null;
-    exchange(carrier, words, carrier.own);
+    carrier.unmount(offsets, words);
     on = null;
     at = null;
     release();
-  }
-
-  /** Stores words of one thread in the page, and gets those that were there. */
-  private void exchange(Carrier carrier, long[] before, long[] after) {
-    short[] places = offsets; // a local, as fields would be read anew for each word
-    if (places.length == 0) {
-      return;
-    }
-    long page = carrier.address;
-    carrier.begin();
-    for (int i = 0; i < places.length; i++) {
-      before[i] = exchange(page + places[i], after[i]);
-    }
-    carrier.end();
   }
 
   @SuppressWarnings("ThreadPriorityCheck") // who has the lock does little, and may be preempted
@@ -398,17 +352,6 @@ final class VirtualRecord implements Runnable {
     } else {
       Thread.onSpinWait();
     }
-  }
-
-  /**
-   * {@return the word that was there} A load and a store, not one atomic instruction, which costs
-   * as much as ten of these: what a BPF program stores in between is lost.
-   */
-  private static long exchange(long address, long value) {
-    long at = Memory.at(address, Long.BYTES);
-    long before = (long) WORD.getOpaque(Memory.ALL, at);
-    WORD.setOpaque(Memory.ALL, at, value);
-    return before;
   }
 
   private static void set(long address, long value) {

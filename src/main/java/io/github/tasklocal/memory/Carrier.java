@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.github.tasklocal.layout.DataPage;
+import java.lang.invoke.VarHandle;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a carrier of virtual threads shows: its own words, or those of the thread that is mounted
+ * there. Used by the carrier's thread alone, and by the thread that is mounted there.
+ */
+final class Carrier {
+
+  private static final VarHandle WORD = JAVA_LONG.varHandle();
+  private static final VarHandle SEQUENCE = JAVA_INT.varHandle();
+
+  /** Where the values begin in the carrier's page. */
+  final long address;
+
+  private @Nullable VirtualRecord mounted;
+
+  /** The carrier's own words, while others are shown. */
+  private final long[] own = new long[ThreadPages.DATA.slotBytes() / Long.BYTES];
+
+  /** Of the page, odd while words are exchanged. */
+  private int sequence;
+
+  Carrier(long address) {
+    this.address = address;
+    this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
+  }
+
+  /** {@return whose words are shown, or null for its own} */
+  @Nullable VirtualRecord mounted() {
+    return mounted;
+  }
+
+  /**
+   * Shows words of a thread.
+   *
+   * @param offsets where each lies in the page
+   */
+  void mount(VirtualRecord record, short[] offsets, long[] words) {
+    exchange(offsets, own, words);
+    mounted = record;
+  }
+
+  /** Shows its own words again, and takes those of the thread back. */
+  void unmount(short[] offsets, long[] words) {
+    mounted = null;
+    exchange(offsets, words, own);
+  }
+
+  /** Shows zero for words that the mounted thread has from now on, instead of its own. */
+  void hide(short[] offsets, int from) {
+    begin();
+    for (int i = from; i < offsets.length; i++) {
+      own[i] = exchange(address + offsets[i], 0);
+    }
+    end();
+  }
+
+  /** Stores words in the page, and gets those that were there. */
+  private void exchange(short[] offsets, long[] before, long[] after) {
+    if (offsets.length == 0) {
+      return;
+    }
+    long page = address; // a local, as the field would be read anew for each word
+    begin();
+    for (int i = 0; i < offsets.length; i++) {
+      before[i] = exchange(page + offsets[i], after[i]);
+    }
+    end();
+  }
+
+  /**
+   * {@return the word that was there} A load and a store, not one atomic instruction, which costs
+   * as much as ten of these: what a BPF program stores in between is lost.
+   */
+  private static long exchange(long address, long value) {
+    long at = Memory.at(address, Long.BYTES);
+    long before = (long) WORD.getOpaque(Memory.ALL, at);
+    WORD.setOpaque(Memory.ALL, at, value);
+    return before;
+  }
+
+  /** Words of two threads are shown from now on; also after an exchange that did not end. */
+  private void begin() {
+    sequence |= 1;
+    SEQUENCE.setOpaque(Memory.ALL, address + DataPage.SEQUENCE, sequence);
+    VarHandle.storeStoreFence(); // who sees a word of the exchange sees that it has begun
+  }
+
+  /** Words of one thread are shown from now on. */
+  private void end() {
+    sequence = (sequence | 1) + 1;
+    SEQUENCE.setRelease(Memory.ALL, address + DataPage.SEQUENCE, sequence);
+  }
+}
