@@ -177,18 +177,29 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
    *     surrogate pair
    */
   public void setString(String text) {
-    long ignored = fittingLength(text, size());
+    requireFitting(text, size());
     Utf8.write(text, words());
     Reference.reachabilityFence(this);
   }
 
-  /** {@return how many bytes a text has, after checking that it can be the value} */
-  final long fittingLength(String text, long size) {
-    if (sequenced) {
-      throw new UnsupportedOperationException(
-          "the value is a struct with a sequence, which a text would overwrite: write its members"
-              + " with update, or declare an array of bytes for a text");
-    }
+  /**
+   * Sets the value to as much of a text as fits, from its beginning and in whole characters, as
+   * {@link #setString} does otherwise: for labels that come from elsewhere and must not fail what
+   * they describe. A NUL ends the text, and half of a surrogate pair becomes U+FFFD. Allocates
+   * nothing if the text fits as it is.
+   *
+   * @param text any text
+   * @throws UnsupportedOperationException if the value is a struct with a sequence, which a text
+   *     would overwrite
+   */
+  public void setTruncated(String text) {
+    Utf8.write(cut(text, size()), words());
+    Reference.reachabilityFence(this);
+  }
+
+  /** Checks that a text can be the value. */
+  final void requireFitting(String text, long size) {
+    requireText(text);
     long length = Utf8.length(text);
     if (length >= size) {
       throw new IllegalArgumentException(
@@ -196,9 +207,24 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
               + length
               + " bytes in UTF-8, "
               + (size - 1)
-              + " fit before the NUL: shorten it, or declare a longer value");
+              + " fit before the NUL: shorten it, use the form that truncates (setTruncated,"
+              + " withTruncated, enterTruncated), or declare a longer value");
     }
-    return length;
+  }
+
+  /** {@return what of a text can be the value} */
+  final String cut(String text, long size) {
+    requireText(text);
+    return Utf8.cut(text, size - 1);
+  }
+
+  private void requireText(String text) {
+    Objects.requireNonNull(text, "text is null: an empty text is \"\"");
+    if (sequenced) {
+      throw new UnsupportedOperationException(
+          "the value is a struct with a sequence, which a text would overwrite: write its members"
+              + " with update, or declare an array of bytes for a text");
+    }
   }
 
   /**

@@ -75,6 +75,75 @@ public abstract sealed class TaskLocalScope {
   public abstract <T extends @Nullable Object, X extends Throwable> T call(
       Operation<? extends T, X> operation) throws X;
 
+  /**
+   * Sets the value until what is returned is closed: for code that throws what it likes, and for
+   * languages that do not infer the types of {@link #call}.
+   *
+   * {@snippet :
+   * try (var scope = TENANT.enter(request.tenant())) {
+   *   chain.doFilter(request, response);
+   * }
+   * }
+   *
+   * <p>The variable can be named {@code _}, which no compiler calls unused.
+   *
+   * <p>A value of up to 8 bytes allocates nothing where the compiler sees that what is returned
+   * does not leave the method, as in a {@code try} statement.
+   *
+   * @return what a {@code try} statement closes
+   */
+  public abstract Entered enter();
+
+  /** Puts the value back that was there before. */
+  abstract void leave(Entered entered);
+
+  /**
+   * A value that a thread has until this is closed. It belongs to the thread that has entered it,
+   * whichever carriers that is mounted on; scopes that are nested are closed from the inside out,
+   * as {@code try} statements do.
+   */
+  public static final class Entered implements AutoCloseable {
+    private final TaskLocalScope scope;
+    private final Thread thread;
+    private final long bits;
+    private final long @Nullable [] words;
+    private boolean closed;
+
+    private Entered(TaskLocalScope scope, long bits, long @Nullable [] words) {
+      this.scope = scope;
+      this.thread = Thread.currentThread();
+      this.bits = bits;
+      this.words = words;
+    }
+
+    /**
+     * Puts back the value that the thread had before. The second call and those after it do
+     * nothing.
+     *
+     * @throws WrongThreadException if another thread calls it, which changes nothing: the thread
+     *     that has entered the value still has to close this
+     */
+    @Override
+    @SuppressWarnings("ReferenceEquality")
+    public void close() {
+      if (Thread.currentThread() != thread) {
+        throw new WrongThreadException(
+            ("%s was entered by the thread \"%s\" and closed by \"%s\": close it where it was"
+                    + " entered, as a try statement does")
+                .formatted(scope, thread.getName(), Thread.currentThread().getName()));
+      }
+      if (!closed) {
+        closed = true;
+        scope.leave(this);
+      }
+    }
+
+    @Override
+    public String toString() {
+      return "Entered[" + scope + (closed ? ", closed]" : "]");
+    }
+  }
+
   private static <T> T required(T code) {
     return Objects.requireNonNull(code, "the code is null: pass what to run with the value");
   }
@@ -138,6 +207,18 @@ public abstract sealed class TaskLocalScope {
       }
     }
 
+    @Override
+    public Entered enter() {
+      Entered entered = new Entered(this, get(), null);
+      set(bits);
+      return entered;
+    }
+
+    @Override
+    void leave(Entered entered) {
+      set(entered.bits);
+    }
+
     private long get() {
       long at = TaskLocalThread.address(key, offset);
       return switch (size) {
@@ -199,6 +280,18 @@ public abstract sealed class TaskLocalScope {
       } finally {
         local.write(before);
       }
+    }
+
+    @Override
+    public Entered enter() {
+      Entered entered = new Entered(this, 0, local.read());
+      local.write(words);
+      return entered;
+    }
+
+    @Override
+    void leave(Entered entered) {
+      local.write(Objects.requireNonNull(entered.words));
     }
 
     @Override

@@ -46,6 +46,36 @@ final class Utf8 {
   }
 
   /**
+   * {@return as much of a text from its beginning as fits, in whole characters} What has no place
+   * in a C string in UTF-8 does not: a NUL ends the text, half of a surrogate pair becomes U+FFFD.
+   * Allocates nothing if the text fits as it is.
+   *
+   * @param room bytes
+   */
+  static String cut(String text, long room) {
+    long length = 0;
+    int end = 0;
+    StringBuilder mended = null;
+    while (end < text.length()) {
+      int c = text.codePointAt(end);
+      boolean half = c <= Character.MAX_VALUE && Character.isSurrogate((char) c);
+      length += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; // U+FFFD has 3, too
+      if (c == 0 || length > room) {
+        break;
+      }
+      if (half) {
+        mended = mended == null ? new StringBuilder(text) : mended;
+        mended.setCharAt(end, '\uFFFD');
+      }
+      end += Character.charCount(c);
+    }
+    if (mended != null) {
+      return mended.substring(0, end);
+    }
+    return end == text.length() ? text : text.substring(0, end);
+  }
+
+  /**
    * Writes a text that fits, as {@link #length} has shown, and NULs behind it.
    *
    * @param words whole words, each of which is written once

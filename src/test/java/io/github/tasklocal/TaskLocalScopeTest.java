@@ -9,6 +9,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
@@ -29,6 +30,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 
@@ -218,6 +220,127 @@ class TaskLocalScopeTest {
   }
 
   @Test
+  @SuppressWarnings("try") // closed before its end
+  void anEnteredValueLastsUntilItIsClosedAndNests() throws IOException {
+    INT.set(1);
+    TENANT.setString("before");
+    try (var outer = INT.enter(2);
+        var _ = TENANT.enter("acme")) {
+      assertThat(INT.get()).isEqualTo(2);
+      try (var _ = SEVEN.enter();
+          var _ = TENANT.enter(MemorySegment.ofArray("sixteen bytes ..".getBytes(UTF_8)))) {
+        assertThat(INT.get()).isEqualTo(7);
+        assertThat(TENANT.getString()).isEqualTo("sixteen bytes ..");
+      }
+      assertThat(INT.get()).isEqualTo(2);
+      assertThat(TENANT.getString()).isEqualTo("acme");
+      outer.close();
+      assertThat(INT.get()).isEqualTo(1);
+      INT.set(3);
+    }
+    assertThat(INT.get()).as("closed twice").isEqualTo(3);
+    assertThat(TENANT.getString()).isEqualTo("before");
+  }
+
+  @Test
+  void whatTheCodeThrowsPassesThroughAnEnteredValue() {
+    INT.set(1);
+    IOException thrown = new IOException("inside");
+    assertThatThrownBy(
+            () -> {
+              try (var _ = INT.enter(2)) {
+                String never = failing(thrown);
+                throw new AssertionError(never);
+              }
+            })
+        .isSameAs(thrown)
+        .hasNoSuppressedExceptions();
+    assertThat(INT.get()).isEqualTo(1);
+  }
+
+  @Test
+  void anEnteredValueIsClosedByItsOwnThreadAlone() throws Exception {
+    INT.set(1);
+    TaskLocalScope.Entered entered = INT.enter(2);
+    AtomicReference<Throwable> there = new AtomicReference<>();
+    Thread other =
+        new Thread(
+            () -> {
+              try {
+                entered.close();
+              } catch (Throwable e) {
+                there.set(e);
+              }
+            },
+            "t-other");
+    other.start();
+    other.join();
+    assertThat(there.get())
+        .isInstanceOf(WrongThreadException.class)
+        .hasMessageContainingAll("t.int", "\"t-other\"", Thread.currentThread().getName());
+    assertThat(INT.get()).isEqualTo(2);
+    entered.close();
+    assertThat(INT.get()).isEqualTo(1);
+    assertThat(entered).hasToString("Entered[TaskLocalScope[t.int], closed]");
+  }
+
+  @Test
+  void aTextThatDoesNotFitIsCutBetweenTwoCharacters() {
+    TENANT.setTruncated("fits as it is"); // 13 bytes
+    assertThat(TENANT.getString()).isEqualTo("fits as it is");
+    TENANT.setTruncated("sixteen bytes ...");
+    assertThat(TENANT.getString()).isEqualTo("sixteen bytes .");
+    for (String wide : List.of("\u00e9", "\u20ac", "\ud83d\ude00")) {
+      int bytes = wide.getBytes(UTF_8).length;
+      for (int before = 0; before <= 16; before++) {
+        String text = "x".repeat(before) + wide.repeat(8);
+        TENANT.setTruncated(text);
+        String cut =
+            "x".repeat(Math.min(before, 15)) + wide.repeat(Math.max(0, (15 - before) / bytes));
+        assertThat(TENANT.getString()).isEqualTo(cut);
+      }
+    }
+  }
+
+  @Test
+  void anyTextIsTakenWhereItMayBeTruncated() {
+    TENANT.setTruncated("");
+    assertThat(TENANT.getString()).isEmpty();
+    TENANT.setTruncated("before\0behind");
+    assertThat(TENANT.getString()).isEqualTo("before");
+    TENANT.setTruncated("\ud83da\ude00\ud83d\ude00\ud83d");
+    assertThat(TENANT.getString()).isEqualTo("\ufffda\ufffd\ud83d\ude00\ufffd");
+    try (var _ = TENANT.enterTruncated("\udc00 and many more characters")) {
+      assertThat(TENANT.getString()).isEqualTo("\ufffd and many mo");
+    }
+    TENANT
+        .withTruncated("a tenant with a long name")
+        .run(() -> assertThat(TENANT.getString()).isEqualTo("a tenant with a"));
+    assertThatThrownBy(() -> SPAN.setTruncated("text"))
+        .isInstanceOf(UnsupportedOperationException.class)
+        .hasMessageContaining("update");
+  }
+
+  @Test
+  @SuppressWarnings("NullAway")
+  void nullIsNoText() {
+    TENANT.setString("before");
+    for (Consumer<String> form :
+        List.<Consumer<String>>of(
+            TENANT::setString,
+            TENANT::with,
+            TENANT::enter,
+            TENANT::setTruncated,
+            TENANT::withTruncated,
+            TENANT::enterTruncated)) {
+      assertThatNullPointerException()
+          .isThrownBy(() -> form.accept(null))
+          .withMessageContaining("text is null");
+    }
+    assertThat(TENANT.getString()).isEqualTo("before");
+  }
+
+  @Test
   void oneScopeServesAllThreadsAtOnce() throws Exception {
     List<Future<?>> all = new ArrayList<>();
     try (ExecutorService pool =
@@ -271,5 +394,27 @@ class TaskLocalScopeTest {
           return threads.getCurrentThreadAllocatedBytes() == before;
         });
     assertThat(runs).isPositive();
+  }
+
+  /** The compiler sees that what was entered does not leave the loop. */
+  @Test
+  void anEnteredValueAllocatesNothingOnceItIsCompiled() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    Await.until(
+        "100,000 values entered without a byte of garbage",
+        () -> {
+          long before = threads.getCurrentThreadAllocatedBytes();
+          enterOften();
+          return threads.getCurrentThreadAllocatedBytes() == before;
+        });
+    assertThat(runs).isPositive();
+  }
+
+  private static void enterOften() {
+    for (int i = 0; i < 100_000; i++) {
+      try (var _ = INT.enter(i)) {
+        runs += INT.get() == i ? 1 : 0;
+      }
+    }
   }
 }

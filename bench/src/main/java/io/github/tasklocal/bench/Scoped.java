@@ -52,6 +52,18 @@ public class Scoped {
     SEVEN.run(task);
   }
 
+  @Benchmark
+  @Compared(
+      work = "enter(value), try, close",
+      to = "byHand",
+      named = "get, set, try, finally",
+      goal = 1.05)
+  public void enter() {
+    try (var _ = INT.enter(intValue)) {
+      task.run();
+    }
+  }
+
   /** Baseline. */
   @Benchmark
   public void byHand() {
