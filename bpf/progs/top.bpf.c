@@ -225,7 +225,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 	if (!bpf_map_lookup_elem(&processes, &tgid)) {
 		struct process none = {};
 
-		if (!bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0) || !is_watched(task))
+		if (!tld_has_entry(task) || !is_watched(task))
 			return NULL;
 		if (bpf_map_update_elem(&processes, &tgid, &none, BPF_NOEXIST) == -E2BIG)
 			__sync_fetch_and_add(&no_process, 1);
