@@ -4,13 +4,15 @@ package io.github.tasklocal.tools;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Deque;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Arrays that are ready to be given away, and a thread that makes them and does away with those of
- * processes that have ended: both wait for the kernel.
+ * Arrays that are ready to be given away, with a thread that makes them, and another that does away
+ * with those of processes that have ended: both wait for the kernel.
  */
 final class ArrayStock implements AutoCloseable {
 
@@ -20,8 +22,10 @@ final class ArrayStock implements AutoCloseable {
   private static final int MOST = 64;
 
   private final PinFolder pins;
+  private final @Nullable SlotTables slots;
   private final Runnable changed;
-  private final Thread thread = new Thread(this::run, "arrays");
+  private final Thread maker = new Thread(() -> run(true), "makes arrays");
+  private final Thread remover = new Thread(() -> run(false), "removes arrays");
 
   /** Under the lock of this, as all below. */
   private final BitSet used = new BitSet(ServeTables.ARRAYS);
@@ -30,16 +34,18 @@ final class ArrayStock implements AutoCloseable {
   private final Deque<Runnable> jobs = new ArrayDeque<>();
   private int wanted = LEAST;
   private int next;
-  private boolean ending;
   private int failure;
+  private boolean ending;
 
   /**
    * Makes an empty stock.
    *
+   * @param slots where arrays are shown to programs; null where there are uptrs instead
    * @param changed is called by a thread of the stock's when there is more, or a job is done
    */
-  ArrayStock(PinFolder pins, Runnable changed) {
+  ArrayStock(PinFolder pins, @Nullable SlotTables slots, Runnable changed) {
     this.pins = pins;
+    this.slots = slots;
     this.changed = changed;
   }
 
@@ -53,9 +59,10 @@ final class ArrayStock implements AutoCloseable {
     return new ServedArray(number, pins.own(PREFIX + number));
   }
 
-  /** Begins to make arrays. */
+  /** Begins to make and to remove arrays. */
   void start() {
-    thread.start();
+    maker.start();
+    remover.start();
   }
 
   /** {@return an array, or null if none is ready yet} */
@@ -79,18 +86,25 @@ final class ArrayStock implements AutoCloseable {
     return reason;
   }
 
-  /** {@return how many arrays there are} */
+  /** {@return how many arrays there are, given away or not} */
   synchronized int count() {
     return used.cardinality();
   }
 
-  /** Has the thread do something, in order. */
+  /** Has the thread that removes do something, in order. */
   synchronized void later(Runnable job) {
     jobs.add(job);
     notifyAll();
   }
 
-  /** Does away with an array that nobody uses any more. */
+  /** Shows an array to programs no longer. Waits for them. */
+  void hide(ServedArray array) {
+    if (slots != null) {
+      slots.hide(array.number());
+    }
+  }
+
+  /** Does away with an array that is hidden and that no thread's entry is in any more. */
   void remove(ServedArray array) {
     array.unmap();
     try {
@@ -98,50 +112,76 @@ final class ArrayStock implements AutoCloseable {
     } catch (IOException e) {
       return; // It stays in use, and goes at the next start.
     }
-    synchronized (this) {
-      used.clear(array.number());
-      failure = 0;
-    }
+    free(array.number());
   }
 
-  private void run() {
-    while (true) {
-      Runnable job;
-      synchronized (this) {
-        while (!ending && jobs.isEmpty() && !wantsMore()) {
-          try {
-            wait();
-          } catch (InterruptedException e) {
-            return;
-          }
-        }
-        if (ending && jobs.isEmpty()) {
-          return;
-        }
-        job = wantsMore() ? this::make : jobs.remove();
+  private synchronized void free(int number) {
+    used.clear(number);
+    failure = 0;
+    notifyAll();
+  }
+
+  private void run(boolean makes) {
+    for (Runnable job = next(makes); job != null; job = next(makes)) {
+      try {
+        job.run();
+      } catch (RuntimeException e) {
+        System.err.println("serve: failed, and goes on: " + e);
       }
-      job.run();
       changed.run();
     }
   }
 
-  private boolean wantsMore() {
-    return !ending && failure == 0 && ready.size() < wanted;
+  /** {@return what the thread is to do next; null for nothing, ever} */
+  private synchronized @Nullable Runnable next(boolean makes) {
+    while (true) {
+      if (makes && !ending && failure == 0 && ready.size() < wanted) {
+        return this::make;
+      }
+      if (!makes && !jobs.isEmpty()) {
+        return jobs.remove();
+      }
+      if (ending) {
+        return null;
+      }
+      try {
+        wait();
+      } catch (InterruptedException e) {
+        return null;
+      }
+    }
   }
 
   private void make() {
-    int number = reserve();
-    int status = number < 0 ? -Errnos.ENOSPC : create(array(number));
-    synchronized (this) {
-      if (status < 0) {
-        failure = status;
-        if (number >= 0) {
-          used.clear(number);
-        }
+    List<ServedArray> made = new ArrayList<>();
+    int status = 0;
+    int lacking = lacking();
+    while (status == 0 && made.size() < lacking) {
+      int number = reserve();
+      if (number < 0) {
+        status = -Errnos.ENOSPC;
       } else {
-        ready.add(array(number));
+        ServedArray array = array(number);
+        status = create(array);
+        if (status == 0) {
+          made.add(array);
+        } else {
+          hide(array);
+          remove(array);
+        }
       }
     }
+    synchronized (this) {
+      ready.addAll(made);
+      failure = made.isEmpty() ? status : 0;
+    }
+  }
+
+  /**
+   * {@return how many to make at once: few where each takes long, so that the first is not late}
+   */
+  private synchronized int lacking() {
+    return Math.min(slots == null ? MOST : 1, wanted - ready.size());
   }
 
   /** {@return a number that no array has, as long unused as can be; -1 if there is none} */
@@ -158,12 +198,15 @@ final class ArrayStock implements AutoCloseable {
     return number;
   }
 
-  private static int create(ServedArray array) {
+  private int create(ServedArray array) {
     int descriptor = RawMaps.createArray();
     if (descriptor < 0) {
       return descriptor;
     }
     int status = RawMaps.pin(descriptor, array.pin());
+    if (status == 0 && slots != null) {
+      status = slots.show(array.number(), descriptor);
+    }
     Native.close(descriptor);
     return status;
   }
@@ -176,9 +219,10 @@ final class ArrayStock implements AutoCloseable {
       notifyAll();
     }
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    while (maker.isAlive() || remover.isAlive()) {
       try {
-        thread.join();
+        maker.join();
+        remover.join();
       } catch (InterruptedException e) {
         interrupted = true;
       }
@@ -186,6 +230,7 @@ final class ArrayStock implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+    ready.forEach(this::hide);
     ready.forEach(this::remove);
     ready.clear();
   }

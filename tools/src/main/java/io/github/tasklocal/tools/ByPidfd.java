@@ -2,17 +2,26 @@
 package io.github.tasklocal.tools;
 
 import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** Threads are registered by pidfds that their process sends. */
 final class ByPidfd implements Registration {
 
   private final ServedMaps maps;
+  private final @Nullable SlotTables slots;
 
-  ByPidfd(ServedMaps maps) {
+  /**
+   * Registers threads in maps.
+   *
+   * @param slots where one of the maps is that of slots; null elsewhere
+   */
+  ByPidfd(ServedMaps maps, @Nullable SlotTables slots) {
     this.maps = maps;
+    this.slots = slots;
   }
 
   @Override
@@ -54,21 +63,27 @@ final class ByPidfd implements Registration {
   }
 
   @Override
-  public void removeAll(ServedProcess process) {
+  public void removeAll(int pid) {
+    if (slots != null) {
+      slots.sweep();
+      return;
+    }
     try (DirectoryStream<Path> tasks =
-        Files.newDirectoryStream(Path.of("/proc/" + process.pid() + "/task"))) {
+        Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
       for (Path task : tasks) {
-        removeThread(process, Integer.parseInt(task.getFileName().toString()));
+        removeThread(pid, Integer.parseInt(task.getFileName().toString()));
       }
-    } catch (IOException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       // It has ended, and its threads' entries with it.
     }
   }
 
-  private void removeThread(ServedProcess process, int tid) {
+  private void removeThread(int pid, int tid) {
     int pidfd = Pidfds.ofThread(tid);
     if (pidfd >= 0) {
-      int ignored = remove(process, pidfd);
+      if (Pidfds.checkThread(pidfd, pid) == 0) {
+        maps.remove(pidfd);
+      }
       Native.close(pidfd);
     }
   }

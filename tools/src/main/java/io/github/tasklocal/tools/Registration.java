@@ -28,6 +28,10 @@ interface Registration {
   /** Takes out the entry of a thread by its number. */
   int remove(ServedProcess process, long tid);
 
-  /** Takes out the entries of all threads that a process has. */
-  void removeAll(ServedProcess process);
+  /**
+   * Takes out the entries of all threads that a process has, which owns no array any more.
+   *
+   * @param pid of the process, which may have ended
+   */
+  void removeAll(int pid);
 }

@@ -3,8 +3,6 @@ package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Kernel;
-import io.github.tasklocal.layout.Wire;
-import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -82,6 +80,12 @@ final class Serve implements Callable<Integer> {
               + " Needs a kernel with uptr.")
   private List<Path> others = List.of();
 
+  @Option(
+      names = "--slots",
+      hidden = true,
+      description = "Use slots, as on kernels without uptr. For tests.")
+  private boolean onSlots;
+
   @Option(names = "--json", description = "Print a JSON object for each event, on a line.")
   private boolean json;
 
@@ -94,65 +98,42 @@ final class Serve implements Callable<Integer> {
     requirePositive("--max-pages", pages);
     requirePrivileges();
     ServeLog log = new ServeLog(Tools.require(spec).commandLine().getOut(), json);
+    int arrays = Math.ceilDiv(pages, RawMaps.PAGES);
+    Serving.Limits limits = new Serving.Limits(processes, ofUser, arrays);
     try (Stop stop = new Stop();
         PinFolder folder = PinFolder.open(pins.toAbsolutePath());
         ServeTables tables = ServeTables.open(folder);
-        ServedMaps maps = maps(folder);
+        Threads threads = Threads.open(folder, others, onSlots);
         Poller poller = new Poller();
-        ArrayStock stock = new ArrayStock(folder, poller::wake)) {
-      serve(folder, tables, maps, poller, stock, stop, log);
-    }
-    return 0;
-  }
-
-  private void serve(
-      PinFolder folder,
-      ServeTables tables,
-      ServedMaps maps,
-      Poller poller,
-      ArrayStock stock,
-      Stop stop,
-      ServeLog log)
-      throws Failure, IOException {
-    int arrays = Math.ceilDiv(pages, RawMaps.PAGES);
-    Serving.Limits limits = new Serving.Limits(processes, ofUser, arrays);
-    try (ServeSocket.Listener listener = socket.listen();
+        ArrayStock stock = new ArrayStock(folder, threads.slots(), poller::wake);
+        ServeSocket.Listener listener = socket.listen();
         Serving serving =
             new Serving(
-                listener.descriptor(), poller, tables, stock, new ByPidfd(maps), limits, log)) {
-      int kept = new Survivors(folder, tables, stock).handOver(serving);
+                listener.descriptor(),
+                poller,
+                tables,
+                stock,
+                threads.registration(),
+                limits,
+                log)) {
+      int kept = new Survivors(folder, tables, stock, threads.registration()).handOver(serving);
       stock.start();
+      stop.then(serving::stop);
       log.tell(
           "ready",
-          "serves at %s, %d processes of before; threads are registered by pidfds with %s"
-              .formatted(listener.path(), kept, String.join(", ", maps.names())),
+          "serves at %s, and %d processes from before; %s"
+              .formatted(listener.path(), kept, threads.words()),
           "socket",
           listener.path().toString(),
           "kept",
           kept,
-          "maps",
-          maps.names());
-      stop.then(serving::stop);
+          "ways",
+          threads.registration().ways(),
+          "threads",
+          threads.words());
       serving.run();
     }
-  }
-
-  private ServedMaps maps(PinFolder folder) throws Failure, IOException {
-    ServedMaps maps = new ServedMaps();
-    boolean done = false;
-    try {
-      maps.serve(folder.byName(Wire.A.mapName()), Wire.A);
-      maps.serve(folder.known(Wire.C.mapName()), Wire.C);
-      for (Path other : others) {
-        maps.join(other);
-      }
-      done = true;
-      return maps;
-    } finally {
-      if (!done) {
-        maps.close();
-      }
-    }
+    return 0;
   }
 
   private static void requirePrivileges() throws Failure {

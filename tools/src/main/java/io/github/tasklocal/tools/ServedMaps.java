@@ -2,6 +2,7 @@
 package io.github.tasklocal.tools;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
@@ -14,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The maps in which threads are registered: the entry of each has pointers to pages of its
@@ -24,7 +26,8 @@ final class ServedMaps implements AutoCloseable {
   /** How often to try again where a program makes the task's first storage on another processor. */
   private static final int TRIES = 1000;
 
-  private record Served(Path pin, Wire wire, int descriptor) {}
+  /** A map; of no wire is that of slots. */
+  private record Served(Path pin, @Nullable Wire wire, int descriptor) {}
 
   private final Arena arena = Arena.ofShared();
   private final MemorySegment key = arena.allocate(JAVA_INT);
@@ -44,16 +47,29 @@ final class ServedMaps implements AutoCloseable {
     add(pin, descriptor);
   }
 
+  /** Registers threads in a map of slots from now on. */
+  void serveSlots(Path pin) throws Failure {
+    int descriptor = RawMaps.get(pin);
+    if (descriptor < 0) {
+      throw cannotOpen(pin, descriptor);
+    }
+    maps.add(new Served(pin, null, descriptor));
+  }
+
   /** Serves the map at a path from now on. */
   void join(Path pin) throws Failure {
     add(pin, RawMaps.get(pin));
   }
 
+  private static Failure cannotOpen(Path pin, int status) {
+    return new Failure(
+        "cannot open the map pinned at " + pin + " (" + Errnos.name(-status) + ")",
+        status == -Errnos.ENOENT ? "start the program that pins it first" : "run as root");
+  }
+
   private void add(Path pin, int descriptor) throws Failure {
     if (descriptor < 0) {
-      throw new Failure(
-          "cannot open the map pinned at " + pin + " (" + Errnos.name(-descriptor) + ")",
-          descriptor == -Errnos.ENOENT ? "start the program that pins it first" : "run as root");
+      throw cannotOpen(pin, descriptor);
     }
     boolean done = false;
     try (TaskLocalMap map = TaskLocalMap.of(descriptor)) {
@@ -68,7 +84,10 @@ final class ServedMaps implements AutoCloseable {
 
   /** {@return the maps in words} */
   List<String> names() {
-    return maps.stream().map(each -> each.pin() + " (wire " + each.wire() + ")").toList();
+    return maps.stream()
+        .map(
+            each -> each.pin() + (each.wire() == null ? " (slots)" : " (wire " + each.wire() + ")"))
+        .toList();
   }
 
   /**
@@ -83,23 +102,44 @@ final class ServedMaps implements AutoCloseable {
    * @return 0, or a negative errno
    */
   int set(int pidfd, ServedArray keys, ServedArray array, int page, int start, int stamp) {
+    key.set(JAVA_INT, 0, pidfd);
+    int status = 0;
+    for (Served map : maps) {
+      if (map.wire() != Wire.B || start == DataPage.START) {
+        int set =
+            map.wire() == null
+                ? slot(keys.number(), array.number(), page, start, stamp)
+                : pointers(map.wire(), keys, array, page, start, stamp);
+        set = set < 0 ? set : update(map.descriptor());
+        status = status == 0 ? set : status;
+      }
+    }
+    return status;
+  }
+
+  private int slot(int keys, int array, int page, int start, int stamp) {
+    value.set(JAVA_INT, 0, array);
+    value.set(JAVA_SHORT, 4, (short) page);
+    value.set(JAVA_SHORT, 6, (short) start);
+    value.set(JAVA_INT, 8, keys);
+    value.set(JAVA_INT, 12, stamp);
+    return 0;
+  }
+
+  private int pointers(
+      Wire wire, ServedArray keys, ServedArray array, int page, int start, int stamp) {
     long directory = keys.address();
     long pages = array.address();
     if (directory < 0 || pages < 0) {
       return -Errnos.ENOMEM;
     }
-    long address = pages + (long) page * DataPage.SIZE + start - DataPage.START;
-    key.set(JAVA_INT, 0, pidfd);
-    int status = 0;
-    for (Served map : maps) {
-      if (map.wire() != Wire.B || start == DataPage.START) {
-        long metadata = directory + (map.wire() == Wire.A ? 0 : DataPage.SIZE);
-        MapValue.write(value, map.wire(), address, metadata, stamp);
-        int set = update(map.descriptor());
-        status = status == 0 ? set : status;
-      }
-    }
-    return status;
+    MapValue.write(
+        value,
+        wire,
+        pages + (long) page * DataPage.SIZE + start - DataPage.START,
+        directory + (wire == Wire.A ? 0 : DataPage.SIZE),
+        stamp);
+    return 0;
   }
 
   private int update(int map) {

@@ -4,7 +4,6 @@ package io.github.tasklocal.tools;
 import java.lang.foreign.Arena;
 import java.security.SecureRandom;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
@@ -314,7 +313,11 @@ final class Serving implements AutoCloseable {
     if (status != 0) {
       log.refused(process, kind == Message.GRANT ? "a grant" : "an array", status);
       if (array != null) {
-        stock.later(() -> stock.remove(array));
+        stock.later(
+            () -> {
+              stock.hide(array);
+              stock.remove(array);
+            });
       }
       answer(process, kind, id, status, -1);
     } else if (array != null) {
@@ -470,11 +473,13 @@ final class Serving implements AutoCloseable {
   }
 
   private void clear(ServedProcess process, ServeTables.Grant grant) {
-    registration.removeAll(process);
-    for (ServedArray array : new ArrayList<>(process.arrays())) {
-      tables.owner(array.number(), 0);
-      stock.remove(array);
+    List<ServedArray> arrays = List.copyOf(process.arrays());
+    arrays.forEach(array -> tables.owner(array.number(), 0)); // No thread can register any more.
+    arrays.forEach(stock::hide);
+    if (!Pidfds.isGone(process.pidfd())) {
+      registration.removeAll(process.pid());
     }
+    arrays.forEach(stock::remove);
     tables.remove(grant.token());
     Native.close(process.pidfd());
     left.add(process.pid());
