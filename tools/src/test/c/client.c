@@ -78,7 +78,6 @@ struct thread {
 static int connection = -1;
 static char *arrays[ARRAYS];
 static int first = -1;
-static int given;
 static uint64_t token;
 static struct thread threads[THREADS];
 static int started;
@@ -162,9 +161,10 @@ static void take(const struct message *answer, int descriptor)
 			exit(3);
 		}
 	arrays[answer->array] = pages;
-	given++;
-	if (first < 0)
+	if (answer->kind == GRANT) {
 		first = answer->array;
+		keys = 0;
+	}
 }
 
 static void key(const char *name)
