@@ -101,7 +101,7 @@ final class PinAccess {
    */
   static void requireOwn(Path pin) throws Failure, IOException {
     if (isDefault(pin)) {
-      requireOwnDirectory(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
+      requireOwnFolder(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
     }
     if (Files.isSymbolicLink(pin)) {
       throw new Failure(
@@ -129,7 +129,12 @@ final class PinAccess {
     return pin.toAbsolutePath().normalize().equals(TaskLocalMap.defaultPin());
   }
 
-  private static void requireOwnDirectory(Path directory) throws Failure, IOException {
+  /**
+   * Checks that a folder is one, and that nobody else decides what is in it.
+   *
+   * @throws Failure if it is a symbolic link or a file, or belongs to another user who is not root
+   */
+  static void requireOwnFolder(Path directory) throws Failure, IOException {
     Map<String, Object> attributes;
     try {
       attributes =
