@@ -68,8 +68,16 @@
  *	TLD_PIN_BY_NAME		libbpf pins the data map as /sys/fs/bpf/<its name> when
  *				the object is loaded. Off by default, because a pin
  *				outlives the loader, which had better pin what it shares.
+ *	TLD_NO_SLOTS		no slots, see below: the program needs Linux 6.13, makes no
+ *				map but the two it always had, and needs no bpffs.
  *
- * Needs Linux 6.13, clang 14, libbpf 1.1, or newer. Call it from programs that
+ * Where the kernel has no uptrs (before 6.13), values lie in slots: in arrays
+ * that a serving side (tasklocal-tools.jar serve) has given to the process. One
+ * object reads both: libbpf asks the kernel when it loads it. The slots' two maps
+ * belong to all programs of a machine: libbpf takes them over from
+ * /sys/fs/bpf/tld_arrays and /sys/fs/bpf/tld_slot_map, or makes and pins them.
+ *
+ * Needs Linux 5.15, clang 14, libbpf 1.1, or newer. Call it from programs that
  * hold a trusted task: tp_btf, fentry, LSM, iterator, syscall and struct_ops
  * programs, or any with bpf_get_current_task_btf().
  *
@@ -78,6 +86,7 @@
  */
 
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
 
 #define TLD_WIRE_A 1 /* the RFC of April 2025, map task_local_data_map */
 #define TLD_WIRE_B 2 /* Linux 6.18 to about 7.0 and sched_ext/scx, map tld_data_map */
@@ -231,10 +240,87 @@ struct {
 	__type(value, struct task_local_data_offsets);
 } task_local_data_off_map SEC(".maps") __attribute__((weak));
 
+/*
+ * ---- Slots: where the kernel has no uptrs ----
+ *
+ * A serving side gives each process arrays of pages, and notes for each thread
+ * which page is its own. Page 0 of a process's first array has its keys, as on
+ * wire A; a slot is the same on each wire.
+ */
+
+#ifdef TLD_NO_SLOTS
+#define TLD_UPTR 1
+#else
+
+/* The kernel's; a name that ends in ___... stands for the type without that. */
+enum btf_field_type___tld { BPF_UPTR___tld = 1 };
+
+/* Known to the verifier, which leaves out the other branch. TLD_SLOTS is for tests. */
+#ifdef TLD_SLOTS
+#define TLD_UPTR 0
+#else
+#define TLD_UPTR bpf_core_enum_value_exists(enum btf_field_type___tld, BPF_UPTR___tld)
+#endif
+
+#define TLD_ARRAYS 16384 /* of all processes together */
+#define TLD_ARRAY_PAGES 64
+#define TLD_SLOT_KEYS 64
+#define TLD_SLOT_HEADER 16 /* what stands before the first value */
+
+struct tld_slot {
+	__u32 array;	  /* in tld_arrays; this, page and start change in one store */
+	__u16 page;	  /* in that array */
+	__u16 start;	  /* where the thread's values start in the page, 16 or more */
+	__u32 keys_array; /* the first of the process */
+	__u32 stamp;	  /* of the process; unused here */
+};
+
+_Static_assert(sizeof(struct tld_slot) == 16, "a slot");
+_Static_assert(__builtin_offsetof(struct tld_slot, keys_array) == 8, "a slot's place");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tld_slot);
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+} tld_slot_map SEC(".maps") __attribute__((weak));
+
+/* Without types: before Linux 6.2, a map with BTF is not like one without. */
+struct tld_array {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TLD_ARRAY_PAGES);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, TLD_PAGE_SIZE);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, TLD_ARRAYS);
+	__uint(key_size, sizeof(__u32));
+	__uint(pinning, LIBBPF_PIN_BY_NAME);
+	__array(values, struct tld_array);
+} tld_arrays SEC(".maps") __attribute__((weak));
+
+static __always_inline void *tld_array_page(__u32 array, __u32 page)
+{
+	void *pages = bpf_map_lookup_elem(&tld_arrays, &array);
+
+	return pages ? bpf_map_lookup_elem(pages, &page) : (void *)0;
+}
+
+#endif
+
 /* Lives on the stack, for one task and one run of a program. */
 struct bpf_task_local_data {
-	struct TLD_MAP_VALUE *data_map;
+	struct TLD_MAP_VALUE *data_map; /* if the kernel has uptrs */
 	struct task_local_data_offsets *off_map;
+#ifndef TLD_NO_SLOTS
+	void *slot_page; /* if it has not, these three */
+	__u32 slot_start;
+	__u32 keys_array;
+#endif
 	/* Of no size: with these, and tld_find() in every object, BTF has the full page types. */
 	struct tld_data_page data_page[0];
 	struct tld_key_page key_page[0];
@@ -261,15 +347,98 @@ static __always_inline void tld_barrier(void)
 		     : "r0", "r1", "memory");
 }
 
+/* Has the task an entry? Costs less than to look where its page is. */
+static __always_inline int tld_has_entry(struct task_struct *task)
+{
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return bpf_task_storage_get(&tld_slot_map, task, 0, 0) != (void *)0;
+#endif
+	return bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0) != (void *)0;
+}
+
+/*
+ * The task's entry, and with slots its page. A slot may change meanwhile, so its
+ * place is read once. All is set, also what this kernel does not need: clang may
+ * load it before it tests which that is.
+ */
+static __always_inline int tld_find_entry(struct task_struct *task, struct bpf_task_local_data *tld)
+{
+	tld->data_map = (void *)0;
+#ifndef TLD_NO_SLOTS
+	tld->slot_page = (void *)0;
+	tld->slot_start = 0;
+	tld->keys_array = 0;
+	if (!TLD_UPTR) {
+		struct tld_slot *slot = bpf_task_storage_get(&tld_slot_map, task, 0, 0);
+		__u64 place;
+
+		if (!slot)
+			return -ENOENT;
+		place = *(volatile __u64 *)slot;
+		tld->slot_page = tld_array_page((__u32)place, place >> 32 & 0xffff);
+		tld->slot_start = place >> 48;
+		tld->keys_array = slot->keys_array;
+		return tld->slot_page ? 0 : -ENOENT;
+	}
+#endif
+	tld->data_map = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
+	return tld->data_map ? 0 : -ENOENT;
+}
+
+/* The page that an address lies in, or null: from 4096 on, wire A's second. */
+static __always_inline void *tld_page(struct bpf_task_local_data *tld, __u64 address)
+{
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return tld->slot_page;
+#endif
+#if TLD_WIRE == TLD_WIRE_A
+	if (address >= TLD_PAGE_SIZE)
+		return tld->data_map->more_data;
+#endif
+	return tld->data_map->data;
+}
+
+/* The page of the process's keys, or null. */
+static __always_inline struct tld_key_page *tld_keys(struct bpf_task_local_data *tld)
+{
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return tld_array_page(tld->keys_array, 0);
+#endif
+	return tld->data_map->keys;
+}
+
+/* The sequence at an address of a page, if it is one. */
+static __always_inline __u32 tld_marked(const void *page, __u64 address)
+{
+	__u64 mark;
+
+	/* Within the page, wherever that is: what is no mark is not taken for one. */
+	barrier_var(address);
+	address &= TLD_PAGE_SIZE - 8;
+	barrier_var(address);
+	mark = *(volatile __u64 *)((char *)page + address);
+	return (__u32)mark == TLD_MARK ? mark >> 32 : 0;
+}
+
 /*
  * The process's sequence for this thread, odd while it exchanges the thread's
  * values; 0 where it keeps none. It stands before the values.
  */
-static __always_inline __u32 tld_sequence(struct TLD_MAP_VALUE *value)
+static __always_inline __u32 tld_sequence(struct bpf_task_local_data *tld)
 {
-	struct tld_data_page *page = value->data;
-	__u64 address, mark;
+	struct TLD_MAP_VALUE *value;
+	struct tld_data_page *page;
+	__u64 address;
 
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return tld_marked(tld->slot_page, tld->slot_start - 8);
+#endif
+	value = tld->data_map;
+	page = value->data;
 	if (!page)
 		return 0;
 #if TLD_WIRE == TLD_WIRE_A
@@ -279,12 +448,7 @@ static __always_inline __u32 tld_sequence(struct TLD_MAP_VALUE *value)
 #else
 	address = value->start - 8;
 #endif
-	/* Within the page, wherever that is: what is no mark is not taken for one. */
-	barrier_var(address);
-	address &= TLD_PAGE_SIZE - 8;
-	barrier_var(address);
-	mark = *(volatile __u64 *)((char *)page + address);
-	return (__u32)mark == TLD_MARK ? mark >> 32 : 0;
+	return tld_marked(page, address);
 }
 
 /*
@@ -383,6 +547,95 @@ static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data 
 	return search.result > 0 ? 0 : -ENOENT;
 }
 
+#ifndef TLD_NO_SLOTS
+
+#define TLD_NAME_WORDS 8
+
+struct tld_name {
+	char bytes[TLD_NAME_WORDS * 8]; /* filled up with NULs */
+};
+
+/*
+ * The same for slots. A global function: the verifier looks at it once, whatever
+ * the number of calls. Names are compared by words; the last has the offset in
+ * its upper two bytes.
+ */
+__attribute__((weak)) __noinline int tld_find_slot(__u32 keys_array, __u32 start, short *cached,
+						   struct tld_name *name)
+{
+	const volatile __u64 *words;
+	__u64 i, n, found, different;
+	void *keys;
+
+	if (TLD_UPTR || !cached || !name)
+		return -ENOENT;
+	keys = tld_array_page(keys_array, 0);
+	if (!keys)
+		return -ENOENT;
+	i = -(__s64)TLD_READ_ONCE(*cached);
+#pragma clang loop unroll(disable)
+	for (n = 0; n < TLD_SLOT_KEYS; n++, i++) {
+		barrier_var(i);
+		if (i >= TLD_SLOT_KEYS)
+			break;
+		words = keys + i * sizeof(struct tld_key);
+		if (!(words[0] & 0xff))
+			break;
+		tld_barrier();
+		different = 0;
+#pragma clang loop unroll(full)
+		for (int word = 0; word < TLD_NAME_WORDS - 1; word++) {
+			different |= words[word] ^ ((volatile __u64 *)name->bytes)[word];
+			barrier_var(different); /* one after the other: or they take stack */
+		}
+		found = words[TLD_NAME_WORDS - 1];
+		different |= (found ^ ((volatile __u64 *)name->bytes)[TLD_NAME_WORDS - 1]) << 16;
+		found = (found >> 48) + start - TLD_SLOT_HEADER;
+		if (!different && found < TLD_PAGE_SIZE) {
+			*cached = found + 1;
+			return 0;
+		}
+		*cached = -(__s64)(i + 1);
+	}
+	return -ENOENT;
+}
+
+/* Not inlined, so that the name does not take the caller's stack. */
+static __noinline int tld_find_named_slot(struct bpf_task_local_data *tld, short *cached,
+					  const char *name)
+{
+	struct tld_name copy = {};
+	int i;
+
+#pragma clang loop unroll(disable)
+	for (i = 0; i < TLD_NAME_SIZE - 1; i++) {
+		barrier_var(i);
+		if (!name[i])
+			break;
+		copy.bytes[i] = name[i];
+	}
+	return tld_find_slot(tld->keys_array, tld->slot_start, cached, &copy);
+}
+
+#endif
+
+/* Looks for a key whose address is not known. */
+static __always_inline void tld_find_key(struct bpf_task_local_data *tld, short *cached,
+					 short known, const char *name)
+{
+	struct tld_key_page *keys;
+
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR) {
+		tld_find_named_slot(tld, cached, name);
+		return;
+	}
+#endif
+	keys = tld->data_map->keys;
+	if (keys && tld_has_key(tld->data_map, keys, -(__s64)known))
+		tld_find(tld, cached, name);
+}
+
 /*
  * The bytes at a cached address, or null. The checks that satisfy the verifier
  * also keep the program within the thread's page: the last two are on the very
@@ -391,30 +644,20 @@ static __noinline __attribute__((used)) int tld_find(struct bpf_task_local_data 
 static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *cached,
 					const char *name, __u64 size, __u64 align)
 {
-	struct TLD_MAP_VALUE *value = tld->data_map;
 	short known = TLD_READ_ONCE(*cached);
-	struct tld_data_page *page;
+	const void *page;
 	__u64 address;
 
 	if (known <= 0) {
-		struct tld_key_page *keys = value->keys;
-
-		if (!keys || !tld_has_key(value, keys, -(__s64)known))
-			return (void *)0;
-		tld_find(tld, cached, name);
+		tld_find_key(tld, cached, known, name);
 		known = TLD_READ_ONCE(*cached);
 		if (known <= 0)
 			return (void *)0;
 	}
 
 	address = (__u64)known - 1;
-	page = value->data;
-#if TLD_WIRE == TLD_WIRE_A
-	if (address >= TLD_PAGE_SIZE) {
-		address -= TLD_PAGE_SIZE;
-		page = value->more_data;
-	}
-#endif
+	page = tld_page(tld, address);
+	address &= TLD_PAGE_SIZE - 1;
 	if (!page || address & (align - 1))
 		return (void *)0;
 	barrier_var(address); /* or clang would drop the next line as redundant */
@@ -448,8 +691,7 @@ static __always_inline void *tld_lookup(struct bpf_task_local_data *tld, short *
  */
 static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_task_local_data *tld)
 {
-	tld->data_map = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
-	if (!tld->data_map)
+	if (tld_find_entry(task, tld))
 		return -ENOENT;
 	tld->off_map = bpf_task_storage_get(&task_local_data_off_map, task, 0,
 					    BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -473,7 +715,12 @@ static __always_inline int bpf_tld_init(struct task_struct *task, struct bpf_tas
  */
 static __always_inline void bpf_tld_forget(struct task_struct *task)
 {
-	bpf_task_storage_delete(&TLD_DATA_MAP, task);
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		bpf_task_storage_delete(&tld_slot_map, task);
+	else
+#endif
+		bpf_task_storage_delete(&TLD_DATA_MAP, task);
 	bpf_task_storage_delete(&task_local_data_off_map, task);
 }
 
@@ -493,7 +740,8 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
 	({                                                                                         \
 		short *_tld_slot = TLD_SLOT(tld, field);                                           \
 		*_tld_slot = 0;                                                                    \
-		tld_find(tld, _tld_slot, key);                                                     \
+		tld_find_key(tld, _tld_slot, 0, key);                                              \
+		*_tld_slot > 0 ? 0 : -ENOENT;                                                      \
 	})
 
 /**
@@ -540,7 +788,7 @@ static __always_inline void bpf_tld_forget(struct task_struct *task)
  */
 static __always_inline __u32 bpf_tld_read_begin(struct bpf_task_local_data *tld)
 {
-	__u32 begun = tld_sequence(tld->data_map);
+	__u32 begun = tld_sequence(tld);
 
 	tld_barrier();
 	return begun;
@@ -560,7 +808,7 @@ static __always_inline __u32 bpf_tld_read_begin(struct bpf_task_local_data *tld)
 static __always_inline int bpf_tld_read_retry(struct bpf_task_local_data *tld, __u32 begun)
 {
 	tld_barrier();
-	return begun & 1 || tld_sequence(tld->data_map) != begun;
+	return begun & 1 || tld_sequence(tld) != begun;
 }
 
 /* A word of the caller's struct, which clang must not take for other memory. */

@@ -121,23 +121,26 @@ static long copy_word(__u64 i, struct copy *copy)
  * last two copies differ are marked, and the others belong together. All are
  * marked if the process was exchanging them.
  */
-static __always_inline void copy_words(struct TLD_MAP_VALUE *value, struct copy *copy, __u64 count)
+static __always_inline void copy_words(struct bpf_task_local_data *tld, struct copy *copy,
+				       __u64 count)
 {
 	__u32 sequence = 0;
 	int try;
 
+	/* Linux 6.1 refuses the loop as clang 14 arranges it. */
+#pragma clang loop unroll(full)
 	for (try = 0; try < TRIES; try++) {
 		__builtin_memset(record.changing, 0, sizeof(record.changing));
 		changes = 0;
 		record.words = 0;
-		sequence = tld_sequence(value);
+		sequence = tld_sequence(tld);
 		tld_barrier();
 		bpf_loop(count, copy_word, copy, 0);
 		tld_barrier();
 		if (try && !changes)
 			break;
 	}
-	if (sequence & 1 || tld_sequence(value) != sequence) {
+	if (sequence & 1 || tld_sequence(tld) != sequence) {
 		record.flags |= EXCHANGED;
 		__builtin_memset(record.changing, -1, sizeof(record.changing));
 	}
@@ -156,14 +159,34 @@ static __always_inline __u32 keys_tid(struct task_struct *task, struct tld_key_p
 	return this.tid; /* with no room in the map each thread brings its own */
 }
 
-#if TLD_WIRE != TLD_WIRE_A
+#if TLD_WIRE == TLD_WIRE_A
+
+static __always_inline __s32 keys_counted(struct bpf_task_local_data *tld)
+{
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return TLD_SLOT_KEYS;
+#endif
+	return tld->data_map->cnt;
+}
+
+static __always_inline const tld_data_page_t *second_page(struct bpf_task_local_data *tld)
+{
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return (void *)0;
+#endif
+	return tld->data_map->more_data;
+}
+
+#else
+
 /* Where the values end by the keys' sizes: other threads' may follow in the page. */
-static __noinline __u64 values_end(struct TLD_MAP_VALUE *value, __u64 start)
+static __noinline __u64 values_end(struct bpf_task_local_data *tld, __u64 start)
 {
 	struct key_walk walk = {.address = NO_ADDRESS, .end = start};
 
-	walk.value = value;
-	walk.keys = value->keys;
+	walk.keys = tld_keys(tld);
 	if (walk.keys)
 		walk_keys(&walk);
 	return walk.end;
@@ -175,16 +198,14 @@ int dump(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
 	struct seq_file *seq = ctx->meta->seq;
-	struct TLD_MAP_VALUE *value;
-	struct tld_data_page *data;
+	struct bpf_task_local_data tld;
 	struct tld_key_page *keys;
 	struct copy copy = {};
 	__u64 bytes, end = TLD_PAGES * TLD_PAGE_SIZE;
 
 	if (!task)
 		return 0;
-	value = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
-	if (!value)
+	if (tld_find_entry(task, &tld))
 		return 0;
 	note_home();
 	record.home_tgid = home_id(task->group_leader);
@@ -192,8 +213,8 @@ int dump(struct bpf_iter__task *ctx)
 	if (wanted && record.home_tgid != wanted && record.own_tgid != wanted)
 		return 0;
 	record.own_tid = own_id(task);
-	data = value->data;
-	keys = value->keys;
+	copy.page = tld_page(&tld, 0);
+	keys = tld_keys(&tld);
 
 	record.flags = 0;
 	record.tgid = task->tgid;
@@ -213,26 +234,25 @@ int dump(struct bpf_iter__task *ctx)
 			record.flags |= HAS_KEYS;
 	}
 #if TLD_WIRE == TLD_WIRE_A
-	record.cnt = value->cnt;
+	record.cnt = keys_counted(&tld);
 #endif
-	if (data) {
+	if (copy.page) {
 		record.flags |= HAS_DATA;
-		record.start = values_start(value, data);
+		record.start = values_start(&tld);
 #if TLD_WIRE == TLD_WIRE_A
-		copy.more = value->more_data;
+		copy.more = second_page(&tld);
 		if (copy.more)
 			record.flags |= HAS_MORE;
 #else
-		end = values_end(value, record.start);
+		end = values_end(&tld, record.start);
 #endif
-		copy.page = data;
 		copy.first = record.start > 0 ? (__u64)record.start / 8 : 0;
 		record.from = copy.first * 8;
 		if (end > TLD_PAGES * TLD_PAGE_SIZE)
 			end = TLD_PAGES * TLD_PAGE_SIZE;
 		record.end = end;
 		if (end > record.from)
-			copy_words(value, &copy, (end - record.from + 7) / 8);
+			copy_words(&tld, &copy, (end - record.from + 7) / 8);
 	}
 	bytes = (__u64)record.words * 8;
 	if (bytes > sizeof(words))

@@ -48,18 +48,15 @@ struct place {
 /* Finds the size that the directory gives it; on wire A at most up to the next value. */
 static __noinline int find_size(struct bpf_task_local_data *tld, struct place *place)
 {
-	struct TLD_MAP_VALUE *value = tld->data_map;
-	struct tld_data_page *data = value->data;
 	struct key_walk walk = {};
 
 	place->size = 0;
-	walk.value = value;
-	walk.keys = value->keys;
+	walk.keys = tld_keys(tld);
 	walk.address = place->after - 1;
 	walk.size = key_size;
-	if (!data || !walk.keys)
+	if (!walk.keys || !tld_page(tld, 0))
 		return 0;
-	walk.end = values_start(value, data);
+	walk.start = walk.end = values_start(tld);
 #if TLD_WIRE == TLD_WIRE_A
 	/* Of a type of any size, what there can be of it. */
 	if (key_size > 8 && walk.size > TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1)))
@@ -72,7 +69,7 @@ static __noinline int find_size(struct bpf_task_local_data *tld, struct place *p
 }
 
 /* The 8 bytes around an address. */
-static __always_inline __u64 word_at(struct tld_data_page *page, __u64 address)
+static __always_inline __u64 word_at(const void *page, __u64 address)
 {
 	barrier_var(address);
 	address &= TLD_PAGE_SIZE - sizeof(__u64);
@@ -81,7 +78,7 @@ static __always_inline __u64 word_at(struct tld_data_page *page, __u64 address)
 }
 
 /* The 8 bytes from an address on; those that one word has, in one load. */
-static __always_inline __u64 bytes_at(struct tld_data_page *page, __u64 address)
+static __always_inline __u64 bytes_at(const void *page, __u64 address)
 {
 	__u64 shift = 8 * (address & 7), bytes = word_at(page, address) >> shift;
 
@@ -116,10 +113,10 @@ static __noinline int find_place(struct task_struct *task, struct place *place)
 }
 
 /* Is the place known, and can no key that was made since have changed it? */
-static __always_inline bool place_stands(struct TLD_MAP_VALUE *value, struct place *place)
+static __always_inline bool place_stands(struct bpf_task_local_data *tld, struct place *place)
 {
 #if TLD_WIRE == TLD_WIRE_A
-	struct tld_key_page *keys = value->keys;
+	struct tld_key_page *keys = tld_keys(tld);
 	__u64 count = place->keys;
 
 	/* A value ends where the next begins, which may not have been there before. */
@@ -137,18 +134,18 @@ static __always_inline bool place_stands(struct TLD_MAP_VALUE *value, struct pla
  */
 static __noinline int read_value(struct task_struct *task, struct place *place, struct value *to)
 {
-	struct TLD_MAP_VALUE *value = bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0);
-	struct tld_data_page *page;
+	struct bpf_task_local_data tld;
 	__u64 address, size, used = 8;
+	const void *page;
 	__u32 sequence;
 
 	to->size = VALUE_NO_ENTRY;
 	to->unused = 0;
 	for (int i = 0; i < VALUE_WORDS; i++)
 		to->words[i] = 0;
-	if (!value)
+	if (tld_find_entry(task, &tld))
 		return 0;
-	if (!place_stands(value, place) && find_place(task, place))
+	if (!place_stands(&tld, place) && find_place(task, place))
 		return -ENOMEM;
 	to->size = place->after ? place->size : VALUE_NO_KEY;
 	size = place->size;
@@ -156,17 +153,13 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		return 0;
 
 	address = (__u64)place->after - 1;
-	page = value->data;
-#if TLD_WIRE == TLD_WIRE_A
-	if (address >= TLD_PAGE_SIZE)
-		page = value->more_data;
-#endif
+	page = tld_page(&tld, address);
 	address &= TLD_PAGE_SIZE - 1;
 	if (!page || address + size > TLD_PAGE_SIZE) {
 		to->size = VALUE_OUTSIDE;
 		return 0;
 	}
-	sequence = tld_sequence(value);
+	sequence = tld_sequence(&tld);
 	tld_barrier();
 #pragma clang loop unroll(disable)
 	for (__u64 i = 0; i < VALUE_WORDS; i++) {
@@ -185,7 +178,7 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		used = word ? 8 * (i + 1) : used;
 	}
 	tld_barrier();
-	if (size > 8 && (sequence & 1 || tld_sequence(value) != sequence)) {
+	if (size > 8 && (sequence & 1 || tld_sequence(&tld) != sequence)) {
 		__sync_fetch_and_add(&skipped, 1);
 		return -EAGAIN;
 	}

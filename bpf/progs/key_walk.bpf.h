@@ -10,13 +10,19 @@
  * To be included after struct task_local_data_offsets.
  */
 #include "kernel_types.bpf.h"
+
+/* Slots are the same on each wire: the tools read them by their programs for wire A. */
+#if defined(TLD_WIRE) && TLD_WIRE != 1
+#define TLD_NO_SLOTS
+#endif
+
 #include "task_local_data.bpf.h"
 
 #define NO_ADDRESS (~0ULL)
 
 struct key_walk {
 	struct tld_key_page *keys;
-	struct TLD_MAP_VALUE *value;
+	__s64 start;   /* wire A: what offsets are counted from */
 	__u64 address; /* of the value whose size is asked for, or NO_ADDRESS */
 	__u64 size;    /* of that value, cut to the next on wire A; as before if it is not found */
 	__u64 end;     /* wires B and C: of the values before; begins with where they start */
@@ -24,14 +30,19 @@ struct key_walk {
 };
 
 /* Where the thread's values start; on wire B, which reads it in the page, in the page. */
-static __always_inline __s64 values_start(struct TLD_MAP_VALUE *value, struct tld_data_page *data)
+static __always_inline __s64 values_start(struct bpf_task_local_data *tld)
 {
+#ifndef TLD_NO_SLOTS
+	if (!TLD_UPTR)
+		return (__s64)tld->slot_start - TLD_SLOT_HEADER;
+#endif
 #if TLD_WIRE == TLD_WIRE_B
-	__u64 start = TLD_READ_ONCE(data->start);
+	struct tld_data_page *data = tld->data_map->data;
+	__u64 start = data ? TLD_READ_ONCE(data->start) : 0;
 
 	return start < TLD_PAGE_SIZE ? start : TLD_PAGE_SIZE;
 #else
-	return value->start;
+	return tld->data_map->start;
 #endif
 }
 
@@ -45,7 +56,7 @@ static long key_walk_step(__u64 i, struct key_walk *walk)
 		return 1;
 	key = &walk->keys->keys[i];
 	walk->count = i + 1;
-	__u64 distance = walk->value->start + (__s64)TLD_READ_ONCE(key->off) - walk->address;
+	__u64 distance = walk->start + (__s64)TLD_READ_ONCE(key->off) - walk->address;
 
 	/* "Negative" ones are large. */
 	if (distance && distance < walk->size)
@@ -53,7 +64,7 @@ static long key_walk_step(__u64 i, struct key_walk *walk)
 #else
 	__u64 size;
 
-	if (!tld_has_key(walk->value, walk->keys, i))
+	if (!tld_has_key((void *)0, walk->keys, i))
 		return 1;
 	key = &walk->keys->keys[i];
 	walk->count = i + 1;

@@ -120,7 +120,7 @@ static long walk_keys(__u64 i __attribute__((unused)), struct bpf_task_local_dat
 {
 	struct walk walk = {};
 
-	walk.keys = tld->data_map->keys;
+	walk.keys = tld_keys(tld);
 	if (!walk.keys)
 		return 1;
 	walk.place = 16;

@@ -58,7 +58,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 	if (is_other(task))
 		return NULL;
 	thread = bpf_task_storage_get(&threads, task, 0, 0);
-	if (thread || !bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0))
+	if (thread || !tld_has_entry(task))
 		return thread;
 	if (!is_watched(task))
 		return NULL;

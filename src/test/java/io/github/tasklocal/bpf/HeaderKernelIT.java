@@ -49,23 +49,46 @@ class HeaderKernelIT {
     return all.stream();
   }
 
+  private static Path compile(
+      Path folder, String name, String clang, String cpu, String alu32, String... flags) {
+    assumeTrue(Clang.exists(clang), "no " + clang + " on PATH: install the package " + clang);
+    List<String> all = new ArrayList<>(List.of(flags));
+    all.addAll(List.of("-mcpu=" + cpu, "-Xclang", "-target-feature", "-Xclang", alu32));
+    return Clang.compileWith(clang, folder, name, all.toArray(String[]::new));
+  }
+
+  @ParameterizedTest(name = "{0} -mcpu={1} {2} {3} wire {4}")
+  @MethodSource("combinations")
+  void slotsAreReadWith(
+      String clang, String cpu, String alu32, String optimized, Wire wire, @TempDir Path folder) {
+    Path file =
+        compile(
+            folder,
+            "slots",
+            clang,
+            cpu,
+            alu32,
+            optimized,
+            "-DTLD_SLOTS",
+            "-DTLD_WIRE=TLD_WIRE_" + wire);
+    try (Slots slots = new Slots(BpfObject.load(file), Clang.compile(folder, "slot_array"))) {
+      slots.give(1);
+      slots.key(1, 0, "record", 16);
+      slots.key(1, 1, "number", 48);
+      slots.page(1, 5).set(JAVA_INT, 48, 42);
+      slots.enter(1, 5, Slots.START, 1);
+      assertThat(slots.run("look")).isZero();
+      assertThat(slots.get("number")).isEqualTo(42);
+      assertThat(slots.get("checked")).isZero();
+    }
+  }
+
   @ParameterizedTest(name = "{0} -mcpu={1} {2} {3} wire {4}")
   @MethodSource("combinations")
   void theHeaderWorksWith(
       String clang, String cpu, String alu32, String optimized, Wire wire, @TempDir Path folder) {
-    assumeTrue(Clang.exists(clang), "no " + clang + " on PATH: install the package " + clang);
     Path file =
-        Clang.compileWith(
-            clang,
-            folder,
-            "values",
-            "-mcpu=" + cpu,
-            "-Xclang",
-            "-target-feature",
-            "-Xclang",
-            alu32,
-            optimized,
-            "-DTLD_WIRE=TLD_WIRE_" + wire);
+        compile(folder, "values", clang, cpu, alu32, optimized, "-DTLD_WIRE=TLD_WIRE_" + wire);
     NUMBER.set(41);
     SPAN.update(span -> span.set(JAVA_LONG, 8, 0xabcdef0123456789L));
     try (BpfObject object = BpfObject.load(file);

@@ -47,6 +47,11 @@ final class PinAccess {
 
   PinAccess() {}
 
+  /** {@return whether the user has asked for a mode or a group} */
+  boolean isAsked() {
+    return mode != null || group != null;
+  }
+
   /**
    * Gives a pin the mode and the group that were asked for, if any were. Whoever may write the
    * folder can put anything else there at any moment, such as a link to a file of root's: so the
@@ -56,7 +61,7 @@ final class PinAccess {
    * @throws IOException if they cannot be set, or something else is there
    */
   void apply(Path pin, BpfMap map) throws IOException {
-    if (group == null && mode == null) {
+    if (!isAsked()) {
       return;
     }
     int held = Native.hold(pin);
@@ -96,7 +101,7 @@ final class PinAccess {
    */
   static void requireOwn(Path pin) throws Failure, IOException {
     if (isDefault(pin)) {
-      requireOwnDirectory(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
+      requireOwnFolder(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
     }
     if (Files.isSymbolicLink(pin)) {
       throw new Failure(
@@ -124,7 +129,12 @@ final class PinAccess {
     return pin.toAbsolutePath().normalize().equals(TaskLocalMap.defaultPin());
   }
 
-  private static void requireOwnDirectory(Path directory) throws Failure, IOException {
+  /**
+   * Checks that a folder is one, and that nobody else decides what is in it.
+   *
+   * @throws Failure if it is a symbolic link or a file, or belongs to another user who is not root
+   */
+  static void requireOwnFolder(Path directory) throws Failure, IOException {
     Map<String, Object> attributes;
     try {
       attributes =

@@ -18,12 +18,23 @@ final class Stop implements AutoCloseable {
     Runtime.getRuntime().addShutdownHook(hook);
   }
 
+  private volatile Runnable action = () -> {};
+
   private void ask() {
     asked.countDown();
+    action.run();
     try {
       boolean ignored = ended.await(5, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Has something done on a signal, or now if there was one. */
+  void then(Runnable todo) {
+    action = todo;
+    if (await(0)) {
+      todo.run();
     }
   }
 

@@ -22,6 +22,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       Keys.class,
       Dump.class,
       Sched.class,
+      Serve.class,
       Top.class,
       Trace.class,
     },

@@ -105,6 +105,15 @@ final class TopProcess implements AutoCloseable {
     return process.exitValue();
   }
 
+  /** {@return its id} */
+  long pid() {
+    return process.pid();
+  }
+
+  boolean isAlive() {
+    return process.isAlive();
+  }
+
   void signal(String signal) throws IOException {
     if (Jvm.run(List.of("kill", "-" + signal, "" + process.pid())).exit() != 0) {
       throw new AssertionError("it has ended before: " + lines + out.lines().toList());
