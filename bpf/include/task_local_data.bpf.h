@@ -584,8 +584,10 @@ __attribute__((weak)) __noinline int tld_find_slot(__u32 keys_array, __u32 start
 		tld_barrier();
 		different = 0;
 #pragma clang loop unroll(full)
-		for (int word = 0; word < TLD_NAME_WORDS - 1; word++)
+		for (int word = 0; word < TLD_NAME_WORDS - 1; word++) {
 			different |= words[word] ^ ((volatile __u64 *)name->bytes)[word];
+			barrier_var(different); /* one after the other: or they take stack */
+		}
 		found = words[TLD_NAME_WORDS - 1];
 		different |= (found ^ ((volatile __u64 *)name->bytes)[TLD_NAME_WORDS - 1]) << 16;
 		found = (found >> 48) + start - TLD_SLOT_HEADER;

@@ -59,7 +59,7 @@ static long storage_batch(__u64 unused, int *done)
 
 #pragma clang loop unroll(disable)
 	for (i = 0; i < BATCH; i++) {
-		if (!bpf_task_storage_get(&TLD_DATA_MAP, task, 0, 0))
+		if (!tld_has_entry(task))
 			return 1;
 		if (!bpf_task_storage_get(&task_local_data_off_map, task, 0,
 					  BPF_LOCAL_STORAGE_GET_F_CREATE))

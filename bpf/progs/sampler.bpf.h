@@ -34,6 +34,10 @@
 #define BPF_F_TIMER_CPU_PIN (1ULL << 1) /* Linux 6.7 */
 #endif
 
+#ifndef EINVAL
+#define EINVAL 22
+#endif
+
 static bool sampled(struct task_struct *task, __u64 now);
 
 struct sampler {
@@ -87,6 +91,15 @@ static __always_inline __u64 sampler_delay(void)
 	return log2 * (SAMPLE_PERIOD * 693147 / 1000000) >> 16;
 }
 
+/* Before Linux 6.7 a timer cannot be bound to its CPU, and may move if that is idle: it then ends.
+ */
+static __always_inline long sampler_start(struct sampler *sampler, __u64 delay)
+{
+	long error = bpf_timer_start(&sampler->timer, delay, BPF_F_TIMER_CPU_PIN);
+
+	return error == -EINVAL ? bpf_timer_start(&sampler->timer, delay, 0) : error;
+}
+
 /*
  * When a CPU goes offline, the kernel moves its timers to another, which has one
  * of its own. So a timer that finds itself elsewhere ends, and its CPU starts it
@@ -108,8 +121,7 @@ static int sampler_timer(void *map, __u32 *key, struct sampler *sampler)
 		cpu->entered_at = now;
 		cpu->sampled_at = now;
 	}
-	if (now - cpu->entered_at > SAMPLE_HOLD ||
-	    bpf_timer_start(&sampler->timer, sampler_delay(), BPF_F_TIMER_CPU_PIN))
+	if (now - cpu->entered_at > SAMPLE_HOLD || sampler_start(sampler, sampler_delay()))
 		cpu->armed = 0;
 	return 0;
 }
@@ -143,7 +155,7 @@ static __always_inline void sampler_entered(__u64 now)
 	if (cpu->armed)
 		return;
 	sampler = bpf_map_lookup_elem(&samplers, &number);
-	if (sampler && !bpf_timer_start(&sampler->timer, sampler_delay(), BPF_F_TIMER_CPU_PIN))
+	if (sampler && !sampler_start(sampler, sampler_delay()))
 		cpu->armed = 1;
 }
 

@@ -85,6 +85,8 @@ struct {
 struct process {
 	__u64 ns;      /* in all, "pool" included */
 	__s64 pool_ns; /* for the value that is sampled next */
+	int proc_id;   /* its name in /proc; on one CPU, on the others 0 */
+	__u32 ended;   /* on the CPU that its last thread ended on */
 };
 
 struct {
@@ -227,6 +229,7 @@ static __always_inline struct thread *thread_of(struct task_struct *task)
 
 		if (!tld_has_entry(task) || !is_watched(task))
 			return NULL;
+		none.proc_id = proc_id(task->group_leader);
 		if (bpf_map_update_elem(&processes, &tgid, &none, BPF_NOEXIST) == -E2BIG)
 			__sync_fetch_and_add(&no_process, 1);
 	}
@@ -492,37 +495,27 @@ static long add_process(__u64 cpu, struct process_sum *sum)
 		return 1;
 	sum->process.ns += process->ns;
 	sum->process.pool_ns += process->pool_ns;
+	sum->process.proc_id |= process->proc_id;
+	sum->process.ended |= process->ended;
 	return 0;
 }
-
-struct task_struct *bpf_task_from_pid(__s32 pid) __ksym;
-void bpf_task_release(struct task_struct *task) __ksym;
 
 static long collect_process(void *map, int *tgid, struct process *unused, void *context)
 {
 	struct process_sum sum = {};
-	struct task_struct *task;
 	__u32 i = process_count;
-	int id = 0;
-	bool ended;
 
 	sum.tgid = *tgid;
 	bpf_loop(MAX_CPUS, add_process, &sum, 0);
-	task = bpf_task_from_pid(sum.tgid);
-	ended = !task;
-	if (task) {
-		id = proc_id(task);
-		bpf_task_release(task);
-	}
-	if (ended) {
+	if (sum.process.ended) {
 		totals[ROW_UNSAMPLED].ns += sum.process.pool_ns;
 		bpf_map_delete_elem(&processes, &sum.tgid);
 	}
 	if (i >= MAX_PROCESSES)
 		return 1;
 	process_totals[i].tgid = sum.tgid;
-	process_totals[i].proc_id = id;
-	process_totals[i].ended = ended;
+	process_totals[i].proc_id = sum.process.proc_id;
+	process_totals[i].ended = sum.process.ended;
 	process_totals[i].ns = sum.process.ns;
 	process_count = i + 1;
 	return 0;
@@ -540,6 +533,29 @@ static long add_cost(__u64 cpu, struct cost *sum)
 		sum->timed[i] += cost->timed[i];
 		sum->ns[i] += cost->ns[i];
 	}
+	return 0;
+}
+
+struct signal_struct___live {
+	struct {
+		int counter;
+	} live;
+} __attribute__((preserve_access_index));
+
+struct task_struct___signal {
+	struct signal_struct___live *signal;
+} __attribute__((preserve_access_index));
+
+/* Comes after the kernel has counted the thread out of its process. */
+SEC("tp_btf/sched_process_exit")
+int exited(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	int tgid = task->tgid;
+	struct process *process = bpf_map_lookup_elem(&processes, &tgid);
+
+	if (process && !BPF_CORE_READ((struct task_struct___signal *)task, signal, live.counter))
+		process->ended = 1;
 	return 0;
 }
 

@@ -10,6 +10,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kernel.Link;
 import io.github.tasklocal.kernel.Pin;
+import io.github.tasklocal.kernel.Slots;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -119,6 +120,9 @@ public final class BpfMap {
   /** Opens the map that is pinned at the pin path, if it is like this one. Changes nothing. */
   void lookForPinned() {
     closePinned();
+    if (pinAtLoad == null && Slots.isShared(name) && Slots.areNeeded()) {
+      Slots.share(map);
+    }
     if (pinAtLoad != null && Pin.exists(pinAtLoad)) {
       KernelMap found = KernelMap.open(pinAtLoad);
       if (LibBpf.isAlike(map, found)) {

@@ -49,11 +49,14 @@ import org.jspecify.annotations.Nullable;
  * #load()}.
  *
  * <p><b>Pins.</b> Nothing is pinned unless the caller asks for it: a map that is declared with
- * {@code LIBBPF_PIN_BY_NAME} is pinned only if {@link BpfMap#pinPath} names a path. Pins that were
- * made through this object are removed when it is closed, or else by a shutdown hook, unless
- * another pin lies there by then. So they are removed at {@code System.exit}, at the end of {@code
- * main}, at SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and
- * signals under {@code java -Xrs}; the next start replaces those that stayed.
+ * {@code LIBBPF_PIN_BY_NAME} is pinned only if {@link BpfMap#pinPath} names a path. The exceptions
+ * are the maps of slots, {@code tld_arrays} and {@code tld_slot_map}, on kernels without uptrs:
+ * they belong to all programs of the machine, and are taken over from {@code /sys/fs/bpf}, or made
+ * and pinned there for good, unless {@code pinPath} names another place. Pins that were made
+ * through this object are removed when it is closed, or else by a shutdown hook, unless another pin
+ * lies there by then. So they are removed at {@code System.exit}, at the end of {@code main}, at
+ * SIGTERM, SIGINT and SIGHUP, and stay after SIGKILL, a crash, {@code Runtime.halt}, and signals
+ * under {@code java -Xrs}; the next start replaces those that stayed.
  *
  * <p><b>Close</b> waits for runs that are under way, unmaps the globals, detaches the links,
  * removes the pins and then frees the programs and maps that nobody else holds. If a native call of

@@ -275,8 +275,19 @@ public final class LibBpf {
       throw Errno.failure(
           operation, name, -error, LibBpfLog.summary(log), SystemCall.PRIVILEGED_BPF);
     }
+    if (!KernelVersion.RUNNING.atLeast(5, 15)
+        && hasType(object, "tld_slot", libbpf_h.BTF_KIND_STRUCT())) {
+      throw new NotSupportedException(
+          operation,
+          name,
+          Errno.name(-error),
+          "this kernel can neither follow pointers to user memory (uptr) nor read slots"
+              + LibBpfLog.summary(log),
+          "needs kernel 5.15 or newer; this is " + KernelVersion.RUNNING);
+    }
     if (!KernelVersion.RUNNING.atLeast(6, 13)
-        && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())) {
+        && hasType(object, "uptr", libbpf_h.BTF_KIND_TYPE_TAG())
+        && !hasType(object, "tld_slot", libbpf_h.BTF_KIND_STRUCT())) {
       // An older kernel takes such a pointer for a number, and refuses programs that follow it.
       throw new NotSupportedException(
           operation,

@@ -2,6 +2,8 @@
 package io.github.tasklocal.bench;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
@@ -13,6 +15,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,17 +24,22 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 
 /**
  * What a value costs in BPF, by the kernel's own clock, on each wire: a lookup whose offset is
  * known beside the two calls of {@code bpf_task_storage_get} that it contains, and the first search
  * for the last of all keys. The programs are those of {@code bench_lookups.bpf.c}, which take turns
- * and do their work many times in each run.
+ * and do their work many times in each run. Slots, which kernels without uptrs have, are compared
+ * with uptrs.
  */
 final class BpfCosts {
 
   private static final String GROUP = "bpf";
   private static final double GOAL = 1.3;
+  private static final double SLOTS_GOAL = 1.1;
+
+  private static final int PAGE = 4096;
 
   /** As many as a process can have, so they get a JVM of their own. */
   private static final int KEYS = 64;
@@ -79,6 +87,23 @@ final class BpfCosts {
               null,
               null));
     }
+    Measure[] slots =
+        lines.stream()
+            .skip((long) Wire.values().length * Work.values().length)
+            .map(BpfCosts::measure)
+            .toArray(Measure[]::new);
+    rows.add(
+        new Row(
+            GROUP,
+            "lookup, slots",
+            "ns",
+            slots[0],
+            "lookup, wire A",
+            slots[1],
+            SLOTS_GOAL,
+            "Both in one loop."));
+    rows.add(
+        new Row(GROUP, "first lookup of key 63, slots", "ns", slots[2], null, null, null, null));
     return rows;
   }
 
@@ -87,7 +112,8 @@ final class BpfCosts {
   }
 
   /**
-   * Measures, and prints a line of nanoseconds for each wire and kind of work.
+   * Measures, and prints a line of nanoseconds for each wire and kind of work, then three for
+   * slots: a lookup, one on wire A, and the first lookup of the last key.
    *
    * @param args how many rounds
    */
@@ -103,22 +129,54 @@ final class BpfCosts {
       try (BpfObject object =
               Bundled.load("bench_lookups." + wire.name().toLowerCase(Locale.ROOT));
           TaskLocalMap ignored = TaskLocalMap.of(object.map(wire.mapName()).fd(), wire)) {
-        measure(object, rounds);
+        measure(
+            rounds,
+            Arrays.stream(Work.values())
+                .map(work -> object.program(work.name().toLowerCase(Locale.ROOT)))
+                .toList());
       }
+    }
+    try (BpfObject slots = Bundled.load("bench_slots");
+        BpfObject uptrs = Bundled.load("bench_lookups.a");
+        TaskLocalMap ignored = TaskLocalMap.of(uptrs.map(Wire.A.mapName()).fd(), Wire.A)) {
+      fill(slots);
+      measure(
+          rounds, List.of(slots.program("lookup"), uptrs.program("lookup"), slots.program("find")));
     }
     ByHand.close(statistics);
   }
 
-  private static void measure(BpfObject object, int rounds) throws IOException {
-    Work[] all = Work.values();
-    double[][] samples = new double[all.length][rounds];
-    List<Work> turns = new ArrayList<>(List.of(all));
+  /** Makes the keys and values in slots, and gives this thread its own. */
+  private static void fill(BpfObject slots) {
+    MemorySegment keys = MemorySegment.ofArray(new long[PAGE / Long.BYTES]);
+    MemorySegment values = MemorySegment.ofArray(new long[PAGE / Long.BYTES]);
+    for (int i = 0; i < KEYS; i++) {
+      int offset = 16 + i * Long.BYTES;
+      keys.setString(i * 64L, "bench.%02d".formatted(i));
+      keys.set(JAVA_SHORT_UNALIGNED, i * 64L + 62, (short) offset);
+      values.set(JAVA_INT_UNALIGNED, offset, i);
+    }
+    slots.map("pages").put(number(0), keys);
+    slots.map("pages").put(number(1), values);
+    slots.map("tld_arrays").put(number(0), number(slots.map("pages").fd()));
+    if (slots.program("enter").run() != 0) {
+      throw new IllegalStateException("this thread gets no slot");
+    }
+  }
+
+  private static MemorySegment number(int number) {
+    return MemorySegment.ofArray(new int[] {number});
+  }
+
+  private static void measure(int rounds, List<BpfProgram> programs) throws IOException {
+    double[][] samples = new double[programs.size()][rounds];
+    List<Integer> turns = new ArrayList<>(IntStream.range(0, programs.size()).boxed().toList());
     for (int round = -1; round < rounds; round++) { // the first finds the key, and does not count
       Collections.rotate(turns, 1);
-      for (Work work : turns) {
-        double cost = cost(object.program(work.name().toLowerCase(Locale.ROOT)));
+      for (int turn : turns) {
+        double cost = cost(programs.get(turn));
         if (round >= 0) {
-          samples[work.ordinal()][round] = cost;
+          samples[turn][round] = cost;
         }
       }
     }

@@ -6,6 +6,7 @@ import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.kit.Kernel;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.InputStream;
@@ -38,6 +39,9 @@ final class MapOptions {
   /** The wire of a map that is made here: a process without privilege can tell it. */
   private static final Wire NEW = Wire.C;
 
+  /** Which page each thread has: what programs find slots by. */
+  private static final Path SLOTS = Path.of("/sys/fs/bpf/tld_slot_map");
+
   private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
 
   @Option(
@@ -61,7 +65,7 @@ final class MapOptions {
 
   MapOptions() {}
 
-  /** {@return where the map is pinned} */
+  /** {@return where the map is pinned; with slots, once a program is loaded, theirs} */
   Path pin() {
     return pin;
   }
@@ -101,6 +105,9 @@ final class MapOptions {
    *     or somebody else {@linkplain PinAccess#requireOwn decides} what the pin is
    */
   BpfObject load(String name, Consumer<BpfObject> beforeLoad) throws Failure, IOException {
+    if (readsSlots()) {
+      return loadForSlots(name, beforeLoad);
+    }
     BpfObject object = null;
     while (object == null) {
       PinAccess.requireOwn(pin);
@@ -118,6 +125,29 @@ final class MapOptions {
               command.name(), pin);
     }
     return object;
+  }
+
+  /**
+   * {@return whether values are read from the slots that a serving side gives to processes, as this
+   * kernel has no uptrs}
+   */
+  static boolean readsSlots() {
+    Kernel.Names names = Kernel.names();
+    return names != null && !names.containsUptr();
+  }
+
+  /** Slots have one form, and one table for the whole machine. */
+  private BpfObject loadForSlots(String name, Consumer<BpfObject> beforeLoad)
+      throws Failure, IOException {
+    if (create || !PinAccess.isDefault(pin) || access.isAsked()) {
+      throw new Failure(
+          "this kernel has no uptrs: values are read from slots, and there is no map to pin",
+          "leave out --pin, --create, --mode and --group; serve has a mode and a group for its"
+              + " socket");
+    }
+    wire = Wire.A;
+    pin = SLOTS;
+    return loaded(name, null, beforeLoad);
   }
 
   private BpfObject takeOver(String name, Consumer<BpfObject> beforeLoad)

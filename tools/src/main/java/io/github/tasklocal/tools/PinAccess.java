@@ -47,6 +47,11 @@ final class PinAccess {
 
   PinAccess() {}
 
+  /** {@return whether the user has asked for a mode or a group} */
+  boolean isAsked() {
+    return mode != null || group != null;
+  }
+
   /**
    * Gives a pin the mode and the group that were asked for, if any were. Whoever may write the
    * folder can put anything else there at any moment, such as a link to a file of root's: so the
@@ -56,7 +61,7 @@ final class PinAccess {
    * @throws IOException if they cannot be set, or something else is there
    */
   void apply(Path pin, BpfMap map) throws IOException {
-    if (group == null && mode == null) {
+    if (!isAsked()) {
       return;
     }
     int held = Native.hold(pin);

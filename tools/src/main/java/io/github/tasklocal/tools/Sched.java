@@ -119,15 +119,19 @@ final class Sched implements Callable<Integer> {
     String why;
     SchedStats total;
     try (BpfObject object = load()) {
-      BpfMap map = object.map("task_local_data_map");
-      map.pin(pin);
-      access.apply(pin, map);
+      String source = "slots, which serve gives to processes";
+      if (!MapOptions.readsSlots()) {
+        BpfMap map = object.map("task_local_data_map");
+        map.pin(pin);
+        access.apply(pin, map);
+        source = "%s (%s)".formatted(pin, PinAccess.of(pin));
+      }
       MemorySegment stats = object.global("stats");
       MemorySegment exited = object.global("exited");
       object.map("tasklocal_ops").attach();
       words.printf(
-          "%s runs this machine's tasks and takes hints through %s (%s). Ctrl-C ends it.%n",
-          SchedExt.scheduler(), pin, PinAccess.of(pin));
+          "%s runs this machine's tasks and takes hints through %s. Ctrl-C ends it.%n",
+          SchedExt.scheduler(), source);
       show(stats, exited);
       why = reason(exited);
       total = SchedStats.read(stats);

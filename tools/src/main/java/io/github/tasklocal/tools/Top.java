@@ -143,7 +143,8 @@ final class Top implements Callable<Integer> {
                   ProcessOption.choose(program, pid);
                 })) {
       object.program("prepare").run();
-      for (String program : List.of("ran", "interrupted", "wakeup", "wakeup_new", "switched")) {
+      for (String program :
+          List.of("ran", "exited", "interrupted", "wakeup", "wakeup_new", "switched")) {
         object.program(program).attach();
       }
       // Meanwhile processes register their threads, and the programs meet those that run.
