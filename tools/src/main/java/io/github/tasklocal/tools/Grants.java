@@ -220,6 +220,11 @@ final class Grants {
     left.add(process.pid());
   }
 
+  /** Looks for maps of others, and registers threads with them. */
+  void follow() {
+    registration.follow(byToken.values(), log);
+  }
+
   /** Takes over what an earlier serving side gave to a process that lives. */
   void adopt(ServedProcess process) throws Failure {
     byToken.put(process.requireGrant().token(), process);

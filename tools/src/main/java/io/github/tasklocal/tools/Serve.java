@@ -82,8 +82,8 @@ final class Serve implements Callable<Integer> {
       names = "--map",
       paramLabel = "PATH",
       description =
-          "Where a map of a BPF program is pinned that is to see the values, too; can be repeated."
-              + " Needs a kernel with uptr.")
+          "Where a BPF program pins a map that is to see the values, too, now or later; can be"
+              + " repeated. Needs a kernel with uptr.")
   private List<Path> others = List.of();
 
   @Option(

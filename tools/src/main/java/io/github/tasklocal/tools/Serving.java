@@ -8,6 +8,7 @@ package io.github.tasklocal.tools;
 final class Serving implements AutoCloseable {
 
   private static final int PAUSE_MILLIS = 100;
+  private static final long FOLLOW_MILLIS = 200;
 
   /**
    * How much is given.
@@ -27,6 +28,7 @@ final class Serving implements AutoCloseable {
   private final Registration registration;
   private final Limits limits;
   private final ServeLog log;
+  private long followed = System.nanoTime() - 1_000_000_000L;
   private volatile boolean stopping;
 
   Serving(
@@ -62,7 +64,7 @@ final class Serving implements AutoCloseable {
   /** Serves until {@link #stop}. */
   void run() {
     while (!stopping) {
-      int ready = poller.await(clients.isAccepting() ? -1 : PAUSE_MILLIS);
+      int ready = poller.await(clients.isAccepting() ? (int) follow() : PAUSE_MILLIS);
       for (int i = 0; i < ready; i++) {
         try {
           handle(poller.ready(i));
@@ -71,6 +73,19 @@ final class Serving implements AutoCloseable {
         }
       }
     }
+  }
+
+  /** Looks for maps of others from time to time; {@return how long to wait until the next time} */
+  private long follow() {
+    if (!registration.follows()) {
+      return -1;
+    }
+    long now = System.nanoTime();
+    if (now - followed > FOLLOW_MILLIS * 1_000_000L) {
+      followed = now;
+      grants.follow();
+    }
+    return FOLLOW_MILLIS;
   }
 
   private void handle(int descriptor) {
