@@ -20,6 +20,13 @@
  *	version V | kind K | short | long | descriptors N | foreign PID
  *				status of a message that is not as it should be; -1 for an end
  *	flood N			how many requests were sent before the socket was full
+ *	no-pidfd | ended	status of a registration by a descriptor that is none, or of
+ *				a thread that has ended
+ *	connections N PATH	how many connections were made and kept
+ *	fork-resume PATH	status for a child that resumes with this process's token
+ *	fork-prctl		errno for a child that registers itself with this token
+ *	late PAGE		1 if a prctl is acknowledged right after the connection's end
+ *	exec-prctl		executes itself, to print the errno of a prctl with the old token
  *	exec			executes itself, with the connection open
  *
  * It ends when its input does.
@@ -33,9 +40,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -330,12 +339,87 @@ static int flood(int most)
 	return most;
 }
 
+static int strange(int ended)
+{
+	struct message message = {
+		.version = 1, .kind = THREAD, .array = first, .page = 2, .start = 16};
+	int descriptor = dup(0);
+
+	if (ended) {
+		int n = start_thread();
+		descriptor = syscall(SYS_pidfd_open, threads[n].tid, 0200);
+		close(threads[n].pipe[1]);
+		pthread_join(threads[n].thread, 0);
+		while (syscall(SYS_tgkill, getpid(), threads[n].tid, 0) == 0)
+			usleep(100);
+	}
+	int status = ask(&message, sizeof(message), &descriptor, 1, 0);
+	close(descriptor);
+	return status;
+}
+
+static int connections(int n, const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct rlimit limit = {n + 100, n + 100};
+	int made = 0;
+
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (int i = 0; i < n; i++) {
+		int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		made += !connect(fd, (void *)&address, sizeof(address));
+	}
+	return made;
+}
+
+static int fork_resume(const char *path)
+{
+	struct message message = {.version = 1, .kind = RESUME, .token = token};
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		connection = -1;
+		if (connect_to(path))
+			_exit(255);
+		_exit(ask(&message, sizeof(message), 0, 0, 0));
+	}
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static int call(uint64_t with, int array)
+{
+	return prctl(0x746c6473, with, array, 2 << 16 | 16, 0) == -1 ? errno : 0;
+}
+
+static int fork_prctl(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(call(token, first));
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static int late(int page)
+{
+	close(connection);
+	connection = -1;
+	return by_prctl(0, page);
+}
+
 int main(int argc, char **argv)
 {
 	char line[512], word[32], text[256];
 
-	(void)argc;
 	setvbuf(stdout, 0, _IOLBF, 0);
+	setvbuf(stdin, 0, _IONBF, 0); /* nothing is lost by an exec */
+	if (argc == 3)
+		printf("%d\n", call(strtoull(argv[1], 0, 10), atoi(argv[2])));
 	while (fgets(line, sizeof(line), stdin)) {
 		int a = -1, b = -1, c = 16, d = first;
 		unsigned long number = 0;
@@ -390,7 +474,23 @@ int main(int argc, char **argv)
 			printf("%d\n", register_thread(0, 2, 16, first, a));
 		else if (!strcmp(word, "flood"))
 			printf("%d\n", flood(a));
-		else if (!strcmp(word, "exec")) {
+		else if (!strcmp(word, "no-pidfd") || !strcmp(word, "ended"))
+			printf("%d\n", strange(word[0] == 'e'));
+		else if (!strcmp(word, "connections") && sscanf(line, "%*s %*d %255s", text) == 1)
+			printf("%d\n", connections(a, text));
+		else if (!strcmp(word, "fork-resume") && sscanf(line, "%*s %255s", text) == 1)
+			printf("%d\n", fork_resume(text));
+		else if (!strcmp(word, "fork-prctl"))
+			printf("%d\n", fork_prctl());
+		else if (!strcmp(word, "late"))
+			printf("%d\n", late(a));
+		else if (!strcmp(word, "exec-prctl")) {
+			char with[32], array[16];
+			snprintf(with, sizeof(with), "%lu", token);
+			snprintf(array, sizeof(array), "%d", first);
+			if (dup(connection) >= 0)
+				execl("/proc/self/exe", "client", with, array, (char *)0);
+		} else if (!strcmp(word, "exec")) {
 			int kept = dup(connection);
 			(void)kept;
 			execv("/proc/self/exe", argv);
