@@ -16,9 +16,6 @@ struct span {
 	__u64 inverse; /* of the id, if the span is whole */
 };
 
-extern struct task_struct *bpf_task_from_pid(int pid) __ksym;
-extern void bpf_task_release(struct task_struct *task) __ksym;
-
 struct span seen;
 
 /* Reads the calling thread's own span; returns 0 or an error. */
@@ -55,20 +52,15 @@ static long read_again(__u64 i __attribute__((unused)), struct bpf_task_local_da
 	return 0;
 }
 
-SEC("syscall")
-int read_others(void)
+SEC("iter/task")
+int read_others(struct bpf_iter__task *ctx)
 {
-	struct task_struct *task = bpf_task_from_pid(writer);
+	struct task_struct *task = ctx->task;
 	struct bpf_task_local_data tld;
-	int error;
 
-	if (!task)
-		return -1;
-	error = bpf_tld_init(task, &tld);
-	if (!error)
+	if (task && task->pid == writer && !bpf_tld_init(task, &tld))
 		bpf_loop(10000, read_again, &tld, 0);
-	bpf_task_release(task);
-	return error;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -24,6 +24,9 @@
  *				a thread that has ended
  *	connections N PATH	how many connections were made and kept
  *	fork-resume PATH	status for a child that resumes with this process's token
+ *	fork-prctl		errno for a child that registers itself with this token
+ *	late PAGE		1 if a prctl is acknowledged right after the connection's end
+ *	exec-prctl		executes itself, to print the errno of a prctl with the old token
  *	exec			executes itself, with the connection open
  *
  * It ends when its input does.
@@ -386,13 +389,37 @@ static int fork_resume(const char *path)
 	return WEXITSTATUS(status);
 }
 
+static int call(uint64_t with, int array)
+{
+	return prctl(0x746c6473, with, array, 2 << 16 | 16, 0) == -1 ? errno : 0;
+}
+
+static int fork_prctl(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(call(token, first));
+	waitpid(child, &status, 0);
+	return WEXITSTATUS(status);
+}
+
+static int late(int page)
+{
+	close(connection);
+	connection = -1;
+	return by_prctl(0, page);
+}
+
 int main(int argc, char **argv)
 {
 	char line[512], word[32], text[256];
 
-	(void)argc;
 	setvbuf(stdout, 0, _IOLBF, 0);
 	setvbuf(stdin, 0, _IONBF, 0); /* nothing is lost by an exec */
+	if (argc == 3)
+		printf("%d\n", call(strtoull(argv[1], 0, 10), atoi(argv[2])));
 	while (fgets(line, sizeof(line), stdin)) {
 		int a = -1, b = -1, c = 16, d = first;
 		unsigned long number = 0;
@@ -453,7 +480,17 @@ int main(int argc, char **argv)
 			printf("%d\n", connections(a, text));
 		else if (!strcmp(word, "fork-resume") && sscanf(line, "%*s %255s", text) == 1)
 			printf("%d\n", fork_resume(text));
-		else if (!strcmp(word, "exec")) {
+		else if (!strcmp(word, "fork-prctl"))
+			printf("%d\n", fork_prctl());
+		else if (!strcmp(word, "late"))
+			printf("%d\n", late(a));
+		else if (!strcmp(word, "exec-prctl")) {
+			char with[32], array[16];
+			snprintf(with, sizeof(with), "%lu", token);
+			snprintf(array, sizeof(array), "%d", first);
+			if (dup(connection) >= 0)
+				execl("/proc/self/exe", "client", with, array, (char *)0);
+		} else if (!strcmp(word, "exec")) {
 			int kept = dup(connection);
 			(void)kept;
 			execv("/proc/self/exe", argv);

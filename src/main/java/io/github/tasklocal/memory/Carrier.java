@@ -33,6 +33,11 @@ final class Carrier {
     this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
   }
 
+  /** {@return whether the values of a virtual thread are shown} */
+  boolean isShown() {
+    return mounted != null;
+  }
+
   /** {@return whose words are shown, or null for its own} */
   @Nullable VirtualRecord mounted() {
     return mounted;

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a test needs that a kernel or a user may lack: the only reasons to skip it. All are found
@@ -47,6 +48,20 @@ public enum Need {
       return names != null && names.containsUptr()
           ? ""
           : "kernel " + System.getProperty("os.version") + " has no uptr: needs 6.13 or newer";
+    }
+  },
+
+  /**
+   * A way from values to programs: uptrs; or slots, and a serving side whose socket the environment
+   * names: {@link #socket}.
+   */
+  VALUES {
+    @Override
+    String lack() {
+      String lack = UPTR.lack();
+      return lack.isEmpty() || socket() != null
+          ? ""
+          : lack + ", and no TASKLOCAL_SOCKET names a serving side that gives slots";
     }
   },
 
@@ -95,8 +110,20 @@ public enum Need {
   /** Writing 0 takes it offline, and 1 back. */
   public static final Path SECOND_PROCESSOR = Path.of("/sys/devices/system/cpu/cpu1/online");
 
-  /** What every test with a BPF program needs. */
+  /** What every test needs that opens a map. */
   public static final Set<Need> KERNEL = Set.of(ROOT, UPTR, BTF);
+
+  /** What every test needs whose programs read values, whatever way. */
+  public static final Set<Need> SHARED = Set.of(ROOT, VALUES, BTF);
+
+  /**
+   * {@return the socket of the serving side that gives slots, where the kernel has no uptrs; null
+   * where it has, or none is named}
+   */
+  public static @Nullable Path socket() {
+    String socket = System.getenv("TASKLOCAL_SOCKET");
+    return socket == null || socket.isEmpty() || UPTR.lack().isEmpty() ? null : Path.of(socket);
+  }
 
   /** {@return what is lacking here, in words; empty if nothing is} */
   abstract String lack();

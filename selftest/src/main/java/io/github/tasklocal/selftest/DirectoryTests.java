@@ -41,7 +41,7 @@ final class DirectoryTests {
   /** {@return the tests of this theme} */
   static List<TestCase> tests() {
     return Suite.of(
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "61 threads race to make keys, 100 times: no two keys overlap, and BPF finds all",
             DirectoryTests::race),
         TestCase.onEachWireInOwnJvm(

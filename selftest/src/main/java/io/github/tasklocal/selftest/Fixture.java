@@ -2,10 +2,13 @@
 package io.github.tasklocal.selftest;
 
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.TaskLocalMap.Attached;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.InputStream;
@@ -117,8 +120,17 @@ public final class Fixture implements AutoCloseable {
     return object.map(wire().mapName());
   }
 
-  /** {@return the object's map, open for all threads of this process} */
+  /**
+   * {@return the object's map, open for all threads of this process; or what a serving side shares
+   * with it, where the kernel has no uptrs}
+   */
   public TaskLocalMap share(BpfObject object) {
+    Path socket = Need.socket();
+    if (socket != null) {
+      TaskLocalMap served = closing(TaskLocalMap.watch(socket));
+      Await.until("a serving side at " + socket, () -> served.state() instanceof Attached);
+      return served;
+    }
     TaskLocalMap map = closing(TaskLocalMap.of(dataMap(object).fd()));
     Check.equal(wire(), map.wire(), "the wire that the library finds from the map");
     return map;

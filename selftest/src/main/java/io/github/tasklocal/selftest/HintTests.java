@@ -22,7 +22,7 @@ final class HintTests {
         List.of(Wire.B, Wire.C),
         "task_hint_priority, sched_ext's key, is read when its thread is put on a processor",
         false,
-        Need.KERNEL,
+        Need.SHARED,
         HintTests::taskHint);
   }
 

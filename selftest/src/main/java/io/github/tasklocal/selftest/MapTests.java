@@ -46,13 +46,13 @@ final class MapTests {
   /** {@return the tests of this theme} */
   static List<TestCase> tests() {
     return Suite.of(
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "A map opened by its pin is shared with many threads until it is closed, twice",
             MapTests::byPin),
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "A map opened by a descriptor is shared with many threads until it is closed, twice",
             MapTests::byDescriptor),
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "A map that is opened twice stays shared until both are closed", MapTests::openedTwice),
         TestCase.withoutWire(
             "One page serves maps of all three wires at once",
@@ -66,13 +66,13 @@ final class MapTests {
             "A key made after threads have registered is found in all of them", MapTests::lateKey),
         TestCase.onEachWire(
             "A key that BPF asks for in vain is found once it is made", MapTests::missingKey),
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "An entry that something else made is reported and left alone", MapTests::foreignEntry),
-        TestCase.onEachWire(
+        TestCase.onEachMap(
             "An entry that something else made is taken over if the caller says so",
             MapTests::takenOver),
-        TestCase.onEachWire("An entry that somebody deletes is set again", MapTests::deletedEntry),
-        TestCase.onEachWire(
+        TestCase.onEachMap("An entry that somebody deletes is set again", MapTests::deletedEntry),
+        TestCase.onEachMap(
             "A watched pin is waited for, followed when it is replaced, and left when it is gone",
             MapTests::watched));
   }

@@ -33,8 +33,9 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "BPF needs root, kernel 6.13 or newer and its BTF. What cannot run without them is skipped,"
-          + " and the last lines say why.",
+      "BPF needs root, kernel 6.13 or newer and its BTF; from 5.15 on, a serving side whose socket"
+          + " TASKLOCAL_SOCKET names. What cannot run without them is skipped, and the last lines"
+          + " say why.",
       "Exit status: 0 if nothing failed, 1 if something did, 2 for a bad option."
     })
 final class Selftest implements Callable<Integer> {

@@ -30,14 +30,19 @@ record TestCase(String name, @Nullable Wire wire, Set<Need> needs, boolean ownJv
     void run(Fixture fixture) throws Exception;
   }
 
-  /** {@return a test of BPF programs, once for each wire} */
+  /** {@return a test of BPF programs that read values in some way, once for each wire} */
   static List<TestCase> onEachWire(String name, Body body) {
-    return onWires(List.of(Wire.values()), name, false, Need.KERNEL, body);
+    return onWires(List.of(Wire.values()), name, false, Need.SHARED, body);
   }
 
-  /** {@return a test of BPF programs, once for each wire, each in a JVM of its own} */
+  /** {@return the same, each in a JVM of its own} */
   static List<TestCase> onEachWireInOwnJvm(String name, Body body) {
-    return onWires(List.of(Wire.values()), name, true, Need.KERNEL, body);
+    return onWires(List.of(Wire.values()), name, true, Need.SHARED, body);
+  }
+
+  /** {@return a test of maps of a wire, once for each wire} */
+  static List<TestCase> onEachMap(String name, Body body) {
+    return onWires(List.of(Wire.values()), name, false, Need.KERNEL, body);
   }
 
   /** {@return a test for some wires, with these needs} */

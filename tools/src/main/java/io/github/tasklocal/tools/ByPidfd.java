@@ -6,6 +6,7 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import org.jspecify.annotations.Nullable;
 
 /** Threads are registered by pidfds that their process sends. */
@@ -31,16 +32,57 @@ final class ByPidfd implements Registration {
 
   @Override
   public int set(ServedProcess process, int pidfd, ServedArray array, int page, int start) {
-    int status = Pidfds.checkThread(pidfd, process.pid());
-    return status < 0
-        ? status
-        : maps.set(
-            pidfd,
-            process.arrays().getFirst(),
-            array,
-            page,
-            start,
-            (int) process.requireGrant().token());
+    int tid = Pidfds.checkThread(pidfd, process.pid());
+    if (tid < 0) {
+      return tid;
+    }
+    int status = set(process, array, page, start, pidfd);
+    if (status == 0 && maps.follows()) {
+      process.threads().values().remove(tid);
+      process.threads().put(new ServedProcess.Place(array, page, start), tid);
+    }
+    return status;
+  }
+
+  private int set(ServedProcess process, ServedArray array, int page, int start, int pidfd) {
+    return maps.set(
+        pidfd,
+        process.arrays().getFirst(),
+        array,
+        page,
+        start,
+        (int) process.requireGrant().token());
+  }
+
+  @Override
+  public boolean follows() {
+    return maps.follows();
+  }
+
+  @Override
+  public void follow(Collection<ServedProcess> processes, ServeLog log) {
+    if (maps.follow(log)) {
+      for (ServedProcess process : processes) {
+        process
+            .threads()
+            .entrySet()
+            .removeIf(each -> !again(process, each.getKey(), each.getValue()));
+      }
+    }
+  }
+
+  /** Registers a thread once more; {@return whether it lives} */
+  private boolean again(ServedProcess process, ServedProcess.Place place, int tid) {
+    int pidfd = Pidfds.ofThread(tid);
+    if (pidfd < 0) {
+      return false;
+    }
+    boolean lives = Pidfds.checkThread(pidfd, process.pid()) >= 0;
+    if (lives) {
+      int ignored = set(process, place.array(), place.page(), place.start(), pidfd);
+    }
+    Native.close(pidfd);
+    return lives;
   }
 
   @Override
@@ -50,11 +92,13 @@ final class ByPidfd implements Registration {
 
   @Override
   public int remove(ServedProcess process, int pidfd) {
-    int status = Pidfds.checkThread(pidfd, process.pid());
-    if (status == 0) {
-      maps.remove(pidfd);
+    int tid = Pidfds.checkThread(pidfd, process.pid());
+    if (tid < 0) {
+      return tid;
     }
-    return status;
+    maps.remove(pidfd);
+    process.threads().values().remove(tid);
+    return 0;
   }
 
   @Override
@@ -81,7 +125,7 @@ final class ByPidfd implements Registration {
   private void removeThread(int pid, int tid) {
     int pidfd = Pidfds.ofThread(tid);
     if (pidfd >= 0) {
-      if (Pidfds.checkThread(pidfd, pid) == 0) {
+      if (Pidfds.checkThread(pidfd, pid) >= 0) {
         maps.remove(pidfd);
       }
       Native.close(pidfd);

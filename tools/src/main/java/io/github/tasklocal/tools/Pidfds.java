@@ -57,8 +57,8 @@ final class Pidfds {
   }
 
   /**
-   * {@return 0 if a descriptor is a pidfd of a thread of a process; otherwise what is to be
-   * answered}
+   * {@return the number of a process's thread if a descriptor is a pidfd of it; otherwise the
+   * negative errno that is to be answered}
    *
    * @param process a live process
    */
@@ -73,7 +73,7 @@ final class Pidfds {
       info.set(JAVA_LONG, 0, 1); // PIDFD_INFO_PID
       int status = Calls.checked((int) IOCTL.invokeExact(Calls.state(), pidfd, GET_INFO, info));
       if (status == 0) {
-        return info.get(JAVA_INT, 20) == process ? 0 : -Errnos.EPERM;
+        return info.get(JAVA_INT, 20) == process ? info.get(JAVA_INT, 16) : -Errnos.EPERM;
       }
       return status == -Errnos.ESRCH ? status : checkByProc(pidfd, process);
     } catch (Throwable e) {
@@ -99,7 +99,7 @@ final class Pidfds {
     if (tid <= 0 || idOf(pidfd) != tid) {
       return -Errnos.ESRCH;
     }
-    return ours ? 0 : -Errnos.EPERM;
+    return ours ? tid : -Errnos.EPERM;
   }
 
   /** {@return the number behind a pidfd; -1 if it has ended} */

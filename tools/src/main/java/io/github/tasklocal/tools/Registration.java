@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import java.util.Collection;
+
 /** How threads are registered on this kernel. Results are 0 or negative errnos. */
 interface Registration {
 
@@ -34,4 +36,12 @@ interface Registration {
    * @param pid of the process, which may have ended
    */
   void removeAll(int pid);
+
+  /** {@return whether maps of others may come, for which {@link #follow} looks} */
+  default boolean follows() {
+    return false;
+  }
+
+  /** Registers the threads of all processes that are served with maps that have come. */
+  default void follow(Collection<ServedProcess> processes, ServeLog log) {}
 }

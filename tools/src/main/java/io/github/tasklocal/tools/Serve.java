@@ -3,6 +3,9 @@ package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Kernel;
+import io.github.tasklocal.layout.Wire;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
@@ -34,6 +37,9 @@ import picocli.CommandLine.Spec;
           + " the first pid namespace."
     })
 final class Serve implements Callable<Integer> {
+
+  /** What a JVM, refused connections and maps take. */
+  private static final int SPARE_DESCRIPTORS = 200;
 
   private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
 
@@ -76,9 +82,16 @@ final class Serve implements Callable<Integer> {
       names = "--map",
       paramLabel = "PATH",
       description =
-          "Where a map of a BPF program is pinned that is to see the values, too; can be repeated."
-              + " Needs a kernel with uptr.")
+          "Where a BPF program pins a map that is to see the values, too, now or later; can be"
+              + " repeated. Needs a kernel with uptr.")
   private List<Path> others = List.of();
+
+  @Option(
+      names = "--remove",
+      description =
+          "Remove what earlier ones have left in --pins and the maps beside it, and end: values are"
+              + " seen no longer, until processes connect again.")
+  private boolean remove;
 
   @Option(
       names = "--slots",
@@ -97,6 +110,10 @@ final class Serve implements Callable<Integer> {
     requirePositive("--max-processes-per-user", ofUser);
     requirePositive("--max-pages", pages);
     requirePrivileges();
+    if (remove) {
+      return remove();
+    }
+    requireDescriptors();
     ServeLog log = new ServeLog(Tools.require(spec).commandLine().getOut(), json);
     int arrays = Math.ceilDiv(pages, RawMaps.PAGES);
     Serving.Limits limits = new Serving.Limits(processes, ofUser, arrays);
@@ -134,6 +151,38 @@ final class Serve implements Callable<Integer> {
       serving.run();
     }
     return 0;
+  }
+
+  private int remove() throws Failure, IOException {
+    try (PinFolder folder = PinFolder.open(pins.toAbsolutePath())) {
+      folder.remove();
+      for (Path map :
+          List.of(
+              folder.known(Wire.C.mapName()),
+              folder.byName(Wire.A.mapName()),
+              folder.byName("tld_slot_map"),
+              folder.byName("tld_arrays"))) {
+        boolean ignored = Files.deleteIfExists(map);
+      }
+    }
+    return 0;
+  }
+
+  /** Each process takes two. */
+  private void requireDescriptors() throws Failure, IOException {
+    long needed = 2L * processes + SPARE_DESCRIPTORS;
+    for (String line : Files.readAllLines(Path.of("/proc/self/limits"))) {
+      String[] words = line.split("\\s+");
+      if (line.startsWith("Max open files")
+          && words[3].matches("\\d+")
+          && Long.parseLong(words[3]) < needed) {
+        throw new Failure(
+            "%s open files are allowed, and %d processes take %d"
+                .formatted(words[3], processes, needed),
+            "raise the limit (ulimit -n %d, or LimitNOFILE=%d in the unit), or lower --max-processes"
+                .formatted(needed, needed));
+      }
+    }
   }
 
   private static void requirePrivileges() throws Failure {

@@ -6,15 +6,19 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,7 +36,10 @@ final class ServedMaps implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment key = arena.allocate(JAVA_INT);
   private final MemorySegment value = arena.allocate(32, 8);
-  private final List<Served> maps = new ArrayList<>();
+  private final List<Served> maps = new CopyOnWriteArrayList<>();
+
+  /** The pins of others' maps, which may come and be replaced; with the file that is known. */
+  private final Map<Path, Long> joined = new LinkedHashMap<>();
 
   /** Serves the map at a path from now on, which is made if there is none. */
   void serve(Path pin, Wire ifNew) throws Failure, IOException {
@@ -56,9 +63,57 @@ final class ServedMaps implements AutoCloseable {
     maps.add(new Served(pin, null, descriptor));
   }
 
-  /** Serves the map at a path from now on. */
-  void join(Path pin) throws Failure {
-    add(pin, RawMaps.get(pin));
+  /** Serves whatever map others pin at a path, from {@link #follow} on. */
+  void join(Path pin) {
+    joined.put(pin, 0L);
+  }
+
+  /** {@return whether others may pin maps that are to be served} */
+  boolean follows() {
+    return !joined.isEmpty();
+  }
+
+  /**
+   * Looks whether others have pinned a map, or another one.
+   *
+   * @return whether threads have to be registered anew
+   */
+  boolean follow(ServeLog log) {
+    boolean changed = false;
+    for (Map.Entry<Path, Long> each : joined.entrySet()) {
+      Path pin = each.getKey();
+      long file = file(pin);
+      if (file == 0 || file == each.getValue()) {
+        continue; // A map whose pin was removed may still be read.
+      }
+      each.setValue(file);
+      try {
+        List<Served> old = maps.stream().filter(map -> map.pin().equals(pin)).toList();
+        add(pin, RawMaps.get(pin));
+        maps.removeAll(old);
+        old.forEach(map -> Native.close(map.descriptor()));
+        changed = true;
+        log.tell("map", "serves the map " + pin, "map", pin.toString());
+      } catch (Failure | TaskLocalException e) {
+        log.tell(
+            "failed",
+            "cannot serve the map " + pin + ": " + e.getMessage(),
+            "map",
+            pin.toString(),
+            "reason",
+            String.valueOf(e.getMessage()));
+      }
+    }
+    return changed;
+  }
+
+  /** {@return the number of the file at a path; 0 if there is none} */
+  private static long file(Path pin) {
+    try {
+      return (Long) Files.getAttribute(pin, "unix:ino");
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   private static Failure cannotOpen(Path pin, int status) {

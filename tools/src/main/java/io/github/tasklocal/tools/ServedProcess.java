@@ -2,11 +2,16 @@
 package io.github.tasklocal.tools;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** A process that has connected, or had before the serving side was started anew. */
 final class ServedProcess {
+
+  /** Where a thread's values are. */
+  record Place(ServedArray array, int page, int start) {}
 
   /** No connection. */
   static final int NONE = -1;
@@ -15,6 +20,10 @@ final class ServedProcess {
   private final int uid;
   private final int pidfd;
   private final List<ServedArray> arrays = new ArrayList<>();
+
+  /** Of registered threads, by where their values are: no two have one place. */
+  private final Map<Place, Integer> threads = new HashMap<>();
+
   private int connection;
   private ServeTables.@Nullable Grant grant;
 
@@ -117,6 +126,11 @@ final class ServedProcess {
       }
     }
     return null;
+  }
+
+  /** {@return the threads that were registered here, by where their values are} */
+  Map<Place, Integer> threads() {
+    return threads;
   }
 
   void await(int kind, int id) {

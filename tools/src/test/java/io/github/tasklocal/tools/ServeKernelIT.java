@@ -27,16 +27,22 @@ class ServeKernelIT {
 
   @Test
   void valuesAreSeenOnAllWires() throws Exception {
-    try (Bpffs bpffs = new Bpffs("rwx------");
-        BpfObject other = MapOptions.open("dump", Wire.B)) {
-      other.load();
+    try (Bpffs bpffs = new Bpffs("rwx------")) {
       Path pin = bpffs.path("other");
-      other.map(Wire.B.mapName()).pin(pin);
       try (ServeSide side = new ServeSide(folder, "--map", pin);
-          ServeClient client = side.client()) {
+          ServeClient client = side.client();
+          BpfObject earlier = MapOptions.open("dump", Wire.C);
+          BpfObject other = MapOptions.open("dump", Wire.B)) {
         String _ = client.connect(side.socket());
         assertThat(client.number("key", "v")).isZero();
         int first = client.thread(2, 42);
+        // A program that comes later, and another that takes its place.
+        earlier.load();
+        earlier.map(Wire.C.mapName()).pin(pin);
+        side.process().awaitLine("the map", line -> line.contains("\"map\""));
+        other.load();
+        other.map(Wire.B.mapName()).pin(pin);
+        side.process().awaitLine("the other", line -> line.contains("\"map\""));
         int second = client.thread(63, 77);
         for (ServeView view :
             List.of(

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The beginning and the end of a serving side: orderly, by a signal, and beside another. */
+@KernelTest
+class ServeLifeKernelIT {
+
+  @TempDir Path folder;
+
+  /** Starts one that must not start, and {@return what it says} */
+  private static String refused(List<String> before, Object... arguments) {
+    List<String> command = new ArrayList<>(before);
+    command.addAll(
+        Jvm.command(
+            Jvm.shortLived(),
+            Jvm.join(Jvm.classPath()),
+            Tools.class,
+            Stream.of(arguments).map(Object::toString).toArray(String[]::new)));
+    Jvm.Result result = Jvm.run(command);
+    assertThat(result.exit()).as(result.output()).isEqualTo(1);
+    return result.output();
+  }
+
+  @Test
+  void thereIsOneAtASocketAndOneWithPins() throws Exception {
+    try (ServeSide side = new ServeSide(folder)) {
+      Path other = side.bpffs().path("other");
+      assertThat(refused(List.of(), "serve", "--socket", side.socket(), "--pins", other))
+          .contains("another serving side listens at " + side.socket(), "--socket");
+      assertThat(
+              refused(
+                  List.of(),
+                  "serve",
+                  "--socket",
+                  folder.resolve("other.sock"),
+                  "--pins",
+                  side.pins()))
+          .contains("another serving side uses the pins in " + side.pins(), "--pins");
+      assertThat(refused(List.of(), "serve", "--remove", "--pins", side.pins()))
+          .contains("another serving side uses the pins");
+      try (ServeClient client = side.client()) {
+        String _ = client.connect(side.socket());
+      }
+    }
+  }
+
+  @Test
+  void whatANewerOneHasLeftIsRefused() throws Exception {
+    try (ServeSide side = new ServeSide(folder)) {
+      List<String> _ = side.process().end("TERM");
+      Path newer = Files.createDirectory(side.pins().resolve("serve_2"));
+      for (List<Object> arguments :
+          List.of(side.arguments(), List.<Object>of("serve", "--remove", "--pins", side.pins()))) {
+        assertThat(refused(List.of(), arguments.toArray()))
+            .contains("pins of version 2, this side knows 1", "serve --remove");
+      }
+      Files.delete(newer);
+      side.restart();
+    }
+  }
+
+  @Test
+  void removesAllThatItHasLeft() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      assertThat(client.number("key", "v")).isZero();
+      int _ = client.thread(2, 1);
+      List<String> _ = side.process().end("INT");
+      Command remove = Command.run("serve", "--remove", "--pins", side.pins());
+      assertThat(remove.exit()).as(remove.err()).isZero();
+      try (Stream<Path> left = Files.list(side.pins())) {
+        assertThat(left).isEmpty();
+      }
+      assertThat(side.wireA()).doesNotExist();
+      side.restart();
+      assertThat(client.number("connect", side.socket())).isZero();
+      assertThat(client.number("resume", "4711")).isEqualTo(Errnos.ESTALE);
+      assertThat(client.number("grant")).isZero();
+    }
+  }
+
+  @Test
+  void saysWhatIsLacking() throws Exception {
+    Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
+    assertThat(
+            refused(List.of("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"), "serve"))
+        .contains("not the first pid namespace", "--pid=host");
+    Command nobody = new ToolsJar(folder).shell(ToolsJar.NOBODY + "TOOLS serve");
+    assertThat(nobody.exit()).isEqualTo(1);
+    assertThat(nobody.err()).contains("no CAP_", "run as root");
+    assertThat(
+            refused(
+                List.of("sh", "-c", "ulimit -n 300; exec \"$@\"", "sh"),
+                "serve",
+                "--max-processes",
+                "100"))
+        .contains("300 open files are allowed", "ulimit -n 400");
+    for (String[] bad :
+        new String[][] {{"--max-pages", "0"}, {"--mode", "9"}, {"--max-processes", "-1"}}) {
+      assertThat(Command.run("serve", bad[0], bad[1]).exit()).isEqualTo(2);
+    }
+    assertThat(refused(List.of(), "serve", "--socket", "/" + "x".repeat(120)))
+        .contains("no path for a socket");
+    assertThat(refused(List.of(), "serve", "--pins", "/tmp/no/bpffs"))
+        .contains("not on a bpffs", "mount");
+  }
+
+  @Test
+  void whoeverIsOneTooManyIsToldSo() throws Exception {
+    try (ServeSide side =
+            new ServeSide(folder, "--max-processes", "3", "--max-processes-per-user", "2");
+        ServeClient first = side.client();
+        ServeClient second = side.client();
+        ServeClient third = side.client();
+        ServeClient root = new ServeClient(folder, List.of());
+        ServeClient another = new ServeClient(folder, List.of())) {
+      String _ = first.connect(side.socket());
+      String _ = second.connect(side.socket());
+      assertThat(third.number("connect", side.socket())).isZero();
+      assertThat(third.number("grant")).isEqualTo(Errnos.EDQUOT);
+      String _ = root.connect(side.socket());
+      assertThat(another.number("connect", side.socket())).isZero();
+      assertThat(another.number("grant")).isEqualTo(Errnos.EUSERS);
+      first.kill();
+      Await.until("room", () -> granted(side, third));
+    }
+  }
+
+  private static boolean granted(ServeSide side, ServeClient client) {
+    try {
+      return client.number("connect", side.socket()) == 0 && client.number("grant") == 0;
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** The long form, with -Dtasklocal.kills=100, is for a machine that does nothing else. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--max-pages=16384", "--slots"})
+  void isKilledAtAnyMomentUnderLoad(String way) throws Exception {
+    int kills = Integer.getInteger("tasklocal.kills", 5);
+    Random random = new Random(kills);
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServeClient steady = side.client()) {
+      String token = steady.connect(side.socket());
+      assertThat(steady.number("key", "v")).isZero();
+      int _ = steady.thread(2, 42);
+      for (int i = 0; i < kills; i++) {
+        List<ServeClient> crowd = new ArrayList<>();
+        for (int c = 0; c < 4; c++) {
+          ServeClient client = side.client();
+          crowd.add(client);
+          client.send("connect", side.socket());
+          client.send("grant");
+          for (int a = 0; a < 20; a++) {
+            client.send("array");
+          }
+        }
+        Thread.sleep(random.nextInt(60)); // a random moment, which nothing waits for
+        side.kill();
+        if (random.nextBoolean()) {
+          crowd.getFirst().kill();
+        }
+        side.restart();
+        assertThat(view.values()).containsExactly(42);
+        assertThat(steady.number("connect", side.socket())).isZero();
+        assertThat(steady.ask("resume", token)).startsWith("0 ");
+        assertThat(steady.number("register", 0, 2 + i % 60)).isZero();
+        assertThat(steady.number("set", 0, 0, 42)).isZero();
+        assertThat(view.values()).containsExactly(42);
+        for (ServeClient client : crowd) {
+          client.kill();
+          client.close();
+        }
+      }
+      Await.until("nothing of the others", () -> side.arrays() <= 65);
+      side.kill();
+      side.restart();
+      Await.until("the arrays of one process, and a stock", () -> side.arrays() == 5);
+      assertThat(view.values()).containsExactly(42);
+    }
+  }
+}
