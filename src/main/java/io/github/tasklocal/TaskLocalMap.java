@@ -10,11 +10,13 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
+import io.github.tasklocal.kernel.ServingSide;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Log;
 import io.github.tasklocal.memory.MapWire;
 import io.github.tasklocal.memory.Maps;
 import io.github.tasklocal.memory.OpenMap;
+import io.github.tasklocal.memory.PinFile;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.memory.VirtualThreads;
 import io.github.tasklocal.memory.Watch;
@@ -31,7 +33,8 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A BPF map that shares the values of this process's threads with BPF programs.
+ * A BPF map that shares the values of this process's threads with BPF programs; or the side that
+ * serves this process, where the process may not open a map itself.
  *
  * <p>Opening a map registers every live thread that has used a key, and from then on each new
  * thread at its first use of one. Closing it takes this process's entries out. A registration costs
@@ -47,18 +50,35 @@ import org.jspecify.annotations.Nullable;
  *     state -> {
  *       switch (state) {
  *         case TaskLocalMap.Attached a -> log("shared through map " + a.id());
+ *         case TaskLocalMap.Served s -> log("shared through " + s.socket());
  *         case TaskLocalMap.Waiting w -> log("nobody listens " + w.problem());
  *         case TaskLocalMap.Closed c -> {}
  *       }
  *     });
  * }
  *
+ * <p><b>A serving side</b> ({@code tasklocal-tools.jar serve}) shares values of processes that have
+ * no privilege, may not call bpf(2), or run on a kernel without pointers to user memory. Each
+ * method that takes a pin takes its socket, too. It gives this process pages of its own, and
+ * registers its threads: no system call more than at a thread's first use of a key. A thread that
+ * had its values before the connection moves them to such a page itself, at its next use of a key
+ * ({@link Served#waiting}); one whose page something holds (a {@code Bound}, a segment) cannot, and
+ * is {@linkplain #unregistered listed} with the reason. To connect before the first key, start Java
+ * with {@code -Dtasklocal.map=SOCKET}. While the serving side is away, entries and values stay in
+ * the kernel, and the next one goes on with them. If it hangs, no thread waits for it longer than
+ * half a second. The connection belongs to the process and stays when a map is closed.
+ *
+ * <p>The kernel shares these pages for good. So the page of a thread that has ended serves another
+ * only after all processors have left what they ran (membarrier(2)) and ten seconds have passed. A
+ * BPF program that sleeps longer, or holds the ended thread's task, can then still reach it.
+ *
  * <p><b>Without a line of code.</b> Started with {@code -Dtasklocal.map=PATH}, Java watches that
- * pin from the process's first key on, for as long as the classes are in use; {@code
- * -Dtasklocal.map=default} means {@link #defaultPin}, where the project's tools pin a map of wire
- * C. {@code -Dtasklocal.map.wire=A}, B or C names the wire where the process has no right to find
- * it out. If the pin cannot be watched, the reason is logged, and the keys work as without a map.
- * The application may open the same map as well.
+ * pin or socket from the process's first key on, for as long as the classes are in use; {@code
+ * -Dtasklocal.map=default} means {@link #defaultSocket}, or {@link #defaultPin} if nobody listens
+ * there, where the project's tools pin a map of wire C. {@code -Dtasklocal.map.wire=A}, B or C
+ * names the wire where the process has no right to find it out. If the pin cannot be watched, the
+ * reason is logged, and the keys work as without a map. The application may open the same map as
+ * well.
  *
  * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
  * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
@@ -89,13 +109,31 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TaskLocalMap implements AutoCloseable {
 
-  /** Names the pin to watch from the first key on; with {@code .wire} appended, its wire. */
+  /**
+   * Names the pin or socket to watch from the first key on; with {@code .wire} appended, its wire.
+   */
   static final String PROPERTY = "tasklocal.map";
 
   private static final AtomicBoolean WATCHES_NAMED = new AtomicBoolean();
 
   /** The state of a map. */
-  public sealed interface State permits Waiting, Attached, Closed {}
+  public sealed interface State permits Waiting, Shared, Closed {}
+
+  /** Values are shared: through a map, or through the side that serves this process. */
+  public sealed interface Shared extends State permits Attached, Served {
+
+    /** {@return how many live threads of this process have an entry} */
+    int threads();
+
+    /** {@return how many should have one and do not} */
+    int unregistered();
+
+    /**
+     * {@return how many virtual threads have used a key since the process began, whose values BPF
+     * does not see}
+     */
+    long unseen();
+  }
 
   /**
    * There is no map that can be opened.
@@ -116,7 +154,21 @@ public final class TaskLocalMap implements AutoCloseable {
    *     BPF does not see
    */
   public record Attached(int id, Wire wire, int threads, int unregistered, long unseen)
-      implements State {}
+      implements Shared {}
+
+  /**
+   * The process is connected to a serving side.
+   *
+   * @param socket where it listens
+   * @param threads how many live threads of this process have an entry
+   * @param waiting how many had their values before the connection, and move them to where BPF sees
+   *     them at their next use of a key; one that uses none any more stays unseen
+   * @param unregistered how many others should have one and do not
+   * @param unseen how many virtual threads have used a key since the process began, whose values
+   *     BPF does not see
+   */
+  public record Served(Path socket, int threads, int waiting, int unregistered, long unseen)
+      implements Shared {}
 
   /** This object was closed. */
   public record Closed() implements State {}
@@ -159,9 +211,9 @@ public final class TaskLocalMap implements AutoCloseable {
     VirtualThreads.opened();
   }
 
-  private TaskLocalMap(Path pin, @Nullable Wire wire) {
+  private TaskLocalMap(List<Path> paths, @Nullable Wire wire) {
     this.fixed = null;
-    this.watch = new Watch(MAPS, pin, wire, this::changed);
+    this.watch = new Watch(MAPS, paths, wire, this::changed);
     VirtualThreads.opened();
   }
 
@@ -175,9 +227,19 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   /**
-   * Opens a pinned map, and finds out its wire.
+   * {@return where the project's {@code serve} listens for processes, {@code
+   * /run/tasklocal/tasklocal.sock}} The folder can be mounted into a container.
+   */
+  public static Path defaultSocket() {
+    return Path.of("/run/tasklocal/tasklocal.sock");
+  }
+
+  /**
+   * Opens a pinned map, and finds out its wire; or connects to a serving side, and again when it is
+   * started anew.
    *
-   * @param pin the map's file in a bpffs, such as {@code /sys/fs/bpf/task_local_data_map}
+   * @param pin the map's file in a bpffs, such as {@code /sys/fs/bpf/task_local_data_map}; or a
+   *     serving side's socket, which takes no libbpf
    * @return the open map
    * @throws NotFoundException if there is no such file
    * @throws WrongObjectException if the file is no pinned map of task local data
@@ -258,9 +320,15 @@ public final class TaskLocalMap implements AutoCloseable {
    * its owner, whose new pin can be seen only where the folder is mounted. A path at which there is
    * nothing for ten seconds is logged once.
    *
-   * @param pin the map's file in a bpffs, now or later
+   * <p>A socket is followed in the same way: when the serving side ends, the state is {@link
+   * Waiting}, and its entries stay as they are; when another one listens there, the process goes on
+   * with it. A path whose name has a dot, and that is not on a bpffs, is taken for a socket's
+   * before there is one.
+   *
+   * @param pin the map's file in a bpffs, or a socket, now or later
    * @return the map, attached if it could be opened at once
-   * @throws NotSupportedException if this is not Linux, or there is no libbpf
+   * @throws NotSupportedException if this is not Linux, or there is no libbpf and the path is no
+   *     socket's
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static TaskLocalMap watch(Path pin) {
@@ -289,7 +357,8 @@ public final class TaskLocalMap implements AutoCloseable {
     String pin = System.getProperty(PROPERTY, "");
     String wire = System.getProperty(PROPERTY + ".wire");
     try {
-      Path path = pin.equals("default") ? defaultPin() : Path.of(pin);
+      boolean isDefault = pin.equals("default");
+      Path path = isDefault ? defaultSocket() : Path.of(pin);
       if (!path.isAbsolute()) {
         throw new IllegalArgumentException("it is neither \"default\" nor an absolute path");
       }
@@ -297,7 +366,10 @@ public final class TaskLocalMap implements AutoCloseable {
         throw new IllegalArgumentException(
             "-D%s.wire is \"%s\", and has to be A, B or C".formatted(PROPERTY, wire));
       }
-      TaskLocalMap ignored = watchPin(path, wire == null ? null : Wire.valueOf(wire));
+      TaskLocalMap ignored =
+          watchAny(
+              isDefault ? List.of(path, defaultPin()) : List.of(path),
+              wire == null ? null : Wire.valueOf(wire));
     } catch (RuntimeException | Error e) { // an application never fails for being observed
       WATCHES_NAMED.set(e instanceof RuntimeException); // otherwise the next key tries again
       boolean ignored =
@@ -309,9 +381,19 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   private static TaskLocalMap watchPin(Path pin, @Nullable Wire wire) {
-    Objects.requireNonNull(pin, "pin is null: name the map's file in a bpffs");
-    LibBpf.require("watch", pin.toString());
-    TaskLocalMap map = new TaskLocalMap(pin, wire);
+    return watchAny(
+        List.of(Objects.requireNonNull(pin, "pin is null: name a file in a bpffs, or a socket")),
+        wire);
+  }
+
+  private static TaskLocalMap watchAny(List<Path> paths, @Nullable Wire wire) {
+    Path first = paths.getFirst();
+    if (PinFile.mayBeSocket(first)) {
+      ServingSide.require("watch", first.toString());
+    } else {
+      LibBpf.require("watch", first.toString());
+    }
+    TaskLocalMap map = new TaskLocalMap(paths, wire);
     if (map.watch != null) {
       map.watch.start();
     }
@@ -319,8 +401,19 @@ public final class TaskLocalMap implements AutoCloseable {
   }
 
   private static TaskLocalMap openPin(Path pin, @Nullable Wire wire) {
-    Objects.requireNonNull(pin, "pin is null: name the map's file in a bpffs");
-    return open(KernelMap.open(pin), wire);
+    Objects.requireNonNull(pin, "pin is null: name a file in a bpffs, or a socket");
+    return PinFile.isSocket(pin) ? openSocket(pin) : open(KernelMap.open(pin), wire);
+  }
+
+  /** Follows the socket, too: the serving side may be started anew. */
+  private static TaskLocalMap openSocket(Path socket) {
+    TaskLocalMap map = watchPin(socket, null);
+    KernelException problem = map.watch == null ? null : map.watch.problem();
+    if (map.attached() == null && problem != null) {
+      map.close();
+      throw problem;
+    }
+    return map;
   }
 
   private static TaskLocalMap openFd(int fd, @Nullable Wire wire) {
@@ -349,6 +442,15 @@ public final class TaskLocalMap implements AutoCloseable {
     return watch == null ? fixed : watch.map();
   }
 
+  private static Wire wireOf(OpenMap map) {
+    Wire wire = map.wire();
+    if (wire == null) {
+      throw new IllegalStateException(
+          map + ": it has no wire and no id, as it serves programs of all wires");
+    }
+    return wire;
+  }
+
   private OpenMap requireAttached() {
     OpenMap map = attached();
     if (map == null) {
@@ -361,19 +463,23 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * {@return the map's wire}
    *
-   * @throws IllegalStateException if a watched map is not there
+   * @throws IllegalStateException if a watched map is not there, or the process is served through a
+   *     socket
    */
   public Wire wire() {
-    return requireAttached().wire();
+    return wireOf(requireAttached());
   }
 
   /**
    * {@return the kernel's id of the map}
    *
-   * @throws IllegalStateException if a watched map is not there
+   * @throws IllegalStateException if a watched map is not there, or the process is served through a
+   *     socket
    */
   public int id() {
-    return requireAttached().id();
+    OpenMap map = requireAttached();
+    Wire ignored = wireOf(map);
+    return map.id();
   }
 
   /** {@return how many live threads have an entry in the map; 0 while there is none} */
@@ -424,14 +530,21 @@ public final class TaskLocalMap implements AutoCloseable {
       return new Closed();
     }
     OpenMap map = attached();
-    return map == null
-        ? new Waiting(lastFailure())
-        : new Attached(
-            map.id(),
-            map.wire(),
-            threads(),
-            MAPS.registrations().unregistered(map).size(),
-            VirtualThreads.unseen());
+    if (map == null) {
+      return new Waiting(lastFailure());
+    }
+    int unregistered = MAPS.registrations().unregistered(map).size();
+    Wire wire = map.wire();
+    if (wire != null) {
+      return new Attached(map.id(), wire, threads(), unregistered, VirtualThreads.unseen());
+    }
+    int waiting = MAPS.registrations().waiting(map);
+    return new Served(
+        Path.of(map.socket()),
+        threads(),
+        waiting,
+        Math.max(0, unregistered - waiting),
+        VirtualThreads.unseen());
   }
 
   /**
@@ -543,9 +656,10 @@ public final class TaskLocalMap implements AutoCloseable {
   @Override
   public String toString() {
     OpenMap map = attached();
+    boolean isSocket = map != null && map.wire() == null;
     return "TaskLocalMap["
-        + (watch == null ? "" : watch + ", ")
-        + (map == null ? "waiting" : "wire " + map.wire() + ", " + map)
+        + (watch == null || isSocket ? "" : watch + ", ")
+        + (map == null ? "waiting" : (map.wire() == null ? "" : "wire " + map.wire() + ", ") + map)
         + "]";
   }
 }

@@ -39,8 +39,19 @@ public final class Errno {
   static final int EINVAL = 22;
   static final int ENFILE = 23;
   static final int EMFILE = 24;
+  static final int ENOSPC = 28;
+  static final int EPIPE = 32;
+  static final int ENAMETOOLONG = 36;
   static final int ENOSYS = 38;
+  static final int EPROTO = 71;
+  static final int EUSERS = 87;
+  static final int EPROTOTYPE = 91;
   static final int EOPNOTSUPP = 95;
+  static final int ECONNRESET = 104;
+  static final int ETIMEDOUT = 110;
+  static final int ECONNREFUSED = 111;
+  static final int ESTALE = 116;
+  static final int EDQUOT = 122;
   static final int ENOTSUPP = 524;
 
   /** On Linux this holds errno and nothing else. */
@@ -92,12 +103,18 @@ public final class Errno {
           Map.entry(62, "ETIME"),
           Map.entry(71, "EPROTO"),
           Map.entry(75, "EOVERFLOW"),
+          Map.entry(87, "EUSERS"),
           Map.entry(90, "EMSGSIZE"),
+          Map.entry(91, "EPROTOTYPE"),
           Map.entry(95, "EOPNOTSUPP"),
           Map.entry(98, "EADDRINUSE"),
+          Map.entry(104, "ECONNRESET"),
           Map.entry(105, "ENOBUFS"),
           Map.entry(107, "ENOTCONN"),
           Map.entry(110, "ETIMEDOUT"),
+          Map.entry(111, "ECONNREFUSED"),
+          Map.entry(116, "ESTALE"),
+          Map.entry(122, "EDQUOT"),
           Map.entry(524, "ENOTSUPP"),
           // libbpf's own
           Map.entry(4000, "LIBBPF_ERRNO__LIBELF"),

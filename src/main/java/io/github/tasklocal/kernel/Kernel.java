@@ -73,4 +73,42 @@ public interface Kernel {
    *     something negative if the kernel refuses
    */
   int dropFrames(long address, long bytes);
+
+  /**
+   * {@return a connection to a serving side, for {@link #close}} No call on it waits longer than a
+   * limit.
+   *
+   * @param most the limit in milliseconds, above 0
+   */
+  int connect(Path socket, long most);
+
+  /** Changes the limit of a connection; returns 0. */
+  int limit(int connection, long most);
+
+  /** Sends a message, and its descriptor if it has one; returns 0. */
+  int send(int connection, Message message);
+
+  /**
+   * {@return the next message, with its descriptor, which the caller closes; of kind 0 if there is
+   * none, with the reason as status: EAGAIN if none has come in time, EPIPE after the last one}
+   *
+   * @param waits whether to wait for one, as long as the limit
+   */
+  Message receive(int connection, boolean waits);
+
+  /** {@return whether nobody is at the other end of a connection any more} */
+  boolean isOver(int connection);
+
+  /**
+   * Maps the memory of an array that a serving side has given, which is not in child processes.
+   *
+   * @return the address
+   */
+  long mapArray(int fd, long bytes);
+
+  /** Asks the serving side's hook to register the calling thread; its page tells the answer. */
+  void registerThread(long token, long array, long pageAndStart);
+
+  /** Waits until no processor runs what it ran at the time of the call; returns 0. */
+  int barrier();
 }

@@ -38,7 +38,7 @@ public final class Libc {
   /** The size of the kernel's buffer for the reader of an iterator, in pages. */
   private static final int ITERATOR_PAGES = 8;
 
-  private static final boolean LINUX = System.getProperty("os.name", "").equals("Linux");
+  static final boolean LINUX = System.getProperty("os.name", "").equals("Linux");
 
   /** Of a sigset_t: one bit for each signal, of which Linux has 64 and the C library 1024. */
   private static final int SIGSET_BYTES = 128;
@@ -48,6 +48,11 @@ public final class Libc {
 
   /** More than a struct statfs has on any architecture; it begins with the type. */
   private static final int STATFS_BYTES = 256;
+
+  /** Of prctl, for a thread that registers itself: the letters "tlds". */
+  private static final long PR_TASK_LOCAL = 0x746c6473;
+
+  private static final long MEMBARRIER_CMD_GLOBAL = 1;
 
   private static volatile boolean linked;
 
@@ -60,6 +65,19 @@ public final class Libc {
       case "aarch64", "riscv64" -> generic;
       default -> 0;
     };
+  }
+
+  /** Numbers of system calls, or 0. */
+  static final class Numbers {
+    static final long SOCKET = number(41, 198);
+    static final long CONNECT = number(42, 203);
+    static final long SENDMSG = number(46, 211);
+    static final long RECVMSG = number(47, 212);
+    static final long SETSOCKOPT = number(54, 208);
+    private static final long PRCTL = number(157, 167);
+    private static final long MEMBARRIER = number(324, 283);
+
+    private Numbers() {}
   }
 
   /** Linked at the first call that needs it, which costs tens of milliseconds, once. */
@@ -100,6 +118,37 @@ public final class Libc {
     } catch (Throwable t) {
       throw Errno.unexpected(t);
     }
+  }
+
+  /**
+   * {@return what a system call returns, or a negative errno}
+   *
+   * @param number from {@link Numbers}
+   */
+  static long call(long number, long a, long b, long c, long d) {
+    return call(number, a, b, c, d, 0);
+  }
+
+  /** {@return the same of a call with five arguments} */
+  static long call(long number, long a, long b, long c, long d, long e) {
+    if (number == 0) {
+      return -Errno.ENOSYS;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      long result = call(errno, number, a, b, c, d, e, 0);
+      return result == -1 ? -Errno.of(errno) : result;
+    }
+  }
+
+  /** Asks the serving side's hook to register the calling thread; its page tells the answer. */
+  static void registerThread(long token, long array, long pageAndStart) {
+    long ignored = call(Numbers.PRCTL, PR_TASK_LOCAL, token, array, pageAndStart);
+  }
+
+  /** Waits until no processor runs what it ran at the time of the call; returns 0. */
+  static int barrier() {
+    return (int) call(Numbers.MEMBARRIER, MEMBARRIER_CMD_GLOBAL, 0, 0, 0);
   }
 
   /** Links what pages need, as far as it is linked separately. */
@@ -327,6 +376,33 @@ public final class Libc {
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
+  }
+
+  /**
+   * Maps the memory of an array that a serving side has given, which is not in child processes.
+   *
+   * @return its address, or a negative errno
+   */
+  static long mapArray(int fd, long bytes) {
+    int access = libc_h.PROT_READ() | libc_h.PROT_WRITE();
+    long address;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment errno = Errno.allocate(arena);
+      address =
+          SYS_MMAP == 0
+              ? ((MemorySegment)
+                      Mmap.HANDLE.invokeExact(
+                          errno, MemorySegment.NULL, bytes, access, libc_h.MAP_SHARED(), fd, 0L))
+                  .address()
+              : call(errno, SYS_MMAP, 0, bytes, access, libc_h.MAP_SHARED(), fd, 0);
+      if (address == -1) {
+        return -Errno.of(errno);
+      }
+    } catch (Throwable e) {
+      throw Errno.unexpected(e);
+    }
+    int ignored = advise(address, bytes, libc_h.MADV_DONTFORK());
+    return address;
   }
 
   /**

@@ -102,16 +102,16 @@ final class Linking implements Runnable {
 
   private static void first() {
     Object ignored = Libc.gettid();
-    ignored = libbpf_h.bpf_obj_get$handle();
-    ignored = libbpf_h.bpf_obj_get_info_by_fd$handle();
-    ignored = libbpf_h.bpf_map_update_elem$handle();
     ignored = libc_h.close$handle();
     Libc.linkPages();
+    ignored = libbpf_h.bpf_obj_get$handle(); // last, as libbpf may be missing
+    ignored = libbpf_h.bpf_obj_get_info_by_fd$handle();
+    ignored = libbpf_h.bpf_map_update_elem$handle();
   }
 
   private static void rest() {
-    Object ignored = libbpf_h.bpf_map_lookup_elem$handle();
+    Object ignored = libc_h.statfs$handle();
+    ignored = libbpf_h.bpf_map_lookup_elem$handle(); // last, as libbpf may be missing
     ignored = libbpf_h.bpf_map_delete_elem$handle();
-    ignored = libc_h.statfs$handle();
   }
 }

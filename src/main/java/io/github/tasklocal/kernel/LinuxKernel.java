@@ -91,4 +91,44 @@ public final class LinuxKernel implements Kernel {
   public int dropFrames(long address, long bytes) {
     return Libc.dropFrames(address, bytes);
   }
+
+  @Override
+  public int connect(Path socket, long most) {
+    return ServingSide.connect(socket, most);
+  }
+
+  @Override
+  public int limit(int connection, long most) {
+    return ServingSide.limit(connection, most);
+  }
+
+  @Override
+  public int send(int connection, Message message) {
+    return ServingSide.send(connection, message);
+  }
+
+  @Override
+  public Message receive(int connection, boolean waits) {
+    return ServingSide.receive(connection, waits);
+  }
+
+  @Override
+  public boolean isOver(int connection) {
+    return ServingSide.isOver(connection);
+  }
+
+  @Override
+  public long mapArray(int fd, long bytes) {
+    return Libc.mapArray(fd, bytes);
+  }
+
+  @Override
+  public void registerThread(long token, long array, long pageAndStart) {
+    Libc.registerThread(token, array, pageAndStart);
+  }
+
+  @Override
+  public int barrier() {
+    return Libc.barrier();
+  }
 }

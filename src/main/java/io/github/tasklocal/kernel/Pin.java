@@ -133,7 +133,8 @@ public final class Pin {
   }
 
   /**
-   * Checks that there can be a pin at a path, now or once its folder is made.
+   * Checks that there can be a pin at a path, now or once its folder is made; or a socket, where no
+   * bpffs is, under a name that no pin can have.
    *
    * @throws NotFoundException if the folder does not exist, and can be made on a bpffs
    * @throws KernelException as {@link #requirePlace}, otherwise
@@ -143,7 +144,12 @@ public final class Pin {
     while (existing != null && !exists(existing)) {
       existing = existing.getParent();
     }
-    if (existing != null && !String.valueOf(path.getFileName()).contains(".")) {
+    boolean hasDot = String.valueOf(path.getFileName()).contains(".");
+    if (existing != null && hasDot && !"bpf".equals(type(existing))) {
+      requireReach(operation, path);
+      return;
+    }
+    if (existing != null && !hasDot) {
       requireReach(operation, path);
       requireBpffs(operation, path, existing);
     }

@@ -206,7 +206,7 @@ public final class Task {
   }
 
   /** {@return whether any thread of this process has this tid now} */
-  boolean isOurs() {
+  public boolean isOurs() {
     return Files.exists(ALL.resolve(String.valueOf(tid)));
   }
 

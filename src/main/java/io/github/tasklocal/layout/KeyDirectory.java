@@ -4,21 +4,12 @@ package io.github.tasklocal.layout;
 import io.github.tasklocal.error.DirectoryFullException;
 import io.github.tasklocal.error.InvalidKeyException;
 import io.github.tasklocal.error.KeyConflictException;
-import java.lang.foreign.AddressLayout;
-import java.lang.foreign.GroupLayout;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.PaddingLayout;
-import java.lang.foreign.SequenceLayout;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
-import java.nio.CharBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,6 +32,9 @@ public final class KeyDirectory {
   /** Names and layouts in turn, which every directory of the process adds to; its own lock. */
   private final List<Object> shared;
 
+  /** Copies of both pages, or null; in form A, and in form B. */
+  private final @Nullable MemorySegment[] copies;
+
   /** How many keys there are; they are read after it, and written before. */
   private volatile int count;
 
@@ -51,7 +45,7 @@ public final class KeyDirectory {
    * @param formB the metadata page of wires B and C, likewise
    */
   public KeyDirectory(MemorySegment formA, MemorySegment formB) {
-    this(formA, formB, DataPage.SIZE, new ArrayList<>(2 * MAX_KEYS));
+    this(formA, formB, DataPage.SIZE, new ArrayList<>(2 * MAX_KEYS), new MemorySegment[2]);
   }
 
   /**
@@ -62,12 +56,19 @@ public final class KeyDirectory {
    * @param size how many bytes each thread has for its values: a page or less
    * @param shared the same for all, and empty for the first, with room for 128 elements: the names
    *     and layouts of the keys in turn
+   * @param copies the same for all, with room for two: the pages of {@link #copyTo}
    */
-  public KeyDirectory(MemorySegment formA, MemorySegment formB, int size, List<Object> shared) {
+  public KeyDirectory(
+      MemorySegment formA,
+      MemorySegment formB,
+      int size,
+      List<Object> shared,
+      @Nullable MemorySegment[] copies) {
     this.formA = formA;
     this.formB = formB;
     this.size = size;
     this.shared = shared;
+    this.copies = copies;
     synchronized (shared) {
       MetadataA.prepare(formA);
       MetadataB.prepare(formB, size - DataPage.START);
@@ -81,6 +82,22 @@ public final class KeyDirectory {
    */
   public long metadata(Wire wire) {
     return (wire == Wire.A ? formA : formB).address();
+  }
+
+  /**
+   * Has the keys stand in two more pages, now and from now on, in place of those that were named
+   * before.
+   *
+   * @param pageA is a metadata page of wire A from now on
+   * @param pageB is one of wires B and C from now on
+   */
+  public void copyTo(MemorySegment pageA, MemorySegment pageB) {
+    synchronized (shared) {
+      MemorySegment ignored = pageA.copyFrom(formA);
+      ignored = pageB.copyFrom(formB);
+      copies[0] = pageA;
+      copies[1] = pageB;
+    }
   }
 
   /** {@return the keys in the order in which they were made} */
@@ -118,8 +135,8 @@ public final class KeyDirectory {
   public Key define(String name, MemoryLayout layout) {
     Objects.requireNonNull(name, "name is null: a key has a name of 1 to 61 bytes of UTF-8");
     Objects.requireNonNull(layout, "layout is null: a key has the layout of its values");
-    byte[] bytes = encode(name);
-    MemoryLayout natural = check(name, layout);
+    byte[] bytes = KeyRules.encode(name);
+    MemoryLayout natural = KeyRules.check(name, layout);
     Key known = find(name);
     return known != null ? same(known, natural) : make(name, bytes, natural);
   }
@@ -170,14 +187,23 @@ public final class KeyDirectory {
     }
     // If a step from here on fails, the next key is written over this one, at the same offset.
     Key key = new Key(name, layout, index, end);
-    MetadataA.publish(formA, index, bytes, (short) key.offset());
-    if (index < MetadataB.ENTRIES) {
-      MetadataB.publish(formB, index, bytes, (short) key.size());
+    publish(formA, formB, key, bytes);
+    MemorySegment copyA = copies[0];
+    MemorySegment copyB = copies[1];
+    if (copyA != null && copyB != null) {
+      publish(copyA, copyB, key, bytes);
     }
     boolean ignored = shared.add(name) && shared.add(layout); // has room, and cannot fail
     keys[index] = key;
     count = index + 1;
     return key;
+  }
+
+  private static void publish(MemorySegment pageA, MemorySegment pageB, Key key, byte[] name) {
+    MetadataA.publish(pageA, key.index(), name, (short) key.offset());
+    if (key.index() < MetadataB.ENTRIES) {
+      MetadataB.publish(pageB, key.index(), name, (short) key.size());
+    }
   }
 
   /** {@return where the values of that many keys end} */
@@ -200,99 +226,5 @@ public final class KeyDirectory {
     String type =
         layout instanceof ValueLayout value ? value.carrier().getSimpleName() : layout + "";
     return type + " of " + layout.byteSize() + " bytes";
-  }
-
-  private static byte[] encode(String name) {
-    if (name.isEmpty()) {
-      throw new InvalidKeyException(
-          "the key's name is empty", "give it 1 to " + MAX_NAME_BYTES + " bytes of UTF-8");
-    }
-    int nul = name.indexOf('\0');
-    if (nul >= 0) {
-      throw new InvalidKeyException(
-          "the key's name \"%s\" has a NUL at character %d".formatted(printable(name), nul),
-          "leave it out: BPF programs read names as C strings");
-    }
-    byte[] bytes;
-    try {
-      var encoded = StandardCharsets.UTF_8.newEncoder().encode(CharBuffer.wrap(name));
-      bytes = new byte[encoded.remaining()];
-      encoded.get(bytes);
-    } catch (CharacterCodingException e) {
-      InvalidKeyException invalid =
-          new InvalidKeyException(
-              "the key's name \"%s\" has half of a surrogate pair, which has no UTF-8 form"
-                  .formatted(printable(name)),
-              "use whole characters");
-      invalid.initCause(e);
-      throw invalid;
-    }
-    if (bytes.length > MAX_NAME_BYTES) {
-      throw new InvalidKeyException(
-          "the key's name \"%s\" has %d bytes in UTF-8, at most %d fit"
-              .formatted(name, bytes.length, MAX_NAME_BYTES),
-          "choose a shorter one");
-    }
-    return bytes;
-  }
-
-  /** {@return a name in which NULs and surrogates are written as in Java source} */
-  private static String printable(String name) {
-    return name.codePoints()
-        .mapToObj(
-            c ->
-                c == 0
-                    ? "\\0"
-                    : Character.getType(c) == Character.SURROGATE
-                        ? "\\u%04x".formatted(c)
-                        : Character.toString(c))
-        .collect(Collectors.joining());
-  }
-
-  // No switch over types: the first one takes a program that starts some 10 ms.
-  private static MemoryLayout check(String name, MemoryLayout layout) {
-    if (layout instanceof AddressLayout) {
-      throw new InvalidKeyException(
-          "the key \"%s\" has the layout of an address".formatted(name),
-          "an address says nothing to a BPF program; use JAVA_LONG for the number");
-    }
-    if (layout instanceof PaddingLayout) {
-      throw new InvalidKeyException(
-          "the key \"%s\" has the layout %s, padding alone".formatted(name, layout),
-          "use a value, struct, union or sequence layout");
-    }
-    if (layout instanceof ValueLayout value) {
-      checkOrder(name, value);
-      return value.withoutName().withByteAlignment(value.byteSize());
-    }
-    return checkSize(name, layout.withoutName());
-  }
-
-  private static void checkOrder(String name, MemoryLayout layout) {
-    if (layout instanceof ValueLayout value && value.order() != ByteOrder.nativeOrder()) {
-      throw new InvalidKeyException(
-          "the key \"%s\" has the byte order %s, this machine's is %s"
-              .formatted(name, value.order(), ByteOrder.nativeOrder()),
-          "use the constants of ValueLayout, which have the machine's");
-    } else if (layout instanceof GroupLayout group) {
-      group.memberLayouts().forEach(each -> checkOrder(name, each));
-    } else if (layout instanceof SequenceLayout sequence) {
-      checkOrder(name, sequence.elementLayout());
-    }
-  }
-
-  private static MemoryLayout checkSize(String name, MemoryLayout layout) {
-    checkOrder(name, layout);
-    if (layout.byteSize() == 0 || layout.byteSize() > DataPage.CAPACITY) {
-      throw new InvalidKeyException(
-          "the key \"%s\" has a layout of %d bytes".formatted(name, layout.byteSize()),
-          "a page holds values of 1 to " + DataPage.CAPACITY + " bytes");
-    }
-    if (layout.byteAlignment() > DataPage.ALIGNMENT) {
-      throw new InvalidKeyException(
-          "the key \"%s\" has a layout aligned to %d bytes".formatted(name, layout.byteAlignment()),
-          "values are aligned to " + DataPage.ALIGNMENT + " bytes; ask for that or less");
-    }
-    return layout;
   }
 }

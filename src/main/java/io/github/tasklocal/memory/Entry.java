@@ -2,6 +2,7 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
+import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.kernel.Task;
 import org.jspecify.annotations.Nullable;
 
@@ -30,6 +31,9 @@ final class Entry {
   /** Why it is missing, or null. */
   @Nullable KernelException reason;
 
+  /** Whether the thread has to come itself, which is no failure. */
+  boolean waits;
+
   /** The next of the same thread. */
   @Nullable Entry next;
 
@@ -50,6 +54,7 @@ final class Entry {
     tried(now != Status.MISSING);
     if (now != Status.MISSING) {
       reason = null;
+      waits = false;
     }
   }
 
@@ -62,5 +67,11 @@ final class Entry {
 
   void tried(boolean is) {
     map.shared.tried(record.place, is);
+  }
+
+  /** {@return why the thread can have none} */
+  NotSupportedException refused(String problem, String cure) {
+    return new NotSupportedException(
+        "set the entry of " + task + " in", map.toString(), null, problem, cure);
   }
 }

@@ -48,7 +48,7 @@ public final class Holds {
       if (record == null) {
         threads.search.requireAlive(task);
         record = threads.enterNative(task);
-      } else if (record.place.isUnfit() && record.state() instanceof Native) {
+      } else if (record.state() instanceof Native && threads.moves.hasTo(record)) {
         record = threads.move(record).record;
       }
       page = held(record);

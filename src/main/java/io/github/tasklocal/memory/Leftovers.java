@@ -39,7 +39,7 @@ final class Leftovers {
     if (record.waits()) {
       record.nextLeft = first;
       first = record;
-      if (registry.data.packed()) {
+      if (isHeld(record)) {
         record.place.hold(); // a program may still reach it through the entry
       }
     }
@@ -103,6 +103,18 @@ final class Leftovers {
     settle();
   }
 
+  /** No thread has an entry in a map any more. */
+  void forget(OpenMap map) {
+    for (ThreadRecord each = first; each != null; each = each.nextLeft) {
+      Entry left = each.entry(map);
+      if (left != null) {
+        left.is(Status.MISSING);
+        each.remove(left);
+      }
+    }
+    settle();
+  }
+
   /** Drops the threads of which nothing can be taken out any more. */
   void settle() {
     ThreadRecord before = null;
@@ -115,11 +127,18 @@ final class Leftovers {
         } else {
           before.nextLeft = each.nextLeft;
         }
-        if (registry.data.packed() && !each.hasStaleEntry()) {
+        if (isHeld(each) && !each.hasStaleEntry()) {
           each.place.letGo();
           registry.threads.ends.releaseIfUnused(each.place);
         }
       }
     }
+  }
+
+  /**
+   * {@return whether a page is shared with the kernel for good, so that it has to be waited for}
+   */
+  private boolean isHeld(ThreadRecord record) {
+    return registry.data.packed() || registry.served.arrays.has(record.place.address());
   }
 }

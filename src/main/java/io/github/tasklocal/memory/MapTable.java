@@ -2,7 +2,6 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.NotSupportedException;
-import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -101,9 +100,10 @@ final class MapTable {
   /**
    * {@return a number for a map that will be opened}
    *
+   * @param map names it in messages
    * @throws NotSupportedException if all are taken
    */
-  int free(KernelMap map) {
+  int free(String map) {
     for (int i = 0; i < SharedData.MAPS; i++) {
       if (data.maps[i] == null) {
         return i;
@@ -111,7 +111,7 @@ final class MapTable {
     }
     throw new NotSupportedException(
         "open",
-        map.toString(),
+        map,
         null,
         "the process has " + SharedData.MAPS + " maps open, which is the most",
         "close one of them first");

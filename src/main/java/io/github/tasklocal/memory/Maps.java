@@ -28,6 +28,7 @@ public final class Maps {
   private final MapTable table;
   private final Walk walk;
   private final Registrations registrations;
+  private final SocketMaps sockets;
 
   Maps(Registry registry, KeyDirectory keys, int[] uses) {
     this.registry = registry;
@@ -36,6 +37,7 @@ public final class Maps {
     this.table = new MapTable(registry, keys, uses);
     this.walk = new Walk(registry);
     this.registrations = new Registrations(registry);
+    this.sockets = new SocketMaps(registry, keys, this, table, walk);
   }
 
   /**
@@ -91,7 +93,7 @@ public final class Maps {
   }
 
   /** The map is open from before on: what fails is tried again by the keeper. */
-  private void registerAll(OpenMap map) {
+  void registerAll(OpenMap map) {
     try {
       walk.all(map, Work.REGISTER);
     } catch (RuntimeException | Error e) {
@@ -110,9 +112,7 @@ public final class Maps {
 
   private OpenMap prepared(KernelMap map, Wire wire) {
     MapWire.requireFits(map, wire, data.slotBytes());
-    OpenMap prepared =
-        new OpenMap(registry, map, new SharedMap(table.free(map), map, wire), keys.metadata(wire));
-    prepared.prepare();
+    OpenMap prepared = OpenMap.of(registry, map, table.free(map.toString()), wire, keys);
     synchronized (registry.lock) {
       registry.catchUp();
       registry.threads.unfit.check();
@@ -167,7 +167,7 @@ public final class Maps {
   }
 
   /** Closes the maps of copies of the library that are gone and have not closed them. */
-  private void closeUnused() {
+  void closeUnused() {
     synchronized (data.opening) {
       while (true) {
         OpenMap unused;
@@ -268,6 +268,7 @@ public final class Maps {
       registry.threads.ends.releaseUnreachable();
       registry.threads.ends.releaseEnded();
       registry.leftovers.takeOut(most);
+      registry.served.connection.forgetRefusal();
       anyUnused = table.unused() != null;
       for (OpenMap map : table.all()) {
         if (table.uses(map)) {
@@ -281,6 +282,7 @@ public final class Maps {
     for (OpenMap map : ours) {
       tend(map, most);
     }
+    registry.served.barrier(registry.lock);
   }
 
   /** Does so for a map, which may be closed meanwhile. */
@@ -296,5 +298,10 @@ public final class Maps {
 
   Keeper keeper() {
     return keeper;
+  }
+
+  /** {@return the maps of serving sides} */
+  SocketMaps sockets() {
+    return sockets;
   }
 }

@@ -1,22 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.Task;
-import io.github.tasklocal.kernel.TaskStorage;
 import io.github.tasklocal.layout.KeyDirectory;
-import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Entry.Status;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,20 +18,10 @@ import org.jspecify.annotations.Nullable;
  */
 public final class OpenMap {
 
-  /** An address at which no page begins. */
-  private static final long NO_PAGE = 8;
-
-  private final Leftovers leftovers;
+  private final Registry registry;
   private final Kernel kernel;
-  private final TaskStorage storage;
-  private final KernelMap map;
-  private final Wire wire;
-  private final long metadata;
-  private final int stamp;
-
-  /** Freed by the collector, as closing a shared arena takes a handshake with each thread. */
-  private final MemorySegment value;
-
+  private final Way way;
+  private final String name;
   private final Failures failures;
 
   /** What all copies of the library know of it. */
@@ -49,17 +32,33 @@ public final class OpenMap {
 
   @Nullable ThreadRecord nextAttempt;
 
-  OpenMap(Registry registry, KernelMap map, SharedMap shared, long metadata) {
-    this.leftovers = registry.leftovers;
+  private OpenMap(Registry registry, SharedMap shared, Way way, String name) {
+    this.registry = registry;
     this.kernel = registry.kernel;
     this.shared = shared;
-    this.storage = new TaskStorage(kernel);
-    this.map = map;
-    this.wire = shared.wire();
-    this.metadata = metadata;
-    this.stamp = registry.data.stamp();
-    this.value = Arena.ofAuto().allocate(wire.valueSize(), Long.BYTES);
-    this.failures = new Failures(map.toString());
+    this.way = way;
+    this.name = name;
+    this.failures = new Failures(name);
+  }
+
+  /**
+   * {@return a map of task storage}
+   *
+   * @param keys what the map is told of
+   * @throws WrongObjectException if the map's values hold no pointers to user memory
+   * @throws NotSupportedException if the kernel is too old for such pointers
+   */
+  static OpenMap of(Registry registry, KernelMap map, int number, Wire wire, KeyDirectory keys) {
+    SharedMap shared = new SharedMap(number, map, wire);
+    UserPointers way = new UserPointers(registry, map, wire, shared, keys);
+    way.prepare();
+    return new OpenMap(registry, shared, way, map.toString());
+  }
+
+  /** {@return what a serving side has at a socket} */
+  static OpenMap served(Registry registry, int number, String socket) {
+    return new OpenMap(
+        registry, new SharedMap(number, socket), new Slots(registry, socket), socket(socket));
   }
 
   /**
@@ -68,19 +67,18 @@ public final class OpenMap {
    * @param keys what the map is told of
    */
   static OpenMap known(Registry registry, SharedMap shared, KeyDirectory keys) {
-    return new OpenMap(registry, shared.map(), shared, keys.metadata(shared.wire()));
+    Wire wire = shared.wire();
+    if (wire == null) {
+      String socket = shared.socket();
+      return new OpenMap(registry, shared, new Slots(registry, socket), socket(socket));
+    }
+    KernelMap map = shared.map(wire);
+    return new OpenMap(
+        registry, shared, new UserPointers(registry, map, wire, shared, keys), map.toString());
   }
 
-  /**
-   * Refuses a map into which addresses would be written as numbers.
-   *
-   * @throws WrongObjectException if the map's values hold no pointers to user memory
-   * @throws NotSupportedException if the kernel is too old for such pointers
-   */
-  void prepare() {
-    MapValue.write(value, wire, NO_PAGE, NO_PAGE, stamp);
-    value.set(JAVA_LONG, 0, NO_PAGE); // not split into a page and a start
-    storage.requireUserPointers(map, value);
+  private static String socket(String path) {
+    return "socket " + path;
   }
 
   /** Reports what is tried again. */
@@ -129,67 +127,30 @@ public final class OpenMap {
     }
     if (entry != null) {
       entry.reason = reason;
+      entry.waits = false;
     }
     return reason;
   }
 
   private void put(Entry entry) {
     Task task = entry.task;
-    ThreadRecord record = entry.record;
     if (!kernel.isAlive(task)) {
       return;
     }
     if (task.tid() == 0) {
-      throw refused(
-          task,
+      throw entry.refused(
           "its kernel task is not known, since /proc could not be read when it first used a key",
           "mount procfs at /proc");
     }
-    if (record.place.isUnfit()) {
-      throw refused(
-          task,
-          "its page lies in memory that is shared, huge or a file's, as malloc gave it",
-          "use a key in that thread once more, and it moves to another page; or start java without"
-              + " the setting of malloc (GLIBC_TUNABLES, LD_PRELOAD)");
-    }
-    boolean wasTried = entry.wasTried();
-    record.place.give();
-    entry.tried(true);
-    boolean set;
-    try {
-      set = put(entry, shared.takesOver() || leftovers.hasStale(entry));
-    } catch (EntryExistsException e) {
-      if (!storage.get(map, task, value)) {
-        set = put(entry, false); // its task was ending, with an entry from its time in Java
-      } else if (wire == Wire.B ? wasTried : MapValue.hasStamp(value, wire, stamp)) {
-        // An earlier attempt may have failed after it had set it. Wire B has no stamp to tell.
-        set = put(entry, true);
-      } else {
-        entry.tried(false);
-        throw e;
-      }
-    } catch (KernelException e) {
-      entry.tried(wasTried);
-      throw e;
-    }
-    if (set) {
+    Way.Outcome outcome = way.put(entry);
+    if (outcome == Way.Outcome.SET) {
       entry.is(Status.SET);
-      leftovers.replaced(entry);
+      registry.leftovers.replaced(entry);
     }
-  }
-
-  private boolean put(Entry entry, boolean replace) {
-    MapValue.write(value, wire, entry.record.page.address(), metadata, stamp);
-    return storage.put(map, entry.task, value, replace);
-  }
-
-  private boolean isOurs(Entry entry) {
-    return storage.get(map, entry.task, value) && MapValue.hasStamp(value, wire, stamp);
-  }
-
-  private NotSupportedException refused(Task task, String problem, String cure) {
-    return new NotSupportedException(
-        "set the entry of " + task + " in", map.toString(), null, problem, cure);
+    entry.waits = outcome == Way.Outcome.WAITS;
+    if (entry.waits) {
+      entry.reason = Slots.waits(task, name);
+    }
   }
 
   /**
@@ -204,9 +165,7 @@ public final class OpenMap {
     if (entry.status() != Status.MISSING || entry.wasTried()) {
       boolean out = false;
       try {
-        if (wire == Wire.B || isOurs(entry)) {
-          storage.remove(map, entry.task);
-        }
+        way.remove(entry);
         out = true;
       } catch (KernelException e) {
         failures.add(e);
@@ -223,24 +182,20 @@ public final class OpenMap {
    * somebody else's by now is reported.
    */
   void look(Entry entry) {
-    boolean there;
-    boolean ours;
+    KernelException wrong;
     try {
-      there = storage.get(map, entry.task, value);
-      ours = there && MapValue.hasStamp(value, wire, stamp);
-      if (ours || !kernel.isAlive(entry.task)) {
-        return;
-      }
+      wrong = way.change(entry);
     } catch (KernelException e) {
       return; // for instance no descriptor is left: nothing is known to be wrong
     }
-    KernelException wrong =
-        there ? TaskStorage.replaced(map, entry.task) : TaskStorage.vanished(map, entry.task);
+    if (wrong == null) {
+      return;
+    }
     entry.is(Status.MISSING);
-    if (there) {
-      entry.reason = wrong;
-    } else {
+    if (Way.isGone(wrong)) {
       register(entry.record); // before it is said that it was set again
+    } else {
+      entry.reason = wrong;
     }
     failures.add(wrong);
   }
@@ -257,17 +212,22 @@ public final class OpenMap {
 
   /** Gives the descriptor back. */
   void close() {
-    map.close();
+    way.close();
   }
 
-  /** {@return the kernel's id of the map} */
+  /** {@return the kernel's id of the map; {@link SharedMap#SERVED} if it is a socket's} */
   public int id() {
-    return map.id();
+    return shared.id();
   }
 
-  /** {@return the map's wire} */
-  public Wire wire() {
-    return wire;
+  /** {@return the map's wire, or null if it is a socket's} */
+  public @Nullable Wire wire() {
+    return shared.wire();
+  }
+
+  /** {@return the path of the socket, if it is a socket's} */
+  public String socket() {
+    return shared.socket();
   }
 
   /** {@return how many registrations have failed} */
@@ -282,6 +242,6 @@ public final class OpenMap {
 
   @Override
   public String toString() {
-    return map.toString();
+    return name;
   }
 }

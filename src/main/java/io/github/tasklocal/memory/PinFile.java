@@ -12,8 +12,8 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What a path shows at which a map is pinned, or may be. */
-final class PinFile {
+/** What a path shows at which a map is pinned, or a serving side listens; or may be. */
+public final class PinFile {
 
   /** A file that is there or not: it cannot be looked at. */
   record Unknown() {}
@@ -21,7 +21,15 @@ final class PinFile {
   /** A file that is still mounted, and that no folder has any more. */
   record Removed(Object key) {}
 
-  private final Path pin;
+  /** A socket, at which a serving side may listen. */
+  record Socket(Object key) {}
+
+  /** Of a file's mode: what kind of file it is, and a socket. */
+  private static final int KIND = 0xf000;
+
+  private static final int SOCKET = 0xc000;
+
+  final Path pin;
 
   /** Why nothing can be there yet. */
   private @Nullable KernelException lacking;
@@ -37,12 +45,17 @@ final class PinFile {
    */
   @Nullable Object look() {
     try {
-      Map<String, Object> found = Files.readAttributes(pin, "unix:fileKey,nlink");
+      Map<String, Object> found = Files.readAttributes(pin, "unix:fileKey,nlink,mode");
       Object key = found.get("fileKey");
       if (key == null) {
         return new Unknown();
       }
-      return Integer.valueOf(0).equals(found.get("nlink")) ? new Removed(key) : key;
+      if (Integer.valueOf(0).equals(found.get("nlink"))) {
+        return new Removed(key);
+      }
+      return found.get("mode") instanceof Integer mode && (mode & KIND) == SOCKET
+          ? new Socket(key)
+          : key;
     } catch (NoSuchFileException e) {
       return null;
     } catch (IOException e) {
@@ -78,8 +91,30 @@ final class PinFile {
   String waits() {
     KernelException why = lacking;
     return pin
-        + ": no map has been pinned there for 10 seconds"
+        + (mayBePin()
+            ? ": no map has been pinned there for 10 seconds"
+            : ": no serving side has listened there for 10 seconds")
         + (why == null ? "" : " (" + why.getMessage() + ")")
         + ". Waiting for one.";
+  }
+
+  /** {@return whether a pin can have the name; one with a dot is a socket's} */
+  boolean mayBePin() {
+    return !String.valueOf(pin.getFileName()).contains(".");
+  }
+
+  @Override
+  public String toString() {
+    return (mayBePin() ? "pin " : "socket ") + pin;
+  }
+
+  /** {@return whether a socket is there} */
+  public static boolean isSocket(Path path) {
+    return new PinFile(path).look() instanceof Socket;
+  }
+
+  /** {@return whether a socket is there, or may come: no pin can have such a name} */
+  public static boolean mayBeSocket(Path path) {
+    return !new PinFile(path).mayBePin() || isSocket(path);
   }
 }

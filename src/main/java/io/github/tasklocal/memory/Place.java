@@ -46,7 +46,10 @@ final class Place {
   /** Whether values of virtual threads are shown there at times. */
   private static final int CARRIES = 11;
 
-  private static final int COUNT = 12;
+  /** Whether its thread has had a segment of the page, which it may still use. */
+  private static final int SLICED = 12;
+
+  private static final int COUNT = 13;
 
   /** Values of LIFE: no thread runs, one does, or the page has been given back. */
   private static final int OVER = 0;
@@ -143,6 +146,13 @@ final class Place {
     long[] numbers = numbers(place);
     numbers[ENTRIES] &= ~(1L << map);
     numbers[TRIED] &= ~(1L << map);
+  }
+
+  /** An entry that is in a map may be there. */
+  static void doubtMap(Object place, int map) {
+    long[] numbers = numbers(place);
+    numbers[TRIED] |= numbers[ENTRIES] & 1L << map;
+    numbers[ENTRIES] &= ~(1L << map);
   }
 
   static @Nullable Object next(Object place) {
@@ -257,6 +267,27 @@ final class Place {
   /** {@return whether they are, so that nothing may hold the page while its thread lives} */
   boolean carries() {
     return (long) NUMBER_AT.getVolatile(n, CARRIES) != 0;
+  }
+
+  /** {@return whether something holds the page beside its thread} */
+  boolean isHeld() {
+    return (long) NUMBER_AT.getVolatile(n, HOLDS) != 0;
+  }
+
+  /** The thread has a segment of the page from now on. To be called by that thread. */
+  void slice() {
+    NUMBER_AT.setVolatile(n, SLICED, 1L);
+  }
+
+  /** {@return whether the thread has ever had a segment of the page} */
+  boolean isSliced() {
+    return (long) NUMBER_AT.getVolatile(n, SLICED) != 0;
+  }
+
+  /** The thread comes from another page, whose entries point there until they are replaced. */
+  void comesFrom(Place before) {
+    n[TRIED] = before.n[TRIED] | before.n[ENTRIES];
+    n[GIVEN] = n[TRIED] == 0 ? n[GIVEN] : 1;
   }
 
   /** {@return whether the kernel was ever given this page} */

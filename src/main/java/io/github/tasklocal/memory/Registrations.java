@@ -24,6 +24,20 @@ public final class Registrations {
     }
   }
 
+  /** {@return how many live threads have to come themselves, at their next use of a key} */
+  public int waiting(OpenMap map) {
+    int count = 0;
+    synchronized (registry.lock) {
+      registry.catchUp();
+      registry.threads.ends.releaseEnded();
+      for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
+        Entry entry = each.entry(map);
+        count += entry != null && entry.waits && entry.status() != Entry.Status.SET ? 1 : 0;
+      }
+    }
+    return count;
+  }
+
   /**
    * {@return the live threads that should have an entry in a map and have none, with the reason}
    */

@@ -26,6 +26,7 @@ public final class Registry {
 
   final Object lock;
   final Kernel kernel;
+  final Served served;
   final Leftovers leftovers = new Leftovers(this);
   final Maps maps;
   final Threads threads;
@@ -65,6 +66,7 @@ public final class Registry {
     this.kernel = kernel;
     this.starting = new Starting(data, clock);
     this.lists = lists;
+    this.served = new Served(kernel, data, clock);
     this.threads = new Threads(this, lists, clock);
     this.holds = new Holds(this, starting);
     this.leaver = threads.leaver(leaver);
@@ -129,7 +131,12 @@ public final class Registry {
   private ThreadPage leave(ThreadPage page, Thread thread, int tid, long listed) {
     StackSpace.require();
     if (!page.record.place.isOver()) {
-      return threads.move(page.record);
+      if (threads.moves.hasTo(page.record)) {
+        return threads.move(page.record);
+      }
+      maps.register(page.record); // it may have been waited for
+      page.restore();
+      return page;
     }
     threads.ends.end(page.record);
     return enter(thread, tid, listed);
@@ -185,7 +192,7 @@ public final class Registry {
         Task task = Task.of(tid, thread);
         ThreadRecord known = threads.search.nativeOf(tid, thread);
         ThreadRecord met = known == null ? threads.search.metElsewhere(tid, thread) : null;
-        if (known != null || met != null || record.place.isUnfit()) {
+        if (known != null || met != null || threads.moves.hasTo(record)) {
           StackSpace.require();
         }
         if (known != null) {
@@ -198,7 +205,7 @@ public final class Registry {
         starting.end(reserved);
         threads.begin(record, reserved, now == page ? new Java(task, 0) : null);
         begun = true;
-        now = now.record.place.isUnfit() ? threads.move(now.record) : now;
+        now = threads.moves.hasTo(now.record) ? threads.move(now.record) : now;
       } else if (record.hasEnded()) {
         StackSpace.require();
         now = enter(thread, tid, 0); // the reserved page was given back before this failed

@@ -38,20 +38,20 @@ final class SharedData {
   /** Indexes of {@link #numbers}. */
   static final int FREE = 0;
 
-  static final int RETIRED_FIRST = 1;
-  static final int RETIRED = 2;
-  static final int PAGES = 3;
-  static final int CHECKED = 4;
-  static final int STARTING = 5;
-  private static final int NEWEST = 6;
-  private static final int MAPS_CHANGED = 7;
-  private static final int FORM_A = 8;
-  private static final int FORM_B = 9;
-  private static final int SLOT_BYTES = 10;
-  private static final int STAMP = 11;
-  private static final int PLAIN = 12;
-  private static final int SAID = 13;
-  private static final int NUMBERS = 14;
+  static final int ARRAYS_FREE = FreePages.NUMBERS;
+  static final int SERVED = 2 * FreePages.NUMBERS;
+  static final int PAGES = SERVED + Connection.NUMBERS;
+  static final int CHECKED = PAGES + 1;
+  static final int STARTING = PAGES + 2;
+  private static final int NEWEST = PAGES + 3;
+  private static final int MAPS_CHANGED = PAGES + 4;
+  private static final int FORM_A = PAGES + 5;
+  private static final int FORM_B = PAGES + 6;
+  private static final int SLOT_BYTES = PAGES + 7;
+  private static final int STAMP = PAGES + 8;
+  private static final int PLAIN = PAGES + 9;
+  private static final int SAID = PAGES + 10;
+  private static final int NUMBERS = PAGES + 11;
 
   /** Indexes of {@link #ends}. */
   private static final int FIRST = 0;
@@ -69,7 +69,7 @@ final class SharedData {
 
   final long[] numbers;
 
-  /** Free pages, retired ones, and the time at which each of these was retired; addresses. */
+  /** Addresses of pages that no thread has, as {@link FreePages} knows. */
   final long[][] pages;
 
   /** Blocks of pages, as address and size: from the JDK, and those that were taken out of use. */
@@ -102,6 +102,14 @@ final class SharedData {
 
   final AtomicLong unseen;
 
+  /** The arrays that a serving side has given, as {@link ArrayPages} knows. */
+  final ArrayList<long[]> arrays;
+
+  /** The path of its socket, if there was any. */
+  final @Nullable Object[] socket;
+
+  private final @Nullable MemorySegment[] keyCopies;
+
   /**
    * Makes a view of the data.
    *
@@ -124,7 +132,10 @@ final class SharedData {
     copies = (Map<Object, Object>) parts[i++];
     leavers = (List<WeakReference<Consumer<Object>>>) parts[i++];
     virtualValues = (ThreadLocal<MemorySegment>) parts[i++];
-    unseen = (AtomicLong) parts[i];
+    unseen = (AtomicLong) parts[i++];
+    arrays = (ArrayList<long[]>) parts[i++];
+    socket = (Object[]) parts[i++];
+    keyCopies = (MemorySegment[]) parts[i];
   }
 
   /**
@@ -144,7 +155,7 @@ final class SharedData {
       new Object(),
       new AtomicInteger(),
       numbers,
-      new long[3][0],
+      new long[2 * FreePages.ROWS][0],
       new ArrayList<long[]>(),
       new ArrayList<long[]>(),
       new Object[MAPS],
@@ -155,13 +166,16 @@ final class SharedData {
       new IdentityHashMap<Object, Object>(),
       new ArrayList<WeakReference<Consumer<Object>>>(),
       new ThreadLocal<MemorySegment>(),
-      new AtomicLong()
+      new AtomicLong(),
+      new ArrayList<long[]>(),
+      new Object[1],
+      new MemorySegment[2]
     };
   }
 
   /** {@return the keys, which all copies have in common} */
   KeyDirectory directory() {
-    return new KeyDirectory(page(FORM_A), page(FORM_B), slotBytes(), keys);
+    return new KeyDirectory(page(FORM_A), page(FORM_B), slotBytes(), keys, keyCopies);
   }
 
   private MemorySegment page(int number) {
@@ -321,6 +335,13 @@ final class SharedData {
   void forgetMap(int number) {
     for (Object each = ends[FIRST]; each != null; each = Place.next(each)) {
       Place.forgetMap(each, number);
+    }
+  }
+
+  /** The entries in a map may be there, and are set again. Cannot fail. */
+  void doubtMap(int number) {
+    for (Object each = ends[FIRST]; each != null; each = Place.next(each)) {
+      Place.doubtMap(each, number);
     }
   }
 }

@@ -11,6 +11,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class SharedMap {
 
+  /** The id of what a serving side has, which is one for each process. */
+  static final int SERVED = -1;
+
   /** Indexes of the numbers. */
   private static final int FD = 0;
 
@@ -36,6 +39,13 @@ final class SharedMap {
     n[WIRE] = wire.ordinal();
   }
 
+  /** Makes what a serving side has at a socket, which nobody uses yet. */
+  SharedMap(int number, String socket) {
+    this(number, new Object[] {new int[COUNT], socket});
+    n[ID] = SERVED;
+    n[WIRE] = SERVED;
+  }
+
   /** Makes a view of one of {@link SharedData#maps}. */
   SharedMap(int number, Object data) {
     this.number = number;
@@ -53,13 +63,28 @@ final class SharedMap {
     return other == data;
   }
 
-  Wire wire() {
-    return Wire.values()[n[WIRE]];
+  int id() {
+    return n[ID];
+  }
+
+  /** {@return the map's wire, or null if it is a socket's} */
+  @Nullable Wire wire() {
+    return n[WIRE] == SERVED ? null : Wire.values()[n[WIRE]];
+  }
+
+  /** {@return the path of the socket} */
+  String socket() {
+    return String.valueOf(data[1]);
   }
 
   /** {@return the kernel's map, with the process's descriptor} */
-  KernelMap map() {
-    return KernelMap.known(n[FD], n[ID], wire().valueSize(), String.valueOf(data[1]));
+  KernelMap map(Wire wire) {
+    return KernelMap.known(n[FD], n[ID], wire.valueSize(), String.valueOf(data[1]));
+  }
+
+  /** No thread has an entry any more. Cannot fail. */
+  void forgetEntries() {
+    n[ENTRIES] = 0;
   }
 
   /** A copy is gone that had maps open so many times. */

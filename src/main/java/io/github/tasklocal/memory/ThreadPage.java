@@ -76,6 +76,11 @@ public final class ThreadPage {
     ADDRESS.setOpaque(this, 0L);
   }
 
+  /** The thread stays where it is after all. Under the registry's lock, by the thread itself. */
+  void restore() {
+    ADDRESS.setOpaque(this, start);
+  }
+
   /** {@return this hold, which from now on may be reachable after the thread's end} */
   public ThreadPage escaping() {
     if (!escaped) {
@@ -106,6 +111,7 @@ public final class ThreadPage {
     MemorySegment slice =
         MemorySegment.ofAddress(start + key.offset())
             .reinterpret(key.size(), Arena.ofConfined(), null);
+    record.place.slice();
     all[key.index()] = slice;
     return slice;
   }

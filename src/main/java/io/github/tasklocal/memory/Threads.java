@@ -42,6 +42,7 @@ final class Threads {
   final Ends ends;
   final ThreadSearch search;
   final UnfitPages unfit;
+  final Moves moves;
 
   /** The number of the last place that is known. */
   private long known;
@@ -51,10 +52,11 @@ final class Threads {
     this.lists = lists;
     this.data = registry.data;
     PageArena arena = new PageArena(registry.kernel, data);
-    this.pages = new Pages(registry.kernel, arena, data, GRACE_NANOS, clock);
+    this.pages = new Pages(registry.kernel, arena, registry.served, data, GRACE_NANOS, clock);
     this.ends = new Ends(registry, lists, live, byTid, pages);
     this.search = new ThreadSearch(registry.kernel, byTid, ends);
     this.unfit = new UnfitPages(data, arena, pages, live);
+    this.moves = new Moves(registry.served, data);
   }
 
   /** Learns of the threads that other copies of the library have met. */
@@ -219,7 +221,7 @@ final class Threads {
 
   /** {@return the page of a thread that Java did not know until now, as {@link #meet}} */
   ThreadPage attach(ThreadRecord record, Task task, long listed) {
-    if (record.place.isUnfit()) {
+    if (moves.hasTo(record)) {
       return attach(move(record).record, task, listed);
     }
     Native before = (Native) record.state();
@@ -239,7 +241,7 @@ final class Threads {
    * @param listed the id of its list, or 0 for none
    */
   ThreadPage meet(ThreadRecord record, Task task, long listed) {
-    if (record.place.isUnfit()) {
+    if (moves.hasTo(record)) {
       return meet(move(record).record, task, listed);
     }
     Java list = new Java(task, listed);
@@ -260,7 +262,9 @@ final class Threads {
       ThreadState before = from.state();
       page = record.newHold(before.threadId());
       ThreadState state = before instanceof Native each ? new Native(each.task(), page) : before;
+      unfit.takeAway(from);
       MemorySegment ignored = record.page.copyFrom(from.page);
+      record.place.comesFrom(from.place);
       live.remove(from);
       lists.remove(before.threadId());
       enter(record, state, page);

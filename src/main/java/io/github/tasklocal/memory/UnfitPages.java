@@ -37,13 +37,19 @@ final class UnfitPages {
     }
   }
 
-  /** Makes a page's thread ask for its page anew, in every copy of the library. */
   private void leave(ThreadRecord record) {
     record.place.makeUnfit();
+    takeAway(record);
+  }
+
+  /** Makes a page's thread ask for its page anew, in every copy of the library. Cannot fail. */
+  void takeAway(ThreadRecord record) {
     for (int i = 0; i < data.leavers.size(); i++) {
-      Consumer<Object> leaver = data.leavers.get(i).get();
-      if (leaver != null) {
-        leaver.accept(record.place.data());
+      Consumer<Object> each = data.leavers.get(i).get();
+      if (each instanceof Leaver own && own.live == live) {
+        own.take(record); // does not look for it
+      } else if (each != null) {
+        each.accept(record.place.data());
       }
     }
   }
@@ -54,15 +60,19 @@ final class UnfitPages {
     public void accept(Object place) {
       for (ThreadRecord each = live.first(); each != null; each = each.next) {
         if (each.place.is(place)) {
-          ThreadPage hold = each.lastHold();
-          if (hold != null) {
-            hold.takeAway();
-          }
-          Thread thread = each.place.thread();
-          if (thread != null) {
-            more.accept(thread);
-          }
+          take(each);
         }
+      }
+    }
+
+    private void take(ThreadRecord record) {
+      ThreadPage hold = record.lastHold();
+      if (hold != null) {
+        hold.takeAway();
+      }
+      Thread thread = record.place.thread();
+      if (thread != null) {
+        more.accept(thread);
       }
     }
   }

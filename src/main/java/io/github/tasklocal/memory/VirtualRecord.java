@@ -60,6 +60,11 @@ final class VirtualRecord implements Runnable {
       this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
     }
 
+    /** {@return whether the values of a virtual thread are shown} */
+    boolean isShown() {
+      return mounted != null;
+    }
+
     /** Words of two threads are shown from now on; also after an exchange that did not end. */
     void begin() {
       sequence |= 1;

@@ -8,36 +8,29 @@ import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.layout.Wire;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
-/** Follows a pin: opens the map that is pinned there, and closes it when it is gone or replaced. */
+/**
+ * Follows a path: opens the map that is pinned there, and closes it when it is gone or replaced; or
+ * connects to the serving side that listens there, and connects again when it is back. Of several
+ * paths, the first where that can be done.
+ */
 public final class Watch {
 
   private final Maps maps;
-  private final Path pin;
   private final @Nullable Wire wire;
   private final Runnable changed;
+  private final Absence absence;
 
-  private final PinFile place;
+  /** Where the map is, or what is wrong. */
+  private PinFile place;
 
-  /** The pin's file as it was attached or refused; null if there is none. */
+  /** Its file as it was attached or refused; null if there is none. */
   private @Nullable Object file;
 
-  /** How long it is taken for granted that a map will come. */
-  private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
-
-  /** How often it is looked whether a map can come. */
-  private static final long ASK_NANOS = TimeUnit.SECONDS.toNanos(1);
-
-  private long asked;
-
-  /** Whether nothing is at the path, and since when; and whether that was said. */
-  private boolean absent;
-
-  private long absentSince;
-  private boolean saysThatItWaits;
+  private final ServedWatch served;
 
   private boolean takesOver;
   private boolean closed;
@@ -47,9 +40,6 @@ public final class Watch {
 
   private volatile boolean news;
 
-  /** Whether it has to be said that it waits. */
-  private volatile boolean isLate;
-
   private volatile @Nullable OpenMap map;
   private volatile @Nullable KernelException problem;
 
@@ -57,19 +47,20 @@ public final class Watch {
    * Makes a watch that has not looked yet.
    *
    * @param maps where the map is opened
-   * @param pin the path
+   * @param paths the paths, at least one
    * @param wire the wire of the map that will be pinned there, or null to find it out from the map
    * @param changed is run after each change, under no lock
    */
-  public Watch(Maps maps, Path pin, @Nullable Wire wire, Runnable changed) {
+  public Watch(Maps maps, List<Path> paths, @Nullable Wire wire, Runnable changed) {
     this.maps = maps;
-    this.pin = pin;
-    this.place = new PinFile(pin);
+    this.absence = new Absence(paths);
+    this.place = absence.places[0];
+    this.served = new ServedWatch(maps.sockets());
     this.wire = wire;
     this.changed = changed;
   }
 
-  /** Opens what is pinned at the path now, if anything is, and follows it. */
+  /** Opens what is at the path now, if anything is, and follows it. */
   public void start() {
     look();
     report();
@@ -77,41 +68,85 @@ public final class Watch {
   }
 
   /**
-   * Checks the pin, and opens or closes maps if it has changed. What fails, if it is no fault of
-   * the map's, leaves all as it was, for the next look. The caller sees to the {@link #report}.
+   * Checks the paths, and opens or closes maps if something has changed. What fails, if it is no
+   * fault of the map's, leaves all as it was, for the next look. The caller sees to the {@link
+   * #report}.
    */
   synchronized void look() {
-    if (closed) {
+    if (closed || isServed() || (map != null && isSame(place, place.look()))) {
       return;
     }
-    Object found = place.look();
-    OpenMap before = map;
-    if (found != null && found.equals(file)) {
-      return; // attached, or as wrong as before
-    }
-    if (found == null) {
-      lookWhatLacks();
-      return;
-    }
-    try {
-      if (found instanceof PinFile.Removed) {
-        throw place.removed();
+    boolean isThere = false;
+    for (PinFile each : absence.places) {
+      Object found = each.look();
+      if (served.map() != null && !(found instanceof PinFile.Socket)) {
+        continue; // it is waited for
       }
-      attach(found, before);
+      if (found != null) {
+        isThere |= isSame(each, found) || open(each, found);
+      }
+      if (map != null) {
+        break;
+      }
+    }
+    if (isThere) {
+      absence.end();
+    } else {
+      lookWhatLacks();
+    }
+  }
+
+  /** {@return whether a file is attached, or as wrong as before} */
+  @SuppressWarnings("ReferenceEquality")
+  private boolean isSame(PinFile at, @Nullable Object found) {
+    return at == place && found != null && found.equals(file);
+  }
+
+  /** {@return whether there is a serving side, to which this is connected} */
+  private boolean isServed() {
+    OpenMap now = served.map();
+    if (now == null) {
+      return false;
+    }
+    boolean isThere = maps.sockets().isServed(now);
+    if (isThere != (map != null)) {
+      problem = isThere ? null : SocketMaps.gone(now);
+      map = isThere ? now : null;
+      news = true;
+    }
+    return isThere;
+  }
+
+  /** {@return whether there is something, right or wrong} */
+  private boolean open(PinFile at, Object found) {
+    OpenMap before = map;
+    try {
+      if (found instanceof PinFile.Removed) { // no switch: the first one over types takes 10 ms
+        throw at.removed();
+      } else if (found instanceof PinFile.Socket socket) {
+        connect(at, socket, before);
+      } else {
+        attach(at, found, before);
+      }
     } catch (NotFoundException e) {
-      lookWhatLacks(); // removed since we looked
-      return;
+      if (!(found instanceof PinFile.Socket)) {
+        return false; // removed since we looked
+      }
+      if (served.map() == null) {
+        refuse(e);
+      }
     } catch (KernelException e) {
       if (found instanceof PinFile.Unknown && before != null) {
-        return; // nobody says that the pin has changed
+        return true; // nobody says that the pin has changed
       }
       refuse(e);
       if (e instanceof WrongObjectException || e instanceof NotSupportedException) {
+        place = at;
         file =
             known(found); // not tried again: opening would write into somebody else's map each time
       }
     }
-    absent = false;
+    return true;
   }
 
   /** Says what is wrong, unless that was said last. */
@@ -122,34 +157,32 @@ public final class Watch {
     leave(isNew ? e : last);
   }
 
-  /** Nothing is at the path: is there anything that a map cannot come for? */
+  /** Nothing is there: is there anything that a map cannot come for? */
   private void lookWhatLacks() {
-    long now = System.nanoTime();
-    boolean isFirst = !absent;
-    boolean isTime = absent && !saysThatItWaits && now - absentSince >= PATIENCE_NANOS;
-    boolean asks = isFirst || isTime || problem != null || now - asked >= ASK_NANOS;
-    if (isFirst) {
-      absent = true;
-      absentSince = now;
-      saysThatItWaits = false;
-    }
     boolean isChange = map != null || problem != null;
-    KernelException wrong = asks ? place.wrongPlace() : null;
-    asked = asks ? now : asked;
+    KernelException wrong =
+        absence.goesOn(problem != null) && served.map() == null ? absence.wrongPlace() : null;
     if (wrong != null) {
       refuse(wrong);
     } else {
       leave(null);
       news |= isChange;
     }
-    if (isTime) {
-      saysThatItWaits = true;
-      isLate = wrong == null;
+  }
+
+  private void connect(PinFile at, PinFile.Socket found, @Nullable OpenMap before) {
+    OpenMap now = served.connect(at, found);
+    if (now == null) {
+      return;
+    }
+    begin(at, null, now, before);
+    if (before != null) {
+      maps.close(before);
     }
   }
 
-  private void attach(Object found, @Nullable OpenMap before) {
-    KernelMap opened = maps.open(pin);
+  private void attach(PinFile at, Object found, @Nullable OpenMap before) {
+    KernelMap opened = maps.open(at.pin);
     if (before != null && before.id() == opened.id()) {
       opened.close(); // the same map, pinned once more
       file = known(found);
@@ -167,8 +200,13 @@ public final class Watch {
         maps.close(now);
       }
     }
+    begin(at, known(found), now, before);
+  }
+
+  private void begin(PinFile at, @Nullable Object found, OpenMap now, @Nullable OpenMap before) {
     left = before;
-    file = known(found);
+    place = at;
+    file = found;
     map = now;
     problem = null;
     news = true;
@@ -191,21 +229,25 @@ public final class Watch {
     }
   }
 
-  /** Closes the map, and says first why, or for a moment nothing would seem wrong. */
+  /** Closes the map of a pin, and says first why, or for a moment nothing would seem wrong. */
   private void leave(@Nullable KernelException why) {
     OpenMap last = map;
     problem = why;
     if (last != null) {
-      maps.close(last);
-      left = last;
-      map = null;
+      close(last);
     }
     file = null;
   }
 
+  private void close(OpenMap last) {
+    maps.close(last);
+    left = last;
+    map = null;
+  }
+
   /** {@return whether {@link #report} has something to say} */
   boolean hasNews() {
-    return news || isLate;
+    return news || absence.isLate();
   }
 
   /** Logs what is wrong, and says that there was a change, if there was. Under no lock. */
@@ -214,18 +256,15 @@ public final class Watch {
     OpenMap last;
     KernelException wrong;
     boolean isNew;
-    boolean late;
-    String why;
+    String late;
     synchronized (this) {
       now = map;
       last = left;
       wrong = problem;
       isNew = news;
-      late = isLate;
-      why = late ? place.waits() : "";
+      late = absence.late();
       left = null;
       news = false;
-      isLate = false;
     }
     if (last != null) {
       last.log();
@@ -233,8 +272,8 @@ public final class Watch {
     if (now != null) {
       now.log();
     }
-    if (late) {
-      boolean ignored = Log.warn(why, null);
+    if (late != null) {
+      boolean ignored = Log.warn(late, null);
     }
     if (isNew) {
       if (now == null && wrong != null) {
@@ -273,10 +312,17 @@ public final class Watch {
   /** Stops following, and closes the map. If this fails, all is as it was. */
   public void close() {
     synchronized (this) {
-      leave(null);
+      OpenMap last = served.map();
+      if (last != null) {
+        close(last);
+        served.leave();
+        problem = null;
+      } else {
+        leave(null);
+      }
       closed = true;
       news = false;
-      isLate = false;
+      String ignored = absence.late();
     }
     maps.keeper().unfollow(this);
     report();
@@ -284,6 +330,6 @@ public final class Watch {
 
   @Override
   public String toString() {
-    return "pin " + pin;
+    return absence.toString();
   }
 }

@@ -5,6 +5,7 @@ import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LinuxKernel;
+import io.github.tasklocal.kernel.Message;
 import io.github.tasklocal.kernel.Task;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -159,5 +160,47 @@ final class FailingKernel implements Kernel {
   @Override
   public int dropFrames(long address, long bytes) {
     return number("dropFrames", () -> real.dropFrames(address, bytes));
+  }
+
+  @Override
+  public int connect(Path socket, long most) {
+    return number("connect", () -> real.connect(socket, most));
+  }
+
+  @Override
+  public int limit(int connection, long most) {
+    return number("limit", () -> real.limit(connection, most));
+  }
+
+  @Override
+  public int send(int connection, Message message) {
+    return number("send", () -> real.send(connection, message));
+  }
+
+  @Override
+  public Message receive(int connection, boolean waits) {
+    return object("receive", () -> real.receive(connection, waits));
+  }
+
+  @Override
+  public boolean isOver(int connection) {
+    return object("isOver", () -> real.isOver(connection));
+  }
+
+  @Override
+  public long mapArray(int fd, long bytes) {
+    return object("mapArray", () -> real.mapArray(fd, bytes));
+  }
+
+  @Override
+  public void registerThread(long token, long array, long pageAndStart) {
+    if (!fails("registerThread")) {
+      real.registerThread(token, array, pageAndStart);
+    }
+  }
+
+  @Override
+  public int barrier() {
+    return number("barrier", real::barrier);
   }
 }

@@ -19,7 +19,8 @@ class PagesTest {
   private Pages pages(int bytes, long graceNanos) {
     Kernel kernel = new LinuxKernel();
     SharedData data = new SharedData(SharedData.fresh(bytes));
-    return new Pages(kernel, new PageArena(kernel, data), data, graceNanos, now::get);
+    Served served = new Served(kernel, data, now::get);
+    return new Pages(kernel, new PageArena(kernel, data), served, data, graceNanos, now::get);
   }
 
   @Test

@@ -167,7 +167,7 @@ final class World implements AutoCloseable {
   }
 
   Watch watch(Path pin) {
-    Watch watch = new Watch(maps, pin, null, () -> {});
+    Watch watch = new Watch(maps, List.of(pin), null, () -> {});
     watches.add(watch);
     return watch;
   }

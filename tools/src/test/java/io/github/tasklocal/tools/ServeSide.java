@@ -3,6 +3,7 @@ package io.github.tasklocal.tools;
 
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -76,6 +77,11 @@ final class ServeSide implements AutoCloseable {
   void kill() throws IOException {
     process.signal("KILL");
     Await.until("its end", () -> !process.isAlive());
+  }
+
+  /** Removes all that it has pinned, after its end. */
+  void forget() {
+    String ignored = Jvm.output(List.of("sh", "-c", "rm -rf " + bpffs.path("t") + "*"));
   }
 
   /** Starts it again, in place of one that has ended. */

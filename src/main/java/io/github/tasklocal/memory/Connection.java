@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.memory;
+
+import io.github.tasklocal.kernel.Kernel;
+import io.github.tasklocal.kernel.Message;
+import io.github.tasklocal.kernel.Refusal;
+import io.github.tasklocal.layout.DataPage;
+
+/**
+ * The process's connection to a serving side. It belongs to the process, as all copies of the
+ * library know it, and is not closed when a map is: threads keep their pages. Under the registry's
+ * lock.
+ *
+ * <p>No thread waits longer than a limit for an answer. Where one does not come, the connection is
+ * stalled: nothing is asked any more until {@link #tend} has seen the answers that were late.
+ */
+final class Connection {
+
+  /** How many of {@link SharedData#numbers} this takes. */
+  static final int NUMBERS = 10;
+
+  /** Indexes of the numbers, from {@link SharedData#SERVED} on: the descriptor, plus 1. */
+  private static final int SOCKET = SharedData.SERVED;
+
+  private static final int TOKEN = SOCKET + 1;
+
+  /** How threads can be registered, as the serving side says. */
+  private static final int WAYS = SOCKET + 2;
+
+  /** Counts the grants of this process; 0 before the first. */
+  private static final int GRANT = SOCKET + 3;
+
+  private static final int LAST_ID = SOCKET + 4;
+
+  /** How many answers have not come yet. */
+  private static final int OPEN = SOCKET + 5;
+
+  private static final int STALLED = SOCKET + 6;
+
+  /** The id of the message that asks for an array, or 0. */
+  private static final int ASKED = SOCKET + 7;
+
+  /** Why there is no other array, or 0. */
+  private static final int REFUSED = SOCKET + 8;
+
+  /** How many pages an array has. */
+  private static final int PAGES = SOCKET + 9;
+
+  /** Values of WAYS. */
+  static final int BY_PIDFD = 1;
+
+  static final int BY_ITSELF = 2;
+  static final int BY_TID = 4;
+
+  private final Kernel kernel;
+  private final SharedData data;
+  private final ArrayPages arrays;
+  private final long[] n;
+
+  Connection(Kernel kernel, SharedData data, ArrayPages arrays) {
+    this.kernel = kernel;
+    this.data = data;
+    this.arrays = arrays;
+    this.n = data.numbers;
+  }
+
+  boolean isOpen() {
+    return n[SOCKET] != 0;
+  }
+
+  /** {@return whether something can be asked now} */
+  boolean answers() {
+    return isOpen() && n[STALLED] == 0;
+  }
+
+  /** {@return whether one of the ways to register threads is offered} */
+  boolean offers(int way) {
+    return (n[WAYS] & way) != 0;
+  }
+
+  long token() {
+    return n[TOKEN];
+  }
+
+  /** {@return which of the process's grants is the present one, or 0} */
+  long grant() {
+    return n[GRANT];
+  }
+
+  /** {@return the path of the socket that was opened last, or ""} */
+  String socket() {
+    return data.socket[0] instanceof String path ? path : "";
+  }
+
+  /** A grant begins, or goes on. Cannot fail. */
+  void begin(int fd, Message answer) {
+    n[SOCKET] = fd + 1L;
+    n[TOKEN] = answer.token() == 0 ? n[TOKEN] : answer.token();
+    n[WAYS] = answer.flags();
+    n[LAST_ID] = answer.id();
+    n[OPEN] = 0;
+    n[STALLED] = 0;
+    n[ASKED] = 0;
+    n[REFUSED] = 0;
+  }
+
+  /** The connection is over; what was granted stays, for the next one. Cannot fail. */
+  void lose() {
+    if (isOpen()) {
+      int fd = (int) n[SOCKET] - 1;
+      n[SOCKET] = 0;
+      kernel.close(fd);
+    }
+  }
+
+  /** The grants before are over. Cannot fail. */
+  void beginGrant(String socket, int pages) {
+    arrays.abandon();
+    data.socket[0] = socket;
+    n[GRANT]++;
+    n[PAGES] = pages;
+  }
+
+  /** {@return the id of the next message} */
+  int nextId() {
+    return (int) (n[LAST_ID] + 1);
+  }
+
+  /**
+   * Asks something.
+   *
+   * @param message with the {@link #nextId}
+   * @return the answer's status; EPIPE if nobody is there, ETIMEDOUT if the answer does not come
+   */
+  int ask(Message message) {
+    int error = send(message);
+    return error == 0 ? await(message.id()) : error;
+  }
+
+  private int send(Message message) {
+    if (!answers()) {
+      return isOpen() ? Refusal.STALLED : Refusal.GONE;
+    }
+    n[LAST_ID] = message.id();
+    int error = -kernel.send((int) n[SOCKET] - 1, message);
+    if (error == 0) {
+      n[OPEN]++;
+      return 0;
+    }
+    return failed(error);
+  }
+
+  private int await(int id) {
+    while (true) {
+      Message answer = kernel.receive((int) n[SOCKET] - 1, true);
+      if (answer.kind() == 0) {
+        return failed(answer.status());
+      }
+      if (!accept(answer)) {
+        return Refusal.GONE;
+      }
+      if (answer.id() == id) {
+        return answer.status();
+      }
+    }
+  }
+
+  /** {@return what is said of an error} */
+  private int failed(int error) {
+    if (Refusal.isLate(error)) {
+      n[STALLED] = 1;
+      return Refusal.STALLED;
+    }
+    if (Refusal.isEnd(error)) {
+      lose();
+      return Refusal.GONE;
+    }
+    return error;
+  }
+
+  /** {@return false if more was answered than asked} */
+  private boolean accept(Message answer) {
+    n[OPEN]--;
+    int fd = answer.descriptor();
+    boolean isArray = answer.kind() == Message.ARRAY && answer.id() == n[ASKED];
+    if (isArray) {
+      n[ASKED] = 0;
+      n[REFUSED] = answer.status();
+    }
+    try {
+      if (isArray && answer.status() == 0) {
+        n[REFUSED] = fd < 0 ? Refusal.NO_DESCRIPTOR : addArray(answer, fd);
+      }
+    } finally {
+      if (fd >= 0) {
+        kernel.close(fd);
+      }
+    }
+    if (n[OPEN] < 0) {
+      lose();
+      return false;
+    }
+    return true;
+  }
+
+  /** {@return 0, or why it cannot be used} */
+  private long addArray(Message answer, int fd) {
+    int pages = (int) n[PAGES];
+    long[] prepared = arrays.prepare(pages);
+    long address = kernel.mapArray(fd, (long) pages * DataPage.SIZE);
+    if (address < 0) {
+      return -address;
+    }
+    arrays.add(prepared, address, pages, answer.array(), n[GRANT], 0);
+    return 0;
+  }
+
+  /**
+   * Asks for one more array, unless that was asked, or refused.
+   *
+   * @param waits whether to wait for it
+   */
+  void askForArray(boolean waits) {
+    if (n[ASKED] == 0 && n[REFUSED] == 0) {
+      Message message = Message.of(Message.ARRAY, nextId(), 0);
+      if (send(message) == 0) {
+        n[ASKED] = message.id();
+      }
+    }
+    if (waits && n[ASKED] != 0 && answers()) {
+      int ignored = await((int) n[ASKED]);
+    }
+  }
+
+  /** {@return why there is no other array, or 0} */
+  int refused() {
+    return (int) n[REFUSED];
+  }
+
+  /** Another array may be asked for again, if it was refused. */
+  void forgetRefusal() {
+    n[REFUSED] = 0;
+  }
+
+  /**
+   * Looks whether the other side is still there, and at what was late.
+   *
+   * @return whether it answers again after it did not
+   */
+  boolean tend() {
+    if (!isOpen()) {
+      return false;
+    }
+    while (n[OPEN] > 0) {
+      Message answer = kernel.receive((int) n[SOCKET] - 1, false);
+      if (answer.kind() == 0) {
+        if (!Refusal.isLate(answer.status())) {
+          int ignored = failed(answer.status());
+        }
+        break;
+      }
+      if (!accept(answer)) {
+        return false;
+      }
+    }
+    if (isOpen() && kernel.isOver((int) n[SOCKET] - 1)) {
+      lose();
+    }
+    boolean wasStalled = n[STALLED] != 0;
+    boolean onlyArray = n[OPEN] == (n[ASKED] == 0 ? 0 : 1);
+    if (isOpen() && wasStalled && onlyArray) {
+      n[STALLED] = 0;
+      return true;
+    }
+    return false;
+  }
+}

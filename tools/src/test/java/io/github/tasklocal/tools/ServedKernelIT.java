@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.layout.Wire;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Java as a user without privileges, served over a socket. */
+@KernelTest
+class ServedKernelIT {
+
+  private static final String PIDFDS = "--max-pages=16384";
+
+  @TempDir Path folder;
+
+  private static void awaitValues(ServeView view, Integer... values) {
+    List<Integer> ignored =
+        Await.until(
+            "the values " + List.of(values),
+            () -> view.values().stream().sorted().toList(),
+            List.of(values)::equals);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {PIDFDS, "--slots"})
+  void threadsFromBeforeMoveThemselvesAndThoseToComeBeginThere(String way) throws Exception {
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("threads", 2, 1)).isEqualTo("done");
+      assertThat(app.ask("own", 3)).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket()))
+          .contains("Served", "threads=0, waiting=3, unregistered=0");
+      assertThat(app.ask("threads", 1, 4)).isEqualTo("done");
+      awaitValues(view, 4);
+      assertThat(app.ask("get", 0)).isEqualTo("1");
+      assertThat(app.ask("get", 2)).isEqualTo("3");
+      awaitValues(view, 1, 3, 4);
+      assertThat(app.ask("state")).contains("threads=3, waiting=1, unregistered=0");
+      assertThat(app.ask("why")).contains("wait for its next use of a key");
+      assertThat(app.ask("set", 1, 20)).isEqualTo("done");
+      assertThat(app.ask("own", 5)).isEqualTo("done");
+      awaitValues(view, 1, 3, 4, 5, 20);
+      assertThat(app.ask("end", 0)).isEqualTo("done");
+      awaitValues(view, 3, 4, 5, 20);
+      assertThat(app.ask("close")).isEqualTo("done");
+      awaitValues(view);
+      assertThat(app.ask("get", 1)).isEqualTo("20");
+    }
+  }
+
+  @Test
+  void aThreadWhosePageIsHeldStaysAndSaysWhy() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+      assertThat(app.ask("bind", 0)).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket())).contains("threads=0, waiting=0, unregistered=1");
+      assertThat(app.ask("why")).contains("its page is held by a Bound", "-Dtasklocal.map");
+      assertThat(app.ask("set", 0, 2)).isEqualTo("done");
+      assertThat(app.ask("get", 0)).isEqualTo("2");
+      assertThat(view.values()).isEmpty();
+    }
+  }
+
+  @Test
+  void aScopeEndsInThePageToWhichItsThreadHasMoved() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+      assertThat(app.ask("with", 0, side.socket())).isEqualTo("done");
+      assertThat(app.ask("get", 0)).isEqualTo("1");
+      awaitValues(view, 1);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {PIDFDS, "--slots"})
+  void valuesAreSeenWhileTheServingSideIsAwayAndItGoesOn(String way) throws Exception {
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder, "-Dtasklocal.map=" + side.socket())) {
+      assertThat(app.ask("threads", 2, 1)).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket())).contains("threads=2, waiting=0");
+      awaitValues(view, 1, 2);
+      side.kill();
+      app.await("Waiting");
+      assertThat(app.ask("threads", 1, 3)).isEqualTo("done");
+      assertThat(app.ask("set", 0, 10)).isEqualTo("done");
+      awaitValues(view, 2, 10);
+      assertThat(app.ask("end", 1)).isEqualTo("done");
+      awaitValues(view, 10);
+      side.restart();
+      app.await("Served");
+      awaitValues(view, 3, 10);
+      app.await("threads=2, waiting=0, unregistered=0");
+    }
+  }
+
+  @Test
+  void aServingSideThatHasForgottenTheProcessGivesItNewPages() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--slots");
+        ServedApp app = new ServedApp(folder)) {
+      try (ServeView view = side.view()) {
+        assertThat(app.ask("watch", side.socket())).contains("Served");
+        assertThat(app.ask("threads", 2, 1)).isEqualTo("done");
+        awaitValues(view, 1, 2);
+      }
+      side.kill();
+      app.await("Waiting");
+      side.forget();
+      side.restart();
+      app.await("Served");
+      app.await("threads=0, waiting=2");
+      try (ServeView view = side.view()) {
+        assertThat(app.ask("get", 0)).isEqualTo("1");
+        assertThat(app.ask("set", 1, 20)).isEqualTo("done");
+        awaitValues(view, 1, 20);
+      }
+    }
+  }
+
+  @Test
+  void aServingSideThatHangsKeepsNoThreadWaitingForLong() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+      side.process().signal("STOP");
+      assertThat(app.ask("threads", 200, 2)).isEqualTo("done");
+      assertThat(app.ask("get", 150)).isEqualTo("151");
+      side.process().signal("CONT");
+      Await.until(
+          "all values",
+          () -> {
+            for (int i = 0; i < 201; i++) {
+              assertThat(ask(app, "get", i)).isEqualTo(Integer.toString(1 + i));
+            }
+            return view.values().size() == 201;
+          });
+    }
+  }
+
+  private static String ask(ServedApp app, Object... words) {
+    try {
+      return app.ask(words);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void threadsOfTheVirtualMachineAndOfOtherCopiesAreServedToo() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder, "-Dtasklocal.map=" + side.socket())) {
+      assertThat(app.ask("copy", 1)).isEqualTo("done");
+      awaitValues(view, 1);
+      assertThat(app.ask("threads", 1, 2)).isEqualTo("done");
+      String ignored = app.ask("gc", 3);
+      awaitValues(view, 1, 2, 3);
+      assertThat(app.ask("watch", side.socket())).contains("threads=3");
+    }
+  }
+
+  @Test
+  void valuesOfVirtualThreadsAreSeenOnTheirCarriers() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app =
+            new ServedApp(
+                folder,
+                "-Dtasklocal.map=" + side.socket(),
+                "-Djdk.virtualThreadScheduler.parallelism=1",
+                "-Djdk.virtualThreadScheduler.maxPoolSize=1",
+                "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED")) {
+      assertThat(app.ask("virtual", 7)).isEqualTo("done");
+      assertThat(app.ask("spin", 0)).isEqualTo("done");
+      awaitValues(view, 7);
+    }
+  }
+
+  @Test
+  void moreThreadsThanAnArrayHasPages() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("open", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 200, 1)).isEqualTo("done");
+      awaitValues(view, IntStream.rangeClosed(1, 200).boxed().toArray(Integer[]::new));
+      assertThat(app.ask("state")).contains("threads=200, waiting=0, unregistered=0");
+    }
+  }
+
+  @Test
+  void aLimitOfPagesIsSaidAndTheOtherThreadsGoOn() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--max-pages=64");
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("open", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 70, 1)).isEqualTo("done");
+      assertThat(view.values()).hasSize(62);
+      assertThat(app.ask("state")).contains("threads=62, waiting=0, unregistered=8");
+      assertThat(app.ask("why")).contains("--max-pages");
+      assertThat(app.ask("get", 69)).isEqualTo("70");
+    }
+  }
+
+  @Test
+  void aPageServesAnotherMapAtTheSameTime() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--slots");
+        ServeView served = side.view();
+        Bpffs bpffs = new Bpffs("rwxrwxrwx");
+        ServeView pinned = ServeView.ofMap(bpffs.path("other"), Wire.C)) {
+      Files.setPosixFilePermissions(
+          bpffs.path("other"), PosixFilePermissions.fromString("rw-rw-rw-"));
+      try (ServedApp app = new ServedApp(folder)) {
+        assertThat(app.ask("also", bpffs.path("other"))).isEqualTo("done");
+        assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+        awaitValues(pinned, 1);
+        assertThat(app.ask("watch", side.socket())).contains("Served");
+        assertThat(app.ask("set", 0, 2)).isEqualTo("done");
+        assertThat(app.ask("threads", 1, 3)).isEqualTo("done");
+        awaitValues(served, 2, 3);
+        awaitValues(pinned, 2, 3);
+      }
+    }
+  }
+
+  @Test
+  void aSocketWhereNobodyServesIsSaid() throws Exception {
+    try (ServedApp app = new ServedApp(folder)) {
+      List<String> said = new ArrayList<>();
+      said.add(app.ask("watch", folder.resolve("none.sock")));
+      assertThat(said).containsExactly("Waiting[problem=Optional.empty]");
+    }
+  }
+}
