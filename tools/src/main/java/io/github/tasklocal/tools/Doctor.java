@@ -29,7 +29,8 @@ import picocli.CommandLine.Spec;
       "",
       "Exit status: 0 if values can be shared, which the last line says; otherwise 1. The answer is"
           + " for the user who runs it: for a user who may load BPF programs, a value is shared"
-          + " with one; for any other, the pinned map is opened. Nothing is left behind."
+          + " with one; for any other, the pinned map is opened, or the socket of a serving side."
+          + " Nothing is left behind."
     })
 final class Doctor implements Callable<Integer> {
 
@@ -46,6 +47,12 @@ final class Doctor implements Callable<Integer> {
       description = "Where applications find their map (${DEFAULT-VALUE}).")
   private Path pin = TaskLocalMap.defaultPin();
 
+  @Option(
+      names = "--socket",
+      paramLabel = "PATH",
+      description = "Where a serving side listens (${DEFAULT-VALUE}).")
+  private Path socket = TaskLocalMap.defaultSocket();
+
   @Option(names = "--json", description = "Print JSON.")
   private boolean json;
 
@@ -54,7 +61,7 @@ final class Doctor implements Callable<Integer> {
   @Override
   public Integer call() {
     Output out = Output.of(Tools.require(spec));
-    List<Finding> findings = new Needs(pin).all();
+    List<Finding> findings = new Needs(pin, socket).all();
     if (json) {
       out.json(document(findings));
     } else {

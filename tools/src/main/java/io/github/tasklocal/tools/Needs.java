@@ -42,6 +42,7 @@ final class Needs {
   private static final int JDK = 22;
 
   private final Path pin;
+  private final Path socket;
 
   /** The names in the kernel's BTF; null if it cannot be read. */
   private final Kernel.@Nullable Names types;
@@ -56,8 +57,9 @@ final class Needs {
   /** Whether a BPF program of ours was loaded and has run. */
   private boolean loaded;
 
-  Needs(Path pin) {
+  Needs(Path pin, Path socket) {
     this.pin = pin.toAbsolutePath();
+    this.socket = socket.toAbsolutePath();
     this.types = Kernel.names();
   }
 
@@ -77,7 +79,11 @@ final class Needs {
     findings.add(tracing());
     findings.add(schedExt());
     findings.add(pin());
-    findings.add(sharing);
+    Finding served = SocketNeed.look(socket);
+    findings.add(served);
+    boolean onlyServed =
+        sharing.answer() != Finding.Answer.YES && served.answer() == Finding.Answer.YES;
+    findings.add(onlyServed ? Finding.yes("sharing", served.found()) : sharing);
     return findings;
   }
 
@@ -427,7 +433,7 @@ final class Needs {
     return PinAccess.exists(folder.resolve("."));
   }
 
-  private static String problem(Exception e) {
+  static String problem(Exception e) {
     String message = String.valueOf(e.getMessage());
     String cure = cure(e);
     return message.endsWith(": " + cure)

@@ -74,6 +74,7 @@ class DoctorKernelIT {
             "tracing",
             "sched_ext",
             "map",
+            "socket",
             "sharing");
     for (JsonObject need : needs.values()) {
       assertThat(need.getString("answer")).isIn("yes", "no", "not allowed to know");
