@@ -121,7 +121,28 @@ public final class Refusal {
               "not known for this processor, or a filter refuses it",
               "allow socket, connect, sendmsg and recvmsg in the seccomp profile; serving is for"
                   + " x86-64, arm64 and riscv64");
-      default -> Errno.failure(operation, subject, errno);
+      case Errno.EEXIST ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "this process is served already, over another connection",
+              "let all copies of this library in the process be of one version, and other clients in"
+                  + " it leave; it is tried again");
+      case Errno.EMFILE, Errno.ENFILE ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "no file descriptor is left",
+              "raise the limit of open files (ulimit -n)");
+      default ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "the kernel or the serving side refused it",
+              "the output of serve may say why; it is tried again");
     };
   }
 

@@ -237,6 +237,11 @@ final class Connection {
     return (int) n[REFUSED];
   }
 
+  /** Another array may be asked for again, if it was refused. */
+  void forgetRefusal() {
+    n[REFUSED] = 0;
+  }
+
   /**
    * Looks whether the other side is still there, and at what was late.
    *
@@ -246,7 +251,6 @@ final class Connection {
     if (!isOpen()) {
       return false;
     }
-    n[REFUSED] = 0; // asked again, once between two looks
     while (n[OPEN] > 0) {
       Message answer = kernel.receive((int) n[SOCKET] - 1, false);
       if (answer.kind() == 0) {

@@ -14,7 +14,7 @@ import java.nio.file.Path;
 final class Handshake {
 
   /** How long whoever opens a map waits for a grant, which takes the kernel some 100 ms. */
-  private static final long CONNECT_MILLIS = 2000;
+  private static final long CONNECT_MILLIS = 1000;
 
   /** How long a thread waits at its first use. */
   private static final long ANSWER_MILLIS = 500;

@@ -268,6 +268,7 @@ public final class Maps {
       registry.threads.ends.releaseUnreachable();
       registry.threads.ends.releaseEnded();
       registry.leftovers.takeOut(most);
+      registry.served.connection.forgetRefusal();
       anyUnused = table.unused() != null;
       for (OpenMap map : table.all()) {
         if (table.uses(map)) {

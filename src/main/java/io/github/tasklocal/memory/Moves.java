@@ -24,9 +24,10 @@ final class Moves {
     return record.place.isUnfit()
         || (served.connection.grant() != 0
             && !served.isPresent(record.place.address())
-            && served.mayHave()
+            && served.connection.answers()
             && whyItStays(record) == null
-            && !isShown(record));
+            && !isShown(record)
+            && served.hasOne());
   }
 
   /** {@return what keeps a thread in its page, or null} */

@@ -34,27 +34,30 @@ final class Served {
 
   /** {@return a page that nobody else has; 0 if there is no serving side, or it gives none now} */
   long take() {
-    if (connection.grant() == 0) {
+    if (!hasOne()) {
       return 0;
     }
-    if (!arrays.haveAny()) {
-      connection.askForArray(true);
-    }
     long page = arrays.take();
-    if (page != 0 && arrays.left() < FEW) {
+    if (arrays.left() < FEW) {
       connection.askForArray(false);
     }
     return page;
   }
 
+  /** {@return whether {@link #take} finds a page} Asks for more if there is none. */
+  boolean hasOne() {
+    if (connection.grant() == 0) {
+      return false;
+    }
+    if (!arrays.haveAny()) {
+      connection.askForArray(true);
+    }
+    return arrays.haveAny();
+  }
+
   /** {@return whether the next {@link #take} finds a page at once} */
   boolean haveFree() {
     return connection.grant() != 0 && arrays.haveAny();
-  }
-
-  /** {@return whether {@link #take} may find a page} */
-  boolean mayHave() {
-    return connection.answers() && (arrays.haveAny() || connection.refused() == 0);
   }
 
   /** {@return false if this is no page of an array} Gives one back that no entry ever had. */

@@ -70,11 +70,11 @@ final class Slots implements Way {
               + socket
               + ", which connects before the first use of a key; or let go what holds the page");
     }
-    int error = served.connection.refused();
-    if (error != 0 && !served.mayHave()) {
+    int error = served.connection.isOpen() && !served.hasOne() ? served.connection.refused() : 0;
+    if (error != 0) {
       throw Refusal.of("set the entry of " + entry.task + " in", socket, error);
     }
-    if (served.mayHave() && !(record.state() instanceof Native)) {
+    if (served.connection.answers() && !(record.state() instanceof Native)) {
       registry.threads.unfit.takeAway(record);
     }
     return Outcome.WAITS;
