@@ -70,8 +70,7 @@ class ServedKernelIT {
         ServedApp app = new ServedApp(folder)) {
       assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
       assertThat(app.ask("bind", 0)).isEqualTo("done");
-      assertThat(app.ask("watch", side.socket()))
-          .contains("threads=0, waiting=0, unregistered=1");
+      assertThat(app.ask("watch", side.socket())).contains("threads=0, waiting=0, unregistered=1");
       assertThat(app.ask("why")).contains("its page is held by a Bound", "-Dtasklocal.map");
       assertThat(app.ask("set", 0, 2)).isEqualTo("done");
       assertThat(app.ask("get", 0)).isEqualTo("2");
