@@ -14,6 +14,7 @@
  *	prctl N PAGE		1 if the hook has acknowledged it
  *	crowd N			starts N threads, registers them and sets key 0 of each to
  *				its number; milliseconds for all registrations, or -status
+ *	by-id N PAGE		status: of a thread, with its id
  *	leave N			status
  *	set N KEY VALUE		0: the thread's value of a key
  *	tid N			the thread's id
@@ -34,6 +35,23 @@
  * It ends when its input does.
  */
 #include "served.h"
+
+static int by_id(int n, int page)
+{
+	struct thread *thread = &threads[n];
+	struct message message = {.version = 1,
+				  .kind = TID,
+				  .array = first,
+				  .page = page,
+				  .start = 16,
+				  .token = thread->tid};
+
+	thread->array = first;
+	thread->page = page;
+	thread->start = 16;
+	prepare(thread);
+	return ask(&message, sizeof(message), 0, 0, 0);
+}
 
 static int odd(const char *what, int number)
 {
@@ -208,6 +226,8 @@ int main(int argc, char **argv)
 			printf("%d\n", register_thread(a, b, c, d, 0));
 		else if (!strcmp(word, "prctl"))
 			printf("%d\n", by_prctl(a, b));
+		else if (!strcmp(word, "by-id"))
+			printf("%d\n", by_id(a, b));
 		else if (!strcmp(word, "crowd"))
 			printf("%d\n", crowd(a));
 		else if (!strcmp(word, "leave"))

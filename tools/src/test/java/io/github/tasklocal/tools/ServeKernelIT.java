@@ -189,6 +189,7 @@ class ServeKernelIT {
                 .toArray();
         assertThat(client.number(words)).isEqualTo(Errnos.EINVAL);
       }
+      assertThat(client.number("by-id", 0, 2)).isEqualTo(Errnos.EOPNOTSUPP);
       assertThat(client.number("foreign", 1)).isEqualTo(Errnos.EPERM);
       assertThat(client.number("foreign", other.pid())).isEqualTo(Errnos.EPERM);
       assertThat(client.number("array")).isZero();
