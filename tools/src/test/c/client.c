@@ -12,6 +12,9 @@
  *	thread			number: starts a thread, which has no page yet
  *	register N PAGE [START [ARRAY]]	status: of a thread, with its pidfd
  *	prctl N PAGE		1 if the hook has acknowledged it
+ *	crowd N			starts N threads, registers them and sets key 0 of each to
+ *				its number; milliseconds for all registrations, or -status
+ *	by-id N PAGE		status: of a thread, with its id
  *	leave N			status
  *	set N KEY VALUE		0: the thread's value of a key
  *	tid N			the thread's id
@@ -31,281 +34,23 @@
  *
  * It ends when its input does.
  */
-#define _GNU_SOURCE
-#include <errno.h>
-#include <pthread.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "served.h"
 
-#define PAGE 4096
-#define PAGES 64
-#define ARRAYS 16384
-#define THREADS 20000
-#define MARK 0x6b72616d
-#define PIDFD_THREAD O_EXCL
-#ifndef O_EXCL
-#define O_EXCL 0200
-#endif
-
-enum { GRANT = 1, RESUME, ARRAY, THREAD, TID, LEAVE };
-
-struct message {
-	uint16_t version;
-	uint16_t kind;
-	uint32_t id;
-	uint32_t status;
-	uint32_t array;
-	uint16_t page;
-	uint16_t start;
-	uint32_t flags;
-	uint64_t token;
-};
-
-_Static_assert(sizeof(struct message) == 32, "a message");
-
-struct thread {
-	pthread_t thread;
-	volatile int tid;
-	volatile int registering; /* a page: register by prctl */
-	volatile int ended;
-	int array;
-	int page;
-	int start;
-	int pipe[2];
-};
-
-static int connection = -1;
-static char *arrays[ARRAYS];
-static int first = -1;
-static uint64_t token;
-static struct thread threads[THREADS];
-static int started;
-static int keys;
-
-static int message_out(const struct message *message, size_t size, const int *descriptors, int n)
-{
-	char control[CMSG_SPACE(8 * sizeof(int))] = {0};
-	struct iovec vector = {(void *)message, size};
-	struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
-
-	if (n) {
-		header.msg_control = control;
-		header.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(rights), descriptors, n * sizeof(int));
-	}
-	return sendmsg(connection, &header, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-/* Returns a descriptor that came along, or -1; -2 at the end. */
-static int message_in(struct message *message)
-{
-	char control[CMSG_SPACE(sizeof(int))];
-	struct iovec vector = {message, sizeof(*message)};
-	struct msghdr header = {.msg_iov = &vector,
-				.msg_iovlen = 1,
-				.msg_control = control,
-				.msg_controllen = sizeof(control)};
-	int descriptor = -1;
-
-	if (recvmsg(connection, &header, MSG_CMSG_CLOEXEC) != sizeof(*message))
-		return -2;
-	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
-	if (rights && rights->cmsg_type == SCM_RIGHTS)
-		memcpy(&descriptor, CMSG_DATA(rights), sizeof(descriptor));
-	return descriptor;
-}
-
-static uint32_t ids;
-
-/* Returns the status; -1 if there was no answer. The answer is in *message. */
-static int ask(struct message *message, size_t size, int *descriptors, int n, int *got)
-{
-	uint32_t id = ++ids;
-
-	message->id = id;
-	if (message_out(message, size, descriptors, n) < 0)
-		return -1;
-	int descriptor = message_in(message);
-	if (got)
-		*got = descriptor;
-	else if (descriptor >= 0)
-		close(descriptor);
-	if (descriptor == -2)
-		return -1;
-	if (message->status == 0 && message->id != id) {
-		fprintf(stderr, "an answer to %u came for %u\n", message->id, id);
-		exit(3);
-	}
-	return message->status;
-}
-
-static void take(const struct message *answer, int descriptor)
-{
-	if (descriptor < 0)
-		return;
-	char *pages = mmap(0, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
-	close(descriptor);
-	if (pages == MAP_FAILED) {
-		perror("mmap");
-		exit(3);
-	}
-	madvise(pages, PAGES * PAGE, MADV_DONTFORK);
-	for (int i = 0; i < PAGES * PAGE; i++)
-		if (pages[i]) {
-			fprintf(stderr, "an array that is not fresh\n");
-			exit(3);
-		}
-	arrays[answer->array] = pages;
-	if (answer->kind == GRANT) {
-		first = answer->array;
-		keys = 0;
-	}
-}
-
-static void key(const char *name)
-{
-	char *a = arrays[first];
-	char *b = arrays[first] + PAGE;
-	char *key_a = a + keys * 64;
-	char *key_b = b + 4 + keys * 64;
-
-	*(int16_t *)(key_a + 62) = 16 + 8 * keys;
-	memcpy(key_a + 1, name + 1, strlen(name));
-	__atomic_store_n(key_a, name[0], __ATOMIC_RELEASE);
-	memcpy(key_b, name, strlen(name));
-	*(uint16_t *)(key_b + 62) = 4;
-	*(uint16_t *)(b + 2) = PAGE - 16;
-	__atomic_store_n((uint16_t *)b, ++keys, __ATOMIC_RELEASE);
-}
-
-static void prepare(struct thread *thread)
-{
-	char *values = arrays[thread->array] + thread->page * PAGE + thread->start;
-
-	*(uint64_t *)(values - 16) = thread->start;
-	*(uint32_t *)(values - 8) = MARK;
-	*(uint32_t *)(values - 4) = 0;
-}
-
-static void *run(void *argument)
-{
-	struct thread *thread = argument;
-	char order;
-
-	thread->tid = gettid();
-	while (read(thread->pipe[0], &order, 1) == 1 && order == 'r') {
-		volatile uint64_t *word =
-			(void *)(arrays[thread->array] + thread->page * PAGE + thread->start - 16);
-		*word = 0;
-		prctl(0x746c6473, token, thread->array, thread->page << 16 | thread->start, 0);
-		thread->registering = *word == token ? 1 : 2;
-	}
-	thread->ended = 1;
-	return 0;
-}
-
-static int start_thread(void)
-{
-	struct thread *thread = &threads[started];
-	pthread_attr_t attributes;
-
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, 64 * 1024);
-	if (pipe(thread->pipe) || pthread_create(&thread->thread, &attributes, run, thread))
-		return -1;
-	while (!thread->tid)
-		usleep(100);
-	return started++;
-}
-
-static int register_thread(int n, int page, int start, int array, pid_t foreign)
+static int by_id(int n, int page)
 {
 	struct thread *thread = &threads[n];
-	int pidfd = syscall(SYS_pidfd_open, foreign ? foreign : thread->tid, foreign ? 0 : 0200);
-	struct message message = {
-		.version = 1, .kind = THREAD, .array = array, .page = page, .start = start};
-
-	if (pidfd < 0)
-		return errno;
-	if (array >= 0 && array < ARRAYS && arrays[array] && page < PAGES) {
-		thread->array = array;
-		thread->page = page;
-		thread->start = start;
-		prepare(thread);
-	}
-	int status = ask(&message, sizeof(message), &pidfd, 1, 0);
-	close(pidfd);
-	return status;
-}
-
-static int by_prctl(int n, int page)
-{
-	struct thread *thread = &threads[n];
+	struct message message = {.version = 1,
+				  .kind = TID,
+				  .array = first,
+				  .page = page,
+				  .start = 16,
+				  .token = thread->tid};
 
 	thread->array = first;
 	thread->page = page;
 	thread->start = 16;
 	prepare(thread);
-	thread->registering = 0;
-	if (write(thread->pipe[1], "r", 1) != 1)
-		return -1;
-	while (!thread->registering)
-		usleep(100);
-	*(uint64_t *)(arrays[first] + page * PAGE) = 16;
-	return thread->registering == 1;
-}
-
-static int leave(int n)
-{
-	int pidfd = syscall(SYS_pidfd_open, threads[n].tid, 0200);
-	struct message message = {.version = 1, .kind = LEAVE};
-	int status;
-
-	if (pidfd < 0) {
-		message.token = threads[n].tid;
-		return ask(&message, sizeof(message), 0, 0, 0);
-	}
-	status = ask(&message, sizeof(message), &pidfd, 1, 0);
-	close(pidfd);
-	return status;
-}
-
-static void granted(struct message *message)
-{
-	int descriptor;
-	int status = ask(message, sizeof(*message), 0, 0, &descriptor);
-
-	if (status == 0) {
-		take(message, descriptor);
-		token = message->token;
-	}
-	printf("%d %u %u %u %lu\n", status, message->array, message->page, message->flags,
-	       message->token);
-}
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-	if (connection >= 0)
-		close(connection);
-	connection = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	return connect(connection, (void *)&address, sizeof(address)) ? errno : 0;
+	return ask(&message, sizeof(message), 0, 0, 0);
 }
 
 static int odd(const char *what, int number)
@@ -347,9 +92,8 @@ static int strange(int ended)
 
 	if (ended) {
 		int n = start_thread();
-		descriptor = syscall(SYS_pidfd_open, threads[n].tid, 0200);
-		close(threads[n].pipe[1]);
-		pthread_join(threads[n].thread, 0);
+		descriptor = syscall(SYS_pidfd_open, threads[n].tid, PIDFD_THREAD);
+		end_thread(n);
 		while (syscall(SYS_tgkill, getpid(), threads[n].tid, 0) == 0)
 			usleep(100);
 	}
@@ -387,6 +131,35 @@ static int fork_resume(const char *path)
 	}
 	waitpid(child, &status, 0);
 	return WEXITSTATUS(status);
+}
+
+static int crowd(int n)
+{
+	struct timespec begin, end;
+	int array = first, page = 2, begun = started;
+
+	for (int i = 0; i < n; i++)
+		if (start_thread() < 0)
+			return -EAGAIN;
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = begun; i < started; i++, page++) {
+		if (page == PAGES) {
+			struct message message = {.version = 1, .kind = ARRAY};
+			int descriptor = -1;
+			int status = ask(&message, sizeof(message), 0, 0, &descriptor);
+			if (status)
+				return -status;
+			take(&message, descriptor);
+			array = message.array;
+			page = 0;
+		}
+		int status = register_thread(i, page, 16, array, 0);
+		if (status)
+			return -status;
+		*(volatile int *)(arrays[array] + page * PAGE + 16) = i;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	return (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000;
 }
 
 static int call(uint64_t with, int array)
@@ -453,6 +226,10 @@ int main(int argc, char **argv)
 			printf("%d\n", register_thread(a, b, c, d, 0));
 		else if (!strcmp(word, "prctl"))
 			printf("%d\n", by_prctl(a, b));
+		else if (!strcmp(word, "by-id"))
+			printf("%d\n", by_id(a, b));
+		else if (!strcmp(word, "crowd"))
+			printf("%d\n", crowd(a));
 		else if (!strcmp(word, "leave"))
 			printf("%d\n", leave(a));
 		else if (!strcmp(word, "set")) {
@@ -463,8 +240,7 @@ int main(int argc, char **argv)
 		} else if (!strcmp(word, "tid"))
 			printf("%d\n", threads[a].tid);
 		else if (!strcmp(word, "end")) {
-			close(threads[a].pipe[1]);
-			pthread_join(threads[a].thread, 0);
+			end_thread(a);
 			printf("0\n");
 		} else if (!strcmp(word, "close")) {
 			close(connection);

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 class ServeKernelIT {
 
-  private static final String PIDFDS = "--max-pages=16384";
+  private static final String PIDFDS = "--max-processes=1000";
 
   @TempDir Path folder;
 
@@ -189,12 +189,36 @@ class ServeKernelIT {
                 .toArray();
         assertThat(client.number(words)).isEqualTo(Errnos.EINVAL);
       }
+      assertThat(client.number("by-id", 0, 2)).isEqualTo(Errnos.EOPNOTSUPP);
       assertThat(client.number("foreign", 1)).isEqualTo(Errnos.EPERM);
       assertThat(client.number("foreign", other.pid())).isEqualTo(Errnos.EPERM);
       assertThat(client.number("array")).isZero();
       assertThat(client.number("array")).isEqualTo(Errnos.EDQUOT);
       assertThat(client.number("kind", 99)).isEqualTo(Errnos.EOPNOTSUPP);
       assertThat(client.number("register", 0, 2)).isZero();
+    }
+  }
+
+  /** The long form, with -Dtasklocal.threads=10000, is for a machine that does nothing else. */
+  @ParameterizedTest
+  @ValueSource(strings = {PIDFDS, "--slots"})
+  void aCrowdOfThreadsGetsPagesUntilALimit(String way) throws Exception {
+    int threads = Integer.getInteger("tasklocal.threads", 200);
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      assertThat(client.number("key", "v")).isZero();
+      int millis = client.number("crowd", threads);
+      System.out.println(threads + " threads, " + way + ": " + millis + " ms");
+      assertThat(millis).isNotNegative();
+      assertThat(view.values()).hasSize(threads).doesNotHaveDuplicates();
+    }
+    try (ServeSide side = new ServeSide(folder, way, "--max-pages", "" + threads / 2);
+        ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      assertThat(client.number("key", "v")).isZero();
+      assertThat(client.number("crowd", threads)).isEqualTo(-Errnos.EDQUOT);
     }
   }
 }

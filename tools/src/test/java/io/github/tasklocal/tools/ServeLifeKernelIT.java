@@ -155,7 +155,7 @@ class ServeLifeKernelIT {
 
   /** The long form, with -Dtasklocal.kills=100, is for a machine that does nothing else. */
   @ParameterizedTest
-  @ValueSource(strings = {"--max-pages=16384", "--slots"})
+  @ValueSource(strings = {"--max-processes=1000", "--slots"})
   void isKilledAtAnyMomentUnderLoad(String way) throws Exception {
     int kills = Integer.getInteger("tasklocal.kills", 5);
     Random random = new Random(kills);
