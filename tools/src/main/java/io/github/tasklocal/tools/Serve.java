@@ -118,12 +118,12 @@ final class Serve implements Callable<Integer> {
     int arrays = Math.ceilDiv(pages, RawMaps.PAGES);
     Serving.Limits limits = new Serving.Limits(processes, ofUser, arrays);
     try (Stop stop = new Stop();
+        ServeSocket.Listener listener = socket.listen();
         PinFolder folder = PinFolder.open(pins.toAbsolutePath());
         ServeTables tables = ServeTables.open(folder);
         Threads threads = Threads.open(folder, others, onSlots);
         Poller poller = new Poller();
         ArrayStock stock = new ArrayStock(folder, threads.slots(), poller::wake);
-        ServeSocket.Listener listener = socket.listen();
         Serving serving =
             new Serving(
                 listener.descriptor(),

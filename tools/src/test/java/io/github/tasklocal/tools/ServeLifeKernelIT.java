@@ -120,7 +120,8 @@ class ServeLifeKernelIT {
     }
     assertThat(refused(List.of(), "serve", "--socket", "/" + "x".repeat(120)))
         .contains("no path for a socket");
-    assertThat(refused(List.of(), "serve", "--pins", "/tmp/no/bpffs"))
+    assertThat(
+            refused(List.of(), "serve", "--socket", folder.resolve("s"), "--pins", "/tmp/no/bpffs"))
         .contains("not on a bpffs", "mount");
   }
 
