@@ -94,25 +94,43 @@ public abstract sealed class TaskLocalScope {
    */
   public abstract Entered enter();
 
-  /** Puts the value back that was there before. */
-  abstract void leave(Entered entered);
-
   /**
    * A value that a thread has until this is closed. It belongs to the thread that has entered it,
    * whichever carriers that is mounted on; scopes that are nested are closed from the inside out,
    * as {@code try} statements do.
    */
   public static final class Entered implements AutoCloseable {
-    private final TaskLocalScope scope;
+    private final Key key;
     private final Thread thread;
+
+    /** Of a value that one access reads or writes whole: how wide that is, and the old value. */
+    private final int size;
+
     private final long bits;
+
+    /** Of another value: the key, and the old words. */
+    private final TaskLocal.@Nullable OfSegment local;
+
     private final long @Nullable [] words;
     private boolean closed;
 
-    private Entered(TaskLocalScope scope, long bits, long @Nullable [] words) {
-      this.scope = scope;
+    // Nothing below passes this object on, so it is never allocated where that can be seen.
+
+    private Entered(Key key, int size, long bits) {
+      this.key = key;
       this.thread = Thread.currentThread();
+      this.size = size;
       this.bits = bits;
+      this.local = null;
+      this.words = null;
+    }
+
+    private Entered(Key key, TaskLocal.OfSegment local, long[] words) {
+      this.key = key;
+      this.thread = Thread.currentThread();
+      this.size = 0;
+      this.bits = 0;
+      this.local = local;
       this.words = words;
     }
 
@@ -127,20 +145,28 @@ public abstract sealed class TaskLocalScope {
     @SuppressWarnings("ReferenceEquality")
     public void close() {
       if (Thread.currentThread() != thread) {
-        throw new WrongThreadException(
-            ("%s was entered by the thread \"%s\" and closed by \"%s\": close it where it was"
-                    + " entered, as a try statement does")
-                .formatted(scope, thread.getName(), Thread.currentThread().getName()));
+        throw wrongThread(key, thread);
       }
       if (!closed) {
         closed = true;
-        scope.leave(this);
+        if (local != null && words != null) {
+          local.write(words);
+        } else {
+          OfBits.set(key, size, bits);
+        }
       }
+    }
+
+    private static WrongThreadException wrongThread(Key key, Thread thread) {
+      return new WrongThreadException(
+          ("a value of \"%s\" was entered by the thread \"%s\" and closed by \"%s\": close it"
+                  + " where it was entered, as a try statement does")
+              .formatted(key.name(), thread.getName(), Thread.currentThread().getName()));
     }
 
     @Override
     public String toString() {
-      return "Entered[" + scope + (closed ? ", closed]" : "]");
+      return "Entered[" + key.name() + (closed ? ", closed]" : "]");
     }
   }
 
@@ -152,7 +178,7 @@ public abstract sealed class TaskLocalScope {
   static TaskLocalScope of(TaskLocal.OfSegment local, Key key, long[] words) {
     return words.length == 1 && !local.sequenced
         ? new OfBits(key, Long.BYTES, words[0])
-        : new OfWords(local, words);
+        : new OfWords(local, key, words);
   }
 
   /** A scope of a value that one access reads or writes whole. */
@@ -209,14 +235,9 @@ public abstract sealed class TaskLocalScope {
 
     @Override
     public Entered enter() {
-      Entered entered = new Entered(this, get(), null);
+      Entered entered = new Entered(key, size, get());
       set(bits);
       return entered;
-    }
-
-    @Override
-    void leave(Entered entered) {
-      set(entered.bits);
     }
 
     private long get() {
@@ -229,9 +250,13 @@ public abstract sealed class TaskLocalScope {
       };
     }
 
-    /** Looks the place up anew: a virtual thread may have moved. */
     private void set(long value) {
-      long at = TaskLocalThread.address(key, offset);
+      set(key, size, value);
+    }
+
+    /** Looks the place up anew: a virtual thread may have moved. */
+    static void set(Key key, int size, long value) {
+      long at = TaskLocalThread.address(key, key.offset());
       switch (size) {
         case Byte.BYTES -> BYTE.setOpaque(Memory.ALL, Memory.at(at, Byte.BYTES), (byte) value);
         case Short.BYTES -> SHORT.setOpaque(Memory.ALL, Memory.at(at, Short.BYTES), (short) value);
@@ -250,10 +275,12 @@ public abstract sealed class TaskLocalScope {
   static final class OfWords extends TaskLocalScope {
 
     private final TaskLocal.OfSegment local;
+    private final Key key;
     private final long[] words;
 
-    OfWords(TaskLocal.OfSegment local, long[] words) {
+    OfWords(TaskLocal.OfSegment local, Key key, long[] words) {
       this.local = local;
+      this.key = key;
       this.words = words;
     }
 
@@ -284,14 +311,9 @@ public abstract sealed class TaskLocalScope {
 
     @Override
     public Entered enter() {
-      Entered entered = new Entered(this, 0, local.read());
+      Entered entered = new Entered(key, local, local.read());
       local.write(words);
       return entered;
-    }
-
-    @Override
-    void leave(Entered entered) {
-      local.write(Objects.requireNonNull(entered.words));
     }
 
     @Override

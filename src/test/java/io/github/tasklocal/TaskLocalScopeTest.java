@@ -281,7 +281,7 @@ class TaskLocalScopeTest {
     assertThat(INT.get()).isEqualTo(2);
     entered.close();
     assertThat(INT.get()).isEqualTo(1);
-    assertThat(entered).hasToString("Entered[TaskLocalScope[t.int], closed]");
+    assertThat(entered).hasToString("Entered[t.int, closed]");
   }
 
   @Test
