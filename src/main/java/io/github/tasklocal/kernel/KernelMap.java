@@ -131,16 +131,23 @@ public final class KernelMap implements AutoCloseable {
       throw Errno.failure(operation, subject, -copy);
     }
     KernelMap map = take(copy, operation, subject);
-    if (Libc.isReadOnly(copy)) {
-      map.close();
-      throw new NotPermittedException(
-          operation,
-          subject,
-          null,
-          "the descriptor is read-only",
-          "open the map for reading and writing: entries are written into it");
+    boolean isDone = false;
+    try {
+      if (Libc.isReadOnly(copy)) {
+        throw new NotPermittedException(
+            operation,
+            subject,
+            null,
+            "the descriptor is read-only",
+            "open the map for reading and writing: entries are written into it");
+      }
+      isDone = true;
+      return map;
+    } finally {
+      if (!isDone) {
+        map.close();
+      }
     }
-    return map;
   }
 
   /** Takes a descriptor over; closes it if it is not that of a map. */
