@@ -103,10 +103,13 @@ public abstract sealed class TaskLocalScope {
     private final Key key;
     private final Thread thread;
 
-    /** Of a value that one access reads or writes whole: how wide that is, and the old value. */
+    /**
+     * Of a value that one access reads or writes whole: how wide that is, and the old value, which
+     * is there once the new one is set.
+     */
     private final int size;
 
-    private final long bits;
+    private long bits;
 
     /** Of another value: the key, and the old words. */
     private final TaskLocal.@Nullable OfSegment local;
@@ -116,11 +119,10 @@ public abstract sealed class TaskLocalScope {
 
     // Nothing below passes this object on, so it is never allocated where that can be seen.
 
-    private Entered(Key key, int size, long bits) {
+    private Entered(Key key, int size) {
       this.key = key;
       this.thread = Thread.currentThread();
       this.size = size;
-      this.bits = bits;
       this.local = null;
       this.words = null;
     }
@@ -129,7 +131,6 @@ public abstract sealed class TaskLocalScope {
       this.key = key;
       this.thread = Thread.currentThread();
       this.size = 0;
-      this.bits = 0;
       this.local = local;
       this.words = words;
     }
@@ -152,7 +153,7 @@ public abstract sealed class TaskLocalScope {
         if (local != null && words != null) {
           local.write(words);
         } else {
-          OfBits.set(key, size, bits);
+          long _ = OfBits.exchange(key, size, bits);
         }
       }
     }
@@ -190,7 +191,6 @@ public abstract sealed class TaskLocalScope {
     private static final VarHandle LONG = JAVA_LONG.varHandle();
 
     private final Key key;
-    private final long offset;
     private final int size;
     private final long bits;
 
@@ -203,7 +203,6 @@ public abstract sealed class TaskLocalScope {
      */
     OfBits(Key key, int size, long bits) {
       this.key = key;
-      this.offset = key.offset();
       this.size = size;
       this.bits = bits;
     }
@@ -211,12 +210,11 @@ public abstract sealed class TaskLocalScope {
     @Override
     public void run(Runnable task) {
       Runnable code = required(task);
-      long before = get();
-      set(bits);
+      long before = exchange(key, size, bits);
       try {
         code.run();
       } finally {
-        set(before);
+        long _ = exchange(key, size, before);
       }
     }
 
@@ -224,45 +222,53 @@ public abstract sealed class TaskLocalScope {
     public <T extends @Nullable Object, X extends Throwable> T call(
         Operation<? extends T, X> operation) throws X {
       Operation<? extends T, X> code = required(operation);
-      long before = get();
-      set(bits);
+      long before = exchange(key, size, bits);
       try {
         return code.call();
       } finally {
-        set(before);
+        long _ = exchange(key, size, before);
       }
     }
 
     @Override
     public Entered enter() {
-      Entered entered = new Entered(key, size, get());
-      set(bits);
+      Entered entered = new Entered(key, size);
+      entered.bits = exchange(key, size, bits);
       return entered;
     }
 
-    private long get() {
-      long at = TaskLocalThread.address(key, offset);
-      return switch (size) {
-        case Byte.BYTES -> (byte) BYTE.getOpaque(Memory.ALL, Memory.at(at, Byte.BYTES));
-        case Short.BYTES -> (short) SHORT.getOpaque(Memory.ALL, Memory.at(at, Short.BYTES));
-        case Integer.BYTES -> (int) INT.getOpaque(Memory.ALL, Memory.at(at, Integer.BYTES));
-        default -> (long) LONG.getOpaque(Memory.ALL, Memory.at(at, Long.BYTES));
-      };
-    }
-
-    private void set(long value) {
-      set(key, size, value);
-    }
-
-    /** Looks the place up anew: a virtual thread may have moved. */
-    static void set(Key key, int size, long value) {
+    /**
+     * Sets the value of the calling thread, and returns that before. The place is looked up anew
+     * each time, since a virtual thread may have moved; it does not between the two accesses.
+     */
+    static long exchange(Key key, int size, long value) {
       long at = TaskLocalThread.address(key, key.offset());
-      switch (size) {
-        case Byte.BYTES -> BYTE.setOpaque(Memory.ALL, Memory.at(at, Byte.BYTES), (byte) value);
-        case Short.BYTES -> SHORT.setOpaque(Memory.ALL, Memory.at(at, Short.BYTES), (short) value);
-        case Integer.BYTES -> INT.setOpaque(Memory.ALL, Memory.at(at, Integer.BYTES), (int) value);
-        default -> LONG.setOpaque(Memory.ALL, Memory.at(at, Long.BYTES), value);
-      }
+      return switch (size) {
+        case Byte.BYTES -> {
+          long place = Memory.at(at, Byte.BYTES);
+          byte before = (byte) BYTE.getOpaque(Memory.ALL, place);
+          BYTE.setOpaque(Memory.ALL, place, (byte) value);
+          yield before;
+        }
+        case Short.BYTES -> {
+          long place = Memory.at(at, Short.BYTES);
+          short before = (short) SHORT.getOpaque(Memory.ALL, place);
+          SHORT.setOpaque(Memory.ALL, place, (short) value);
+          yield before;
+        }
+        case Integer.BYTES -> {
+          long place = Memory.at(at, Integer.BYTES);
+          int before = (int) INT.getOpaque(Memory.ALL, place);
+          INT.setOpaque(Memory.ALL, place, (int) value);
+          yield before;
+        }
+        default -> {
+          long place = Memory.at(at, Long.BYTES);
+          long before = (long) LONG.getOpaque(Memory.ALL, place);
+          LONG.setOpaque(Memory.ALL, place, value);
+          yield before;
+        }
+      };
     }
 
     @Override
