@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.Seccomp;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
@@ -31,7 +32,13 @@ final class ServedApp implements AutoCloseable {
    * @param options of java
    */
   ServedApp(Path folder, String... options) throws IOException {
-    List<String> command = new ArrayList<>(ServeClient.NOBODY);
+    this(folder, List.of(), options);
+  }
+
+  /** Starts it by a command that changes what it may do. */
+  private ServedApp(Path folder, List<String> changing, String... options) throws IOException {
+    List<String> command = new ArrayList<>(changing);
+    command.addAll(ServeClient.NOBODY);
     command.addAll(Jvm.reading(List.of(options), classPath(folder), ServedChild.class));
     process =
         new ProcessBuilder(command)
@@ -47,10 +54,33 @@ final class ServedApp implements AutoCloseable {
     }
   }
 
+  /**
+   * Starts it in a pid namespace of its own, where it may not call what container engines refuse by
+   * default.
+   */
+  static ServedApp contained(Path folder, String... options) throws IOException {
+    ServedApp app =
+        new ServedApp(
+            folder,
+            List.of(
+                "setpriv",
+                "--no-new-privs",
+                "unshare",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc"),
+            options);
+    for (String call : List.of("bpf", "userfaultfd", "perf_event_open")) {
+      String ignored = app.ask("refuse", call);
+    }
+    return app;
+  }
+
   private static String classPath(Path folder) throws IOException {
     Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
     List<String> copies = new ArrayList<>();
-    for (Class<?> each : List.of(TaskLocal.class, ServedChild.class)) {
+    for (Class<?> each : List.of(TaskLocal.class, Seccomp.class, ServedChild.class)) {
       Path from = Path.of(each.getProtectionDomain().getCodeSource().getLocation().getPath());
       Path to = folder.resolve(each.getSimpleName() + (Files.isDirectory(from) ? "" : ".jar"));
       if (!Files.exists(to)) {

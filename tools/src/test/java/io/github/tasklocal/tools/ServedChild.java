@@ -7,6 +7,7 @@ import io.github.tasklocal.NativeThread;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.TaskLocalThread;
+import io.github.tasklocal.kit.Seccomp;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.InputStreamReader;
@@ -97,6 +98,7 @@ public final class ServedChild {
         map = TaskLocalMap.open(Path.of(words[1]));
         return map.state();
       }
+      case "refuse" -> Seccomp.refuse(words[1], 1); // EPERM, as a container's filter says
       case "also" -> KEPT.add(TaskLocalMap.open(Path.of(words[1])));
       case "state" -> {
         return map.state();

@@ -180,6 +180,28 @@ class ServedKernelIT {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {PIDFDS, "--slots"})
+  void aProcessThatIsContainedAsByAContainerEngineIsServed(String way) throws Exception {
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServedApp app = ServedApp.contained(folder)) {
+      assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket())).contains("Served", "waiting=1");
+      assertThat(app.ask("threads", 1, 2)).isEqualTo("done");
+      assertThat(app.ask("own", 3)).isEqualTo("done");
+      assertThat(app.ask("get", 0)).isEqualTo("1");
+      awaitValues(view, 1, 2, 3);
+      assertThat(app.ask("state")).contains("threads=3, waiting=0, unregistered=0");
+      side.kill();
+      app.await("Waiting");
+      assertThat(app.ask("set", 0, 4)).isEqualTo("done");
+      side.restart();
+      app.await("Served");
+      awaitValues(view, 2, 3, 4);
+    }
+  }
+
   @Test
   void valuesOfVirtualThreadsAreSeenOnTheirCarriers() throws Exception {
     try (ServeSide side = new ServeSide(folder);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal;
+package io.github.tasklocal.kit;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
@@ -13,14 +13,20 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.Map;
+import java.util.Objects;
 
 /** A filter that refuses a system call to all threads of this process, as a container's does. */
-final class Seccomp {
+@SuppressWarnings("restricted")
+public final class Seccomp {
 
   private static final boolean AMD64 = System.getProperty("os.arch").equals("amd64");
   private static final long SECCOMP = AMD64 ? 317 : 277;
   private static final Map<String, Integer> CALLS =
-      Map.of("bpf", AMD64 ? 321 : 280, "pidfd_open", 434, "perf_event_open", AMD64 ? 298 : 241);
+      Map.of(
+          "bpf", AMD64 ? 321 : 280,
+          "pidfd_open", 434,
+          "perf_event_open", AMD64 ? 298 : 241,
+          "userfaultfd", AMD64 ? 323 : 282);
 
   private static final long SET_MODE_FILTER = 1;
   private static final long TSYNC = 1;
@@ -29,12 +35,20 @@ final class Seccomp {
 
   private Seccomp() {}
 
-  /** From now on the call fails with this errno. It takes root. */
-  static void refuse(String call, int errno) {
+  /**
+   * From now on the call fails with this errno. It takes root, or a process that was started with
+   * {@code setpriv --no-new-privs}.
+   */
+  public static void refuse(String call, int errno) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment code = arena.allocate(4 * 8L, 8);
       put(code, 0, 0x20, 0, 0); // load the number of the call
-      put(code, 1, 0x15, 1, CALLS.get(call)); // if it is not this one, pass over the next
+      put(
+          code,
+          1,
+          0x15,
+          1,
+          Objects.requireNonNull(CALLS.get(call))); // if it is not this one, pass over the next
       put(code, 2, 0x06, 0, ERRNO | errno);
       put(code, 3, 0x06, 0, ALLOW);
       MemorySegment program = arena.allocate(16, 8);
