@@ -8,6 +8,8 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.tools.Output.Column;
 import io.github.tasklocal.tools.Output.Kind;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Namespaces;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -8,8 +8,11 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kit.Kernel;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
+import io.github.tasklocal.tools.system.Native;
+import io.github.tasklocal.tools.system.Programs;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -156,7 +159,7 @@ final class MapOptions {
       wire = map.wire();
     } catch (NotFoundException e) {
       Path folder = pin.toAbsolutePath().getParent();
-      if (folder == null || !Native.isBpffs(folder) || PinAccess.exists(pin)) {
+      if (folder == null || !Native.isBpffs(folder) || FileAccess.exists(pin)) {
         throw e;
       }
       throw new Failure(
@@ -186,7 +189,7 @@ final class MapOptions {
             "%s_%d_%d"
                 .formatted(pin.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
     // A user who may not load the program leaves no directory of their own behind.
-    boolean homeless = PinAccess.isDefault(pin) && !PinAccess.exists(HOME);
+    boolean homeless = PinAccess.isDefault(pin) && !FileAccess.exists(HOME);
     BpfObject object = loaded(name, homeless ? null : own, beforeLoad);
     boolean done = false;
     try {
@@ -241,14 +244,7 @@ final class MapOptions {
 
   /** {@return a program of this jar for a wire, not loaded yet} */
   static BpfObject open(String name, Wire wire) throws IOException {
-    String file = "/bpf/" + name + "." + wire.name().toLowerCase(Locale.ROOT) + ".bpf.o";
-    try (InputStream object = MapOptions.class.getResourceAsStream(file)) {
-      if (object == null) {
-        throw new IllegalStateException(
-            file + " is not in the jar: build the library first, with Maven");
-      }
-      return BpfObject.open(object);
-    }
+    return Programs.open(name + "." + wire.name().toLowerCase(Locale.ROOT));
   }
 
   /** Makes the directory of the default pin, which is ours; all others are their owners' affair. */

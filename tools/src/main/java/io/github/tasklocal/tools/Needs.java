@@ -16,6 +16,10 @@ import io.github.tasklocal.kit.SchedExt;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
+import io.github.tasklocal.tools.system.Namespaces;
+import io.github.tasklocal.tools.system.Native;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -124,7 +128,7 @@ final class Needs {
             ? "start the container with -v " + BPFFS + ":" + BPFFS + ", the machine's bpffs"
             : "mount -t bpf bpf " + BPFFS + " # as root";
     try {
-      if (!PinAccess.exists(BPFFS)) {
+      if (!FileAccess.exists(BPFFS)) {
         return Finding.no("bpffs", "there is no " + BPFFS, cure);
       }
       if (!Native.isBpffs(BPFFS)) {
@@ -309,9 +313,9 @@ final class Needs {
     } catch (Failure | IOException e) {
       return Finding.no("map", problem(e), cure(e));
     }
-    if (!PinAccess.exists(pin)) {
+    if (!FileAccess.exists(pin)) {
       Path folder = pin.getParent();
-      while (folder != null && !PinAccess.exists(folder)) {
+      while (folder != null && !FileAccess.exists(folder)) {
         folder = folder.getParent();
       }
       if (folder != null && !canEnter(folder)) {
@@ -411,7 +415,7 @@ final class Needs {
           "this user may load no BPF program, and no map is pinned at " + pin,
           keys("--mode 666") + ", or 660 and --group NAME");
     } catch (NotPermittedException e) {
-      return PinAccess.exists(pin)
+      return FileAccess.exists(pin)
           ? Finding.no("sharing", problem(e), cure(e))
           : Finding.notAllowed("sharing", problem(e), cure(e));
     } catch (TaskLocalException e) {
@@ -430,7 +434,7 @@ final class Needs {
 
   /** {@return whether files in a folder can be reached} The kernel is asked for one. */
   private static boolean canEnter(Path folder) {
-    return PinAccess.exists(folder.resolve("."));
+    return FileAccess.exists(folder.resolve("."));
   }
 
   static String problem(Exception e) {

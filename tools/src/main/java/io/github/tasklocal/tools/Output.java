@@ -2,6 +2,8 @@
 package io.github.tasklocal.tools;
 
 import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Native;
 import java.io.PrintWriter;
 import java.nio.charset.Charset;
 import java.util.List;

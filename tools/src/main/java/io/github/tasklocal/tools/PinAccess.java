@@ -4,13 +4,15 @@ package io.github.tasklocal.tools;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
+import io.github.tasklocal.tools.system.Native;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFileAttributes;
@@ -18,7 +20,6 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.EnumSet;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -101,7 +102,7 @@ final class PinAccess {
    */
   static void requireOwn(Path pin) throws Failure, IOException {
     if (isDefault(pin)) {
-      requireOwnFolder(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
+      FileAccess.requireOwnFolder(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
     }
     if (Files.isSymbolicLink(pin)) {
       throw new Failure(
@@ -111,49 +112,9 @@ final class PinAccess {
     }
   }
 
-  /**
-   * {@return whether something is at a path, and can be reached} {@link Files#exists} asks for the
-   * real user, whatever capabilities the process has.
-   */
-  static boolean exists(Path path) {
-    try {
-      BasicFileAttributes ignored = Files.readAttributes(path, BasicFileAttributes.class);
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
   /** {@return whether it is the default pin, the directory of which is ours to make} */
   static boolean isDefault(Path pin) {
     return pin.toAbsolutePath().normalize().equals(TaskLocalMap.defaultPin());
-  }
-
-  /**
-   * Checks that a folder is one, and that nobody else decides what is in it.
-   *
-   * @throws Failure if it is a symbolic link or a file, or belongs to another user who is not root
-   */
-  static void requireOwnFolder(Path directory) throws Failure, IOException {
-    Map<String, Object> attributes;
-    try {
-      attributes =
-          Files.readAttributes(directory, "unix:uid,owner,isDirectory", LinkOption.NOFOLLOW_LINKS);
-    } catch (IOException e) {
-      return; // The directory does not exist, or it is out of reach, and so are the pins in it.
-    }
-    String cure = "rm -r " + directory + " # as root";
-    if (!Boolean.TRUE.equals(attributes.get("isDirectory"))) {
-      throw new Failure(directory + " is not a directory", cure);
-    }
-    Object uid = attributes.get("uid");
-    if (!Objects.equals(uid, 0)
-        && !Objects.equals(uid, Files.getAttribute(Path.of("/proc/self"), "unix:uid"))) {
-      throw new Failure(
-          "%s belongs to %s, not to root or to this user"
-              .formatted(directory, attributes.get("owner")),
-          cure);
-    }
   }
 
   /** {@return mode, owner and group of a pin, as ls shows them} */

@@ -4,6 +4,8 @@ package io.github.tasklocal.tools;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Namespaces;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;

@@ -7,8 +7,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.SchedExt;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Programs;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.PrintStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -118,7 +119,8 @@ final class Sched implements Callable<Integer> {
     PrintStream words = json ? System.err : System.out;
     String why;
     SchedStats total;
-    try (BpfObject object = load()) {
+    try (BpfObject object = Programs.open("scx_tasklocal")) {
+      object.load();
       String source = "slots, which serve gives to processes";
       if (!MapOptions.readsSlots()) {
         BpfMap map = object.map("task_local_data_map");
@@ -206,16 +208,6 @@ final class Sched implements Callable<Integer> {
               + " with the scheduler "
               + SchedExt.scheduler()
               + ", and there can be one only: end that first");
-    }
-  }
-
-  private static BpfObject load() throws IOException {
-    try (InputStream object = Sched.class.getResourceAsStream("/bpf/scx_tasklocal.bpf.o")) {
-      if (object == null) {
-        throw new IllegalStateException(
-            "scx_tasklocal.bpf.o is not in the jar: build the library first, with Maven");
-      }
-      return BpfObject.load(object);
     }
   }
 

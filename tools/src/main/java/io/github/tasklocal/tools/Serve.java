@@ -2,17 +2,16 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.kit.Kernel;
-import io.github.tasklocal.layout.Wire;
-import java.io.IOException;
-import java.nio.file.Files;
+import io.github.tasklocal.tools.serve.ServeLog;
+import io.github.tasklocal.tools.serve.ServingSide;
 import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -38,14 +37,32 @@ import picocli.CommandLine.Spec;
     })
 final class Serve implements Callable<Integer> {
 
-  /** What a JVM, refused connections and maps take. */
-  private static final int SPARE_DESCRIPTORS = 200;
-
   private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
 
   @Spec private @Nullable CommandSpec spec;
 
-  @Mixin private ServeSocket socket = new ServeSocket();
+  @Option(
+      names = "--socket",
+      paramLabel = "PATH",
+      description = "Where processes connect (${DEFAULT-VALUE}).")
+  private Path socket = TaskLocalMap.defaultSocket();
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      defaultValue = "660",
+      converter = PinAccess.ModeConverter.class,
+      description =
+          "The socket's mode, octal (${DEFAULT-VALUE}). Whoever may write it can connect: 666 lets"
+              + " every user in.")
+  private PinAccess.Mode mode = new PinAccess.Mode(Set.of());
+
+  @Option(
+      names = "--group",
+      paramLabel = "NAME",
+      converter = PinAccess.GroupConverter.class,
+      description = "The socket's group.")
+  private @Nullable GroupPrincipal group;
 
   @Option(
       names = "--max-processes",
@@ -109,93 +126,22 @@ final class Serve implements Callable<Integer> {
     requirePositive("--max-processes", processes);
     requirePositive("--max-processes-per-user", ofUser);
     requirePositive("--max-pages", pages);
-    requirePrivileges();
+    Path folder = pins.toAbsolutePath();
     if (remove) {
-      return remove();
+      ServingSide.remove(folder);
+      return 0;
     }
-    requireDescriptors();
-    ServeLog log = new ServeLog(Tools.require(spec).commandLine().getOut(), json);
-    int arrays = Math.ceilDiv(pages, RawMaps.PAGES);
-    Serving.Limits limits = new Serving.Limits(processes, ofUser, arrays);
-    try (Stop stop = new Stop();
-        ServeSocket.Listener listener = socket.listen();
-        PinFolder folder = PinFolder.open(pins.toAbsolutePath());
-        ServeTables tables = ServeTables.open(folder);
-        Threads threads = Threads.open(folder, others, onSlots);
-        Poller poller = new Poller();
-        ArrayStock stock = new ArrayStock(folder, threads.slots(), poller::wake);
-        Serving serving =
-            new Serving(
-                listener.descriptor(),
-                poller,
-                tables,
-                stock,
-                threads.registration(),
-                limits,
-                log)) {
-      int kept = new Survivors(folder, tables, stock, threads.registration()).handOver(serving);
-      stock.start();
-      stop.then(serving::stop);
-      log.tell(
-          "ready",
-          "serves at %s, and %d processes from before; %s"
-              .formatted(listener.path(), kept, threads.words()),
-          "socket",
-          listener.path().toString(),
-          "kept",
-          kept,
-          "ways",
-          threads.registration().ways(),
-          "threads",
-          threads.words());
-      serving.run();
+    ServingSide side =
+        new ServingSide(
+            new ServingSide.Socket(socket, mode.permissions(), group),
+            folder,
+            others,
+            onSlots,
+            new ServingSide.Limits(processes, ofUser, pages));
+    try (Stop stop = new Stop()) {
+      side.run(new ServeLog(Tools.require(spec).commandLine().getOut(), json), stop::then);
     }
     return 0;
-  }
-
-  private int remove() throws Failure, IOException {
-    try (PinFolder folder = PinFolder.open(pins.toAbsolutePath())) {
-      folder.remove();
-      for (Path map :
-          List.of(
-              folder.known(Wire.C.mapName()),
-              folder.byName(Wire.A.mapName()),
-              folder.byName("tld_slot_map"),
-              folder.byName("tld_arrays"))) {
-        boolean ignored = Files.deleteIfExists(map);
-      }
-    }
-    return 0;
-  }
-
-  /** Each process takes two. */
-  private void requireDescriptors() throws Failure, IOException {
-    long needed = 2L * processes + SPARE_DESCRIPTORS;
-    for (String line : Files.readAllLines(Path.of("/proc/self/limits"))) {
-      String[] words = line.split("\\s+");
-      if (line.startsWith("Max open files")
-          && words[3].matches("\\d+")
-          && Long.parseLong(words[3]) < needed) {
-        throw new Failure(
-            "%s open files are allowed, and %d processes take %d"
-                .formatted(words[3], processes, needed),
-            "raise the limit (ulimit -n %d, or LimitNOFILE=%d in the unit), or lower --max-processes"
-                .formatted(needed, needed));
-      }
-    }
-  }
-
-  private static void requirePrivileges() throws Failure {
-    if (!Namespaces.inFirst("pid")) {
-      throw new Failure(
-          "this is not the first pid namespace, so processes outside of it could not be told apart",
-          "run it on the machine itself, or in a container with --pid=host");
-    }
-    List<String> lacking = Kernel.lackingCapabilities();
-    if (!lacking.isEmpty()) {
-      throw new Failure(
-          "no " + String.join(", ", lacking), "run as root, or give it these capabilities");
-    }
   }
 
   private void requirePositive(String option, int value) {

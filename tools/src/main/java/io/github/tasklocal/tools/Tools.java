@@ -2,6 +2,7 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.tools.system.Failure;
 import java.io.PrintWriter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;

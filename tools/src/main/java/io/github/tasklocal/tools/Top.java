@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.tools.TopCounts.Row;
+import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

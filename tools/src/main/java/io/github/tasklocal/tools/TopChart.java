@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import io.github.tasklocal.kit.OutputFile;
 import io.github.tasklocal.kit.chart.Chart;
 import io.github.tasklocal.tools.TopCounts.Row;
+import io.github.tasklocal.tools.system.Failure;
 import java.awt.Color;
 import java.awt.geom.Rectangle2D;
 import java.io.IOException;

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.RingBuffer;
+import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;

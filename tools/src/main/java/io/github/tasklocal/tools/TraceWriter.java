@@ -3,6 +3,7 @@ package io.github.tasklocal.tools;
 
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.math.BigDecimal;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
 import java.io.Reader;
 import java.nio.file.Files;

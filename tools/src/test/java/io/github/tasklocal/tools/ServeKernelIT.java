@@ -8,6 +8,7 @@ import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.tools.system.Errnos;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.tools.system.Errnos;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

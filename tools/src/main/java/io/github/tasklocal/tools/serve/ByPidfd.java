@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.serve;
+
+import io.github.tasklocal.tools.system.Errnos;
+import io.github.tasklocal.tools.system.Native;
+import io.github.tasklocal.tools.system.Pidfds;
+import java.io.IOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collection;
+import org.jspecify.annotations.Nullable;
+
+/** Threads are registered by pidfds that their process sends. */
+final class ByPidfd implements Registration {
+
+  private final ServedMaps maps;
+  private final @Nullable SlotTables slots;
+
+  /**
+   * Registers threads in maps.
+   *
+   * @param slots where one of the maps is that of slots; null elsewhere
+   */
+  ByPidfd(ServedMaps maps, @Nullable SlotTables slots) {
+    this.maps = maps;
+    this.slots = slots;
+  }
+
+  @Override
+  public int ways() {
+    return Message.BY_PIDFD;
+  }
+
+  @Override
+  public int set(ServedProcess process, int pidfd, ServedArray array, int page, int start) {
+    int tid = Pidfds.checkThread(pidfd, process.pid());
+    if (tid < 0) {
+      return tid;
+    }
+    int status = set(process, array, page, start, pidfd);
+    if (status == 0 && maps.follows()) {
+      process.threads().values().remove(tid);
+      process.threads().put(new ServedProcess.Place(array, page, start), tid);
+    }
+    return status;
+  }
+
+  private int set(ServedProcess process, ServedArray array, int page, int start, int pidfd) {
+    return maps.set(
+        pidfd,
+        process.arrays().getFirst(),
+        array,
+        page,
+        start,
+        (int) process.requireGrant().token());
+  }
+
+  @Override
+  public boolean follows() {
+    return maps.follows();
+  }
+
+  @Override
+  public void follow(Collection<ServedProcess> processes, ServeLog log) {
+    if (maps.follow(log)) {
+      for (ServedProcess process : processes) {
+        process
+            .threads()
+            .entrySet()
+            .removeIf(each -> !again(process, each.getKey(), each.getValue()));
+      }
+    }
+  }
+
+  /** Registers a thread once more; {@return whether it lives} */
+  private boolean again(ServedProcess process, ServedProcess.Place place, int tid) {
+    int pidfd = Pidfds.ofThread(tid);
+    if (pidfd < 0) {
+      return false;
+    }
+    boolean lives = Pidfds.checkThread(pidfd, process.pid()) >= 0;
+    if (lives) {
+      int ignored = set(process, place.array(), place.page(), place.start(), pidfd);
+    }
+    Native.close(pidfd);
+    return lives;
+  }
+
+  @Override
+  public int set(ServedProcess process, long tid, ServedArray array, int page, int start) {
+    return -Errnos.EOPNOTSUPP;
+  }
+
+  @Override
+  public int remove(ServedProcess process, int pidfd) {
+    int tid = Pidfds.checkThread(pidfd, process.pid());
+    if (tid < 0) {
+      return tid;
+    }
+    maps.remove(pidfd);
+    process.threads().values().remove(tid);
+    return 0;
+  }
+
+  @Override
+  public int remove(ServedProcess process, long tid) {
+    return -Errnos.EOPNOTSUPP;
+  }
+
+  @Override
+  public void removeAll(int pid) {
+    if (slots != null) {
+      slots.sweep();
+      return;
+    }
+    try (DirectoryStream<Path> tasks =
+        Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
+      for (Path task : tasks) {
+        removeThread(pid, Integer.parseInt(task.getFileName().toString()));
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      // It has ended, and its threads' entries with it.
+    }
+  }
+
+  private void removeThread(int pid, int tid) {
+    int pidfd = Pidfds.ofThread(tid);
+    if (pidfd >= 0) {
+      if (Pidfds.checkThread(pidfd, pid) >= 0) {
+        maps.remove(pidfd);
+      }
+      Native.close(pidfd);
+    }
+  }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.serve;
+
+import io.github.tasklocal.tools.system.Errnos;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Native;
+import io.github.tasklocal.tools.system.Pidfds;
+import io.github.tasklocal.tools.system.Poller;
+import io.github.tasklocal.tools.system.Sockets;
+import java.lang.foreign.Arena;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** The connections of processes, and who they are. For one thread. */
+final class Clients implements AutoCloseable {
+
+  /** How many connections are accepted before those that exist get their turn. */
+  private static final int ACCEPTED_AT_ONCE = 16;
+
+  /** Of refused processes, which are told so when they ask. */
+  private static final int MOST_REFUSED = 64;
+
+  private final Arena arena = Arena.ofShared();
+  private final Sockets sockets = new Sockets(arena);
+  private final Message message = new Message(arena.allocate(Message.BYTES, 8));
+  private final int listener;
+  private final Poller poller;
+  private final ServingSide.Limits limits;
+  private final ServeLog log;
+  private final Consumer<ServedProcess> departed;
+  private final Map<Integer, ServedProcess> byConnection = new HashMap<>();
+  private final Map<Integer, ServedProcess> byPidfd = new HashMap<>();
+
+  /** Connections that were one too many, with the status that they will be told; oldest first. */
+  private final Deque<ServedProcess> refused = new ArrayDeque<>();
+
+  private boolean accepting = true;
+
+  /**
+   * Begins to accept connections.
+   *
+   * @param departed is told of each process with a grant that has left
+   */
+  Clients(
+      int listener,
+      Poller poller,
+      ServingSide.Limits limits,
+      ServeLog log,
+      Consumer<ServedProcess> departed)
+      throws Failure {
+    this.listener = listener;
+    this.poller = poller;
+    this.limits = limits;
+    this.log = log;
+    this.departed = departed;
+    watch(listener);
+  }
+
+  private void watch(int descriptor) throws Failure {
+    if (poller.add(descriptor) < 0) {
+      throw new Failure("a descriptor cannot be watched", "raise the limit of open files");
+    }
+  }
+
+  /** {@return what the last message said, or the next will say} */
+  Message message() {
+    return message;
+  }
+
+  /** {@return the descriptors that came with the last message} */
+  Sockets sockets() {
+    return sockets;
+  }
+
+  /** {@return the process whose connection a descriptor is, or null} */
+  @Nullable ServedProcess ofConnection(int descriptor) {
+    return byConnection.get(descriptor);
+  }
+
+  /** {@return the process whose pidfd a descriptor is, or null} */
+  @Nullable ServedProcess ofPidfd(int descriptor) {
+    return byPidfd.get(descriptor);
+  }
+
+  /** {@return whether new connections are accepted; if not, it is tried again} */
+  boolean isAccepting() {
+    if (!accepting) {
+      accepting = poller.add(listener) >= 0;
+      return false;
+    }
+    return true;
+  }
+
+  /** Accepts the connections that there are. */
+  void accept() {
+    for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
+      int connection = Sockets.accept(listener);
+      if (connection == -Errnos.EAGAIN) {
+        return;
+      }
+      if (connection < 0) {
+        // No descriptor is left: those that wait have to wait a little longer.
+        poller.remove(listener);
+        accepting = false;
+        return;
+      }
+      Sockets.Peer peer = Sockets.peer(connection);
+      int pidfd = Sockets.peerPidfd(connection);
+      if (pidfd < 0 && peer.pid() > 0) {
+        pidfd = Pidfds.ofProcess(peer.pid());
+      }
+      if (peer.pid() <= 0 || pidfd < 0) {
+        Native.close(connection);
+        continue;
+      }
+      welcome(new ServedProcess(peer.pid(), peer.uid(), pidfd, connection));
+    }
+  }
+
+  private void welcome(ServedProcess process) {
+    int status = 0;
+    if (byPidfd.size() >= limits.processes()) {
+      status = -Errnos.EUSERS;
+    } else if (ofUser(process.uid()) >= limits.ofUser()) {
+      status = -Errnos.EDQUOT;
+    }
+    byConnection.put(process.connection(), process);
+    int watched = poller.add(process.connection());
+    if (status == 0) {
+      byPidfd.put(process.pidfd(), process);
+      watched = watched < 0 ? watched : poller.add(process.pidfd());
+    } else {
+      log.refused(process, "a connection", status);
+      process.refuse(status);
+      refused.add(process);
+      if (refused.size() > MOST_REFUSED) {
+        leave(refused.getFirst());
+      }
+    }
+    if (watched < 0) {
+      leave(process);
+    }
+  }
+
+  private long ofUser(int uid) {
+    return byPidfd.values().stream().filter(each -> each.uid() == uid).count();
+  }
+
+  /** Reads nothing of a process, until {@link #resume}. */
+  void pause(ServedProcess process) {
+    poller.remove(process.connection());
+  }
+
+  /** Reads what a process sends. */
+  void resume(ServedProcess process) {
+    if (!process.hasLeft() && poller.add(process.connection()) < 0) {
+      leave(process);
+    }
+  }
+
+  /** {@return whether a process has a connection, and has not closed it} */
+  boolean isConnected(ServedProcess process) {
+    return process.connection() != ServedProcess.NONE
+        && !sockets.isEnded(process.connection(), message.bytes());
+  }
+
+  /** Has a process that lives again talk over a connection that was made for it anew. */
+  void move(ServedProcess from, ServedProcess to) {
+    disconnect(to);
+    boolean ignored = from.leave();
+    byPidfd.remove(from.pidfd());
+    poller.remove(from.pidfd());
+    Native.close(from.pidfd());
+    to.connect(from.releaseConnection());
+    byConnection.put(to.connection(), to);
+  }
+
+  /** Watches a process that has no connection yet. */
+  void adopt(ServedProcess process) throws Failure {
+    byPidfd.put(process.pidfd(), process);
+    watch(process.pidfd());
+  }
+
+  /** Answers that something was done, or why not. */
+  void answer(ServedProcess process, int kind, int id, int status) {
+    Message ignored = message.answer(kind, id, -status);
+    send(process, -1);
+  }
+
+  /** Sends the message. Whoever does not read what it is sent is served no longer. */
+  void send(ServedProcess process, int descriptor) {
+    if (process.connection() != ServedProcess.NONE
+        && sockets.send(process.connection(), message.bytes(), descriptor) < 0) {
+      leave(process);
+    }
+  }
+
+  private void disconnect(ServedProcess process) {
+    if (process.connection() != ServedProcess.NONE) {
+      int connection = process.releaseConnection();
+      byConnection.remove(connection);
+      poller.remove(connection);
+      Native.close(connection);
+    }
+  }
+
+  /** Ends what a process has, as its connection or the process has ended, or is refused. */
+  void leave(ServedProcess process) {
+    if (!process.leave()) {
+      return;
+    }
+    disconnect(process);
+    refused.remove(process);
+    if (byPidfd.remove(process.pidfd()) != null) {
+      poller.remove(process.pidfd());
+    }
+    if (process.grant() == null) {
+      Native.close(process.pidfd());
+    } else {
+      departed.accept(process);
+    }
+  }
+
+  @Override
+  public void close() {
+    for (ServedProcess process : List.copyOf(byConnection.values())) {
+      disconnect(process);
+    }
+    byPidfd.values().forEach(process -> Native.close(process.pidfd()));
+    arena.close();
+  }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.serve;
+
+import io.github.tasklocal.tools.system.Errnos;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Native;
+import io.github.tasklocal.tools.system.Pidfds;
+import io.github.tasklocal.tools.system.RawMaps;
+import java.security.SecureRandom;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.jspecify.annotations.Nullable;
+
+/** Gives arrays to processes, and takes them back. For the thread that serves. */
+final class Grants {
+
+  private final SecureRandom random = new SecureRandom();
+  private final Clients clients;
+  private final ServeTables tables;
+  private final ArrayStock stock;
+  private final Registration registration;
+  private final ServeLog log;
+  private final Map<Long, ServedProcess> byToken = new HashMap<>();
+
+  /** Those that wait for an array, or for the end of what their process had before. */
+  private final Deque<ServedProcess> waiting = new ArrayDeque<>();
+
+  /** Processes that have left, as long as something of theirs is there. */
+  private final Map<Integer, Integer> leaving = new HashMap<>();
+
+  /** Those of them of which nothing is left. */
+  private final Queue<Integer> left = new ConcurrentLinkedQueue<>();
+
+  Grants(
+      Clients clients,
+      ServeTables tables,
+      ArrayStock stock,
+      Registration registration,
+      ServeLog log) {
+    this.clients = clients;
+    this.tables = tables;
+    this.stock = stock;
+    this.registration = registration;
+    this.log = log;
+  }
+
+  /** Gives a process an array now, or as soon as there is one. */
+  void ask(ServedProcess process, int kind, int id, int refusal) {
+    if (refusal != 0) {
+      log.refused(process, kind == Message.GRANT ? "a grant" : "an array", refusal);
+      clients.answer(process, kind, id, refusal);
+      return;
+    }
+    process.await(kind, id);
+    clients.pause(process); // What it sends meanwhile comes later.
+    waiting.add(process);
+    goOn();
+  }
+
+  /** Serves those that wait, in order; called when there may be more to give. */
+  void goOn() {
+    for (Integer pid = left.poll(); pid != null; pid = left.poll()) {
+      leaving.computeIfPresent(pid, (ignored, count) -> count == 1 ? null : count - 1);
+    }
+    for (ServedProcess process : List.copyOf(waiting)) {
+      int kind = process.waitingKind();
+      if (process.hasLeft()) {
+        waiting.remove(process);
+        continue;
+      }
+      boolean served = kind == Message.GRANT && isServed(process);
+      if (kind == Message.GRANT && leaving.containsKey(process.pid())) {
+        continue;
+      }
+      ServedArray array = served ? null : stock.take();
+      int failure = served ? -Errnos.EEXIST : array == null ? stock.failure() : 0;
+      if (array == null && failure == 0) {
+        return;
+      }
+      waiting.remove(process);
+      give(process, kind, process.waitingId(), array, failure);
+      process.await(0, 0);
+      clients.resume(process);
+    }
+  }
+
+  private void give(
+      ServedProcess process, int kind, int id, @Nullable ServedArray array, int failure) {
+    int descriptor = array == null ? failure : array.open();
+    int status = descriptor < 0 ? descriptor : grant(process, kind, array);
+    if (status != 0) {
+      log.refused(process, kind == Message.GRANT ? "a grant" : "an array", status);
+      if (array != null) {
+        stock.later(
+            () -> {
+              stock.hide(array);
+              stock.remove(array);
+            });
+      }
+      clients.answer(process, kind, id, status);
+    } else if (array != null) {
+      clients.message().answer(kind, id, 0).array(array.number());
+      if (kind == Message.GRANT) {
+        tellGrant(process);
+      }
+      clients.send(process, descriptor);
+    }
+    if (descriptor >= 0) {
+      Native.close(descriptor);
+    }
+  }
+
+  private void tellGrant(ServedProcess process) {
+    ServeTables.Grant grant = process.requireGrant();
+    Message ignored =
+        clients
+            .message()
+            .array(grant.array())
+            .grant(RawMaps.PAGES, registration.ways(), grant.token());
+  }
+
+  /** {@return 0 once a process has an array} */
+  private int grant(ServedProcess process, int kind, @Nullable ServedArray array) {
+    if (array == null) {
+      return -Errnos.ENOSPC;
+    }
+    if (kind == Message.GRANT) {
+      ServeTables.Identity identity = tables.identify(process.pid());
+      if (identity == null || Pidfds.isGone(process.pidfd())) {
+        return -Errnos.ESRCH;
+      }
+      long token = newToken();
+      tables.owner(array.number(), token);
+      ServeTables.Grant grant =
+          new ServeTables.Grant(token, array.number(), identity, process.uid());
+      tables.put(grant);
+      process.grant(grant);
+      byToken.put(token, process);
+      log.tell(
+          "granted",
+          "process %d (user %d) is served".formatted(process.pid(), process.uid()),
+          "pid",
+          process.pid(),
+          "uid",
+          process.uid());
+    } else {
+      tables.owner(array.number(), process.requireGrant().token());
+    }
+    process.arrays().add(array);
+    return 0;
+  }
+
+  /**
+   * {@return whether the same process has a grant over another connection} A grant without one is
+   * no longer wanted: it goes first.
+   */
+  private boolean isServed(ServedProcess process) {
+    for (ServedProcess each : List.copyOf(byToken.values())) {
+      if (each != process && each.pid() == process.pid()) {
+        if (clients.isConnected(each)) {
+          return true;
+        }
+        clients.leave(each);
+      }
+    }
+    return false;
+  }
+
+  private long newToken() {
+    long token;
+    do {
+      token = random.nextLong();
+    } while ((int) token == 0 || byToken.containsKey(token));
+    return token;
+  }
+
+  /** Lets a process go on that has had a grant over an earlier connection. */
+  void resume(ServedProcess process, int id, long token) {
+    ServedProcess known = byToken.get(token);
+    int status = 0;
+    if (process.grant() != null) {
+      status = -Errnos.EEXIST;
+    } else if (known == null) {
+      status = -Errnos.ESTALE;
+    } else if (!known.requireGrant().process().equals(tables.identify(process.pid()))) {
+      status = -Errnos.EPERM;
+    } else if (clients.isConnected(known)) {
+      status = -Errnos.EEXIST;
+    }
+    if (status != 0 || known == null) {
+      log.refused(process, "to resume", status);
+      clients.answer(process, Message.RESUME, id, status);
+      return;
+    }
+    clients.move(process, known);
+    clients.message().answer(Message.RESUME, id, 0);
+    tellGrant(known);
+    clients.send(known, -1);
+  }
+
+  /** Takes back what a process has that has left. */
+  void takeBack(ServedProcess process) {
+    ServeTables.Grant grant = process.requireGrant();
+    byToken.remove(grant.token());
+    log.tell("left", "process " + process.pid() + " has left", "pid", process.pid());
+    int ignored = leaving.merge(process.pid(), 1, Integer::sum);
+    stock.later(() -> clear(process, grant));
+  }
+
+  private void clear(ServedProcess process, ServeTables.Grant grant) {
+    List<ServedArray> arrays = List.copyOf(process.arrays());
+    arrays.forEach(array -> tables.owner(array.number(), 0)); // No thread can register any more.
+    arrays.forEach(stock::hide);
+    if (!Pidfds.isGone(process.pidfd())) {
+      registration.removeAll(process.pid());
+    }
+    arrays.forEach(stock::remove);
+    tables.remove(grant.token());
+    Native.close(process.pidfd());
+    left.add(process.pid());
+  }
+
+  /** Looks for maps of others, and registers threads with them. */
+  void follow() {
+    registration.follow(byToken.values(), log);
+  }
+
+  /** Takes over what an earlier serving side gave to a process that lives. */
+  void adopt(ServedProcess process) throws Failure {
+    byToken.put(process.requireGrant().token(), process);
+    clients.adopt(process);
+  }
+}

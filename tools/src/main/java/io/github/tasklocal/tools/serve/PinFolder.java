@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.serve;
+
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
+import io.github.tasklocal.tools.system.FolderLock;
+import io.github.tasklocal.tools.system.Native;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+
+/**
+ * Where the serving side pins what is to outlive it: a folder on a bpffs, with a folder of its own
+ * in it, whose name has the version of what is pinned there. What programs of others take over by
+ * name lies beside the folder.
+ */
+final class PinFolder implements AutoCloseable {
+
+  /** Of what is pinned, as {@code docs/serving.md} describes it. */
+  static final int VERSION = 1;
+
+  private static final String PREFIX = "serve_";
+
+  private final Path folder;
+  private final Path own;
+  private final FolderLock lock;
+
+  private PinFolder(Path folder, Path own, FolderLock lock) {
+    this.folder = folder;
+    this.own = own;
+    this.lock = lock;
+  }
+
+  /**
+   * Makes the folder if there is none, and keeps other serving sides out of it.
+   *
+   * @throws Failure if it cannot be made or used, another serving side uses it, or one of a newer
+   *     version has used it
+   */
+  static PinFolder open(Path folder) throws Failure, IOException {
+    Path parent = folder.getParent();
+    if (parent == null || !Native.isBpffs(parent)) {
+      throw new Failure(
+          folder + " is not on a bpffs",
+          "mount one (mount -t bpf bpf /sys/fs/bpf), or name a folder on one with --pins");
+    }
+    make(folder, "rwxr-xr-x");
+    FileAccess.requireOwnFolder(folder);
+    requireVersion(folder);
+    Path own = folder.resolve(PREFIX + VERSION);
+    make(own, "rwx------");
+    FolderLock lock = FolderLock.tryLock(own);
+    if (lock == null) {
+      throw new Failure(
+          "another serving side uses the pins in " + folder,
+          "end that first, or use others with --pins");
+    }
+    return new PinFolder(folder, own, lock);
+  }
+
+  private static void make(Path folder, String permissions) throws Failure {
+    int umask = Native.umask(0);
+    try {
+      if (!FileAccess.exists(folder)) {
+        Files.createDirectory(
+            folder,
+            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions)));
+      }
+    } catch (IOException e) {
+      throw new Failure("cannot make the folder " + folder + " (" + e + ")", "run as root");
+    } finally {
+      int ignored = Native.umask(umask);
+    }
+  }
+
+  private static void requireVersion(Path folder) throws Failure, IOException {
+    for (String name : names(folder)) {
+      String version = name.startsWith(PREFIX) ? name.substring(PREFIX.length()) : "0";
+      if (version.matches("[0-9]{1,9}") && Integer.parseInt(version) > VERSION) {
+        throw new Failure(
+            "%s has pins of version %s, this side knows %d".formatted(folder, version, VERSION),
+            "run the tools that made them, or remove them with those: serve --remove");
+      }
+    }
+  }
+
+  private static List<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> String.valueOf(file.getFileName())).toList();
+    }
+  }
+
+  /** {@return where something of the serving side's own is pinned} */
+  Path own(String name) {
+    return own.resolve(name);
+  }
+
+  /** {@return where something is pinned that our tools and the library look for} */
+  Path known(String name) {
+    return folder.resolve(name);
+  }
+
+  /** {@return where programs of others look for a map} */
+  Path byName(String name) {
+    return Objects.requireNonNull(folder.getParent()).resolve(name);
+  }
+
+  /** {@return the names of all that is pinned of the serving side's own} */
+  List<String> names() throws IOException {
+    return names(own);
+  }
+
+  /** Removes what is the serving side's own. */
+  void remove() throws IOException {
+    for (String name : names()) {
+      Files.deleteIfExists(own(name));
+    }
+    Files.deleteIfExists(own);
+  }
+
+  @Override
+  public void close() {
+    lock.close();
+  }
+}

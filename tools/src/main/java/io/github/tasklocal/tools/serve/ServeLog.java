@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.serve;
+
+import com.grack.nanojson.JsonWriter;
+import io.github.tasklocal.tools.system.Errnos;
+import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** What the serving side tells whoever runs it: a line for each event, in words or as JSON. */
+public final class ServeLog {
+
+  /** How many refusals are told in a second; the others are counted. */
+  private static final int REFUSALS = 5;
+
+  private final PrintWriter out;
+  private final boolean json;
+  private long second;
+  private int refused;
+  private int untold;
+
+  /**
+   * Tells events.
+   *
+   * @param json whether as JSON
+   */
+  public ServeLog(PrintWriter out, boolean json) {
+    this.out = out;
+    this.json = json;
+  }
+
+  /**
+   * Tells an event.
+   *
+   * @param event its name
+   * @param words the same for people
+   * @param facts names and values in turn
+   */
+  synchronized void tell(String event, String words, Object... facts) {
+    if (json) {
+      Map<String, Object> object = new LinkedHashMap<>();
+      object.put("event", event);
+      for (int i = 0; i < facts.length; i += 2) {
+        object.put(facts[i].toString(), facts[i + 1]);
+      }
+      out.println(JsonWriter.string(object));
+    } else {
+      out.println(words);
+    }
+    out.flush();
+  }
+
+  /** Tells what should not have happened. */
+  void failed(RuntimeException thrown) {
+    tell("failed", "failed, and goes on: " + thrown, "reason", thrown.toString());
+  }
+
+  /** Tells that a process was refused something, if that is not told too often. */
+  synchronized void refused(ServedProcess process, String what, int status) {
+    long now = System.nanoTime() / 1_000_000_000L;
+    if (now != second) {
+      second = now;
+      refused = 0;
+    }
+    if (refused++ >= REFUSALS) {
+      untold++;
+      return;
+    }
+    String errno = Errnos.name(-status);
+    tell(
+        "refused",
+        "process %d (user %d): %s refused, %s%s"
+            .formatted(
+                process.pid(),
+                process.uid(),
+                what,
+                errno,
+                untold == 0 ? "" : " (and " + untold + " more of such)"),
+        "pid",
+        process.pid(),
+        "uid",
+        process.uid(),
+        "what",
+        what,
+        "errno",
+        errno,
+        "untold",
+        untold);
+    untold = 0;
+  }
+}
