@@ -5,6 +5,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
 import io.github.tasklocal.kit.Need;
@@ -131,10 +132,17 @@ public final class Fixture implements AutoCloseable {
   TaskLocalMap share(BpfObject object, Wire other) {
     Path socket = Need.socket();
     if (socket != null) {
-      return closing(TaskLocalMap.open(socket));
+      return closing(served(socket));
     }
     TaskLocalMap map = closing(TaskLocalMap.of(object.map(other.mapName()).fd()));
     Check.equal(other, map.wire(), "the wire that the library finds from the map");
+    return map;
+  }
+
+  /** {@return what a serving side shares} Its answer may take long on an emulated machine. */
+  static TaskLocalMap served(Path socket) {
+    TaskLocalMap map = TaskLocalMap.watch(socket);
+    Await.until("the serving side at " + socket, () -> map.state() instanceof TaskLocalMap.Served);
     return map;
   }
 

@@ -86,7 +86,7 @@ final class MapTests {
     BpfObject object = fixture.load("look_up");
     Path socket = Need.socket();
     if (socket != null) {
-      openAndClose(fixture, object, () -> TaskLocalMap.open(socket));
+      openAndClose(fixture, object, () -> Fixture.served(socket));
       return;
     }
     Path pin = fixture.pin(fixture.wire().mapName());

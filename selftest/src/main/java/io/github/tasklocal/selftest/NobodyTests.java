@@ -147,7 +147,9 @@ final class NobodyTests {
     TaskLocal.OfLong answer = TaskLocal.of("answer", JAVA_LONG);
     question.set(Long.parseLong(args[3]));
     try (TaskLocalMap map =
-        isPin && wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
+        !isPin
+            ? Fixture.served(open)
+            : wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
       if (isPin) {
         Check.equal(wire, map.wire(), "the wire of the map");
       }
