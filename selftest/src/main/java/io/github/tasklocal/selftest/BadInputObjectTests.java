@@ -3,7 +3,6 @@ package io.github.tasklocal.selftest;
 
 import static io.github.tasklocal.selftest.BadInputTests.objectRefused;
 import static io.github.tasklocal.selftest.BadInputTests.onKernel;
-import static io.github.tasklocal.selftest.TestCase.withoutWire;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
@@ -12,7 +11,6 @@ import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.error.WrongObjectException;
-import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -44,12 +42,9 @@ final class BadInputObjectTests {
             BadInputObjectTests::withoutLicence),
         onKernel(
             "An object without the BTF that it needs is refused", BadInputObjectTests::withoutBtf),
-        withoutWire(
+        onKernel(
             "Unknown maps, programs and globals are refused with a list of the known ones",
-            BadInputObjectTests::unknownNames,
-            Need.ROOT,
-            Need.UPTR,
-            Need.BTF),
+            BadInputObjectTests::unknownNames),
         onKernel(
             "A program that cannot be run or attached is refused with the reason",
             BadInputObjectTests::cannotRun),

@@ -12,6 +12,7 @@ import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
@@ -191,7 +192,8 @@ final class DirectoryTests {
   }
 
   private static void readFull(Fixture fixture, BpfObject object, List<TaskLocal.OfSegment> keys) {
-    int visible = fixture.wire().maxKeys();
+    // Programs that read slots find keys in wire A's form.
+    int visible = (Need.socket() == null ? fixture.wire() : Wire.A).maxKeys();
     Check.equal(visible, object.program("read_all").run(), "keys that BPF found");
     MemorySegment seen = object.global("seen");
     for (int i = 0; i < keys.size(); i++) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.selftest;
 
+import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
-import io.github.tasklocal.TaskLocalMap.Attached;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Await;
@@ -125,15 +125,35 @@ public final class Fixture implements AutoCloseable {
    * with it, where the kernel has no uptrs}
    */
   public TaskLocalMap share(BpfObject object) {
+    return share(object, wire());
+  }
+
+  /** {@return the same for an object of a wire other than the test's} */
+  TaskLocalMap share(BpfObject object, Wire other) {
     Path socket = Need.socket();
     if (socket != null) {
-      TaskLocalMap served = closing(TaskLocalMap.watch(socket));
-      Await.until("a serving side at " + socket, () -> served.state() instanceof Attached);
-      return served;
+      return closing(served(socket));
     }
-    TaskLocalMap map = closing(TaskLocalMap.of(dataMap(object).fd()));
-    Check.equal(wire(), map.wire(), "the wire that the library finds from the map");
+    TaskLocalMap map = closing(TaskLocalMap.of(object.map(other.mapName()).fd()));
+    Check.equal(other, map.wire(), "the wire that the library finds from the map");
     return map;
+  }
+
+  /** {@return what a serving side shares} Its answer may take long on an emulated machine. */
+  static TaskLocalMap served(Path socket) {
+    TaskLocalMap map = TaskLocalMap.watch(socket);
+    Await.until("the serving side at " + socket, () -> map.state() instanceof TaskLocalMap.Served);
+    return map;
+  }
+
+  /**
+   * Uses a key where a thread that had a page before the map was opened moves to another, which it
+   * does itself.
+   */
+  static void move(TaskLocal.OfInt key) {
+    if (Need.socket() != null) {
+      int ignored = key.get();
+    }
   }
 
   /** {@return the resource, which is closed after the test} */

@@ -132,7 +132,9 @@ final class Matrix {
     about.put("starts of the machine", run.getProperty("starts", "?"));
     about.put("seconds", run.getProperty("seconds", "?"));
     entries.addFirst(entry(MACHINE, problem.isEmpty(), problem + lastWords(folder.resolve("log"))));
-    entries.addAll(schedulers(folder.resolve("sched.log"), run.getProperty("sched")));
+    for (String script : List.of("served", "sched")) {
+      entries.addAll(checks(script, folder.resolve(script + ".log"), run.getProperty(script)));
+    }
     return new Column(about, entries);
   }
 
@@ -147,21 +149,22 @@ final class Matrix {
     return (last.isEmpty() ? "" : ", saying \"%s\"".formatted(last)) + ": see " + log;
   }
 
-  /** {@return what scripts/test-sched says, a line for each check} */
-  private static List<Entry> schedulers(Path log, @Nullable String status) throws IOException {
+  /** {@return what scripts/test-SCRIPT says, if it was run, a line for each check} */
+  private static List<Entry> checks(String script, Path log, @Nullable String status)
+      throws IOException {
     List<Entry> entries = new ArrayList<>();
     if (status != null) {
       for (String line : Files.readAllLines(log)) {
         Matcher check = CHECK.matcher(line);
         if (check.matches()) {
-          String name = "sched: " + check.group("name");
+          String name = script + ": " + check.group("name");
           entries.add(entry(name, check.group("not").isEmpty(), "see " + log));
         }
       }
       boolean failed = entries.stream().anyMatch(each -> each.outcome() == Outcome.FAILED);
       String problem = "it ended with status " + status + ": see " + log;
-      entries.add(
-          entry("scripts/test-sched runs to its end", status.equals(failed ? "1" : "0"), problem));
+      String name = "scripts/test-%s runs to its end".formatted(script);
+      entries.add(entry(name, status.equals(failed ? "1" : "0"), problem));
     }
     return entries;
   }

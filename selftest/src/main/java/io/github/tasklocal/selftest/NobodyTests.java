@@ -13,6 +13,9 @@ import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -22,7 +25,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Stream;
 
-/** A process without any privilege: only a pin's file mode lets it open the map. */
+/** A process without any privilege: only the file mode of a pin or socket lets it in. */
 final class NobodyTests {
 
   private static final String ID = "65534";
@@ -33,9 +36,10 @@ final class NobodyTests {
   static List<TestCase> tests() {
     return TestCase.onWires(
         List.of(Wire.values()),
-        "The user nobody shares values through a pin of mode 0666, not through one of 0600",
+        "The user nobody shares values through a pin or socket of mode 0666, not through one of"
+            + " 0600",
         false,
-        Set.of(Need.ROOT, Need.UPTR, Need.BTF, Need.SETPRIV),
+        Set.of(Need.ROOT, Need.VALUES, Need.BTF, Need.SETPRIV),
         NobodyTests::nobody);
   }
 
@@ -44,11 +48,20 @@ final class NobodyTests {
     Syscalls.GETPPID.write(object.global("ask_syscall"));
     object.load();
     object.program("answer_question").attach();
-    Path open = fixture.pin("open");
-    Path shut = fixture.pin("shut");
-    fixture.dataMap(object).pin(open);
-    fixture.dataMap(object).pin(shut);
-    Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rw-rw-rw-"));
+    Path open = Need.socket();
+    Path shut;
+    if (open == null) {
+      open = fixture.pin("open");
+      shut = fixture.pin("shut");
+      fixture.dataMap(object).pin(open);
+      fixture.dataMap(object).pin(shut);
+      Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rw-rw-rw-"));
+    } else {
+      shut = BadInputChild.folderForAll(fixture).resolve("shut");
+      fixture
+          .closing(ServerSocketChannel.open(StandardProtocolFamily.UNIX))
+          .bind(UnixDomainSocketAddress.of(shut));
+    }
     Files.setPosixFilePermissions(shut, PosixFilePermissions.fromString("rw-------"));
 
     ClassPath readable = fixture.closing(new ClassPath());
@@ -120,7 +133,8 @@ final class NobodyTests {
             "a pin of mode 0600",
             () -> TaskLocalMap.open(shut, wire).close());
     Check.contains(shut.toString(), refused.getMessage(), "the refusal");
-    if (wire == Wire.A) {
+    boolean isPin = Need.socket() == null;
+    if (isPin && wire == Wire.A) {
       refused =
           Check.refused(
               NotPermittedException.class,
@@ -133,8 +147,12 @@ final class NobodyTests {
     TaskLocal.OfLong answer = TaskLocal.of("answer", JAVA_LONG);
     question.set(Long.parseLong(args[3]));
     try (TaskLocalMap map =
-        wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
-      Check.equal(wire, map.wire(), "the wire of the map");
+        !isPin
+            ? Fixture.served(open)
+            : wire == Wire.A ? TaskLocalMap.open(open, wire) : TaskLocalMap.open(open)) {
+      if (isPin) {
+        Check.equal(wire, map.wire(), "the wire of the map");
+      }
       Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
       for (int calls = 0; answer.get() == 0 && calls < 1000; calls++) {
         Syscalls.GETPPID.call(); // since Linux 7.3 a program may not run on every call

@@ -113,7 +113,7 @@ final class ThreadTests {
     BpfProgram lookUp = object.program("look_up");
     TaskLocal.OfInt key = MapTests.key();
     boolean follows = VirtualTests.mayFollow();
-    long before = ((TaskLocalMap.Attached) map.state()).unseen();
+    long before = ((TaskLocalMap.Shared) map.state()).unseen();
     key.set(3);
     CompletableFuture<Void> done = new CompletableFuture<>();
     Thread.ofVirtual()
@@ -135,7 +135,7 @@ final class ThreadTests {
     Await.until("an answer of the virtual thread", done::isDone);
     done.get();
     Check.equal(3, key.get(), "the value of the platform thread");
-    long after = ((TaskLocalMap.Attached) map.state()).unseen();
+    long after = ((TaskLocalMap.Shared) map.state()).unseen();
     Check.equal(
         follows ? 0L : 1L,
         after - before,
