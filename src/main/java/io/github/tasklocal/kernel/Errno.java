@@ -245,7 +245,11 @@ public final class Errno {
               "raise the memory limit of the control group"
                   + (KernelVersion.RUNNING.atLeast(5, 11)
                       ? ""
-                      : ", or the memlock limit (ulimit -l), to which maps count before 5.11"));
+                      : ", or the memlock limit (ulimit -l), to which maps count before 5.11")
+                  + (Processor.lacksWideExchange()
+                      ? "; or give the virtual machine a processor with cmpxchg16b (cx16), without"
+                          + " which kernels from 6.19 on have no memory for any thread's entry"
+                      : ""));
       default ->
           new KernelException(
               operation, subject, name, "the kernel refused it" + said, seeManual(errno, calls));

@@ -25,6 +25,9 @@ public final class Refusal {
   /** What is said if a descriptor did not come, as none is left. */
   public static final int NO_DESCRIPTOR = Errno.EMFILE;
 
+  /** What is said of a grant that is not known. */
+  public static final int NO_GRANT = Errno.ESTALE;
+
   /** What is said of a thread that has ended. */
   public static final int NO_SUCH_THREAD = Errno.ESRCH;
 

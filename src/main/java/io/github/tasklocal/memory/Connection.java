@@ -17,7 +17,7 @@ import io.github.tasklocal.layout.DataPage;
 final class Connection {
 
   /** How many of {@link SharedData#numbers} this takes. */
-  static final int NUMBERS = 10;
+  static final int NUMBERS = 11;
 
   /** Indexes of the numbers, from {@link SharedData#SERVED} on: the descriptor, plus 1. */
   private static final int SOCKET = SharedData.SERVED;
@@ -45,6 +45,9 @@ final class Connection {
 
   /** How many pages an array has. */
   private static final int PAGES = SOCKET + 9;
+
+  /** The descriptor of a connection that is to go on with the grant, plus 1, or 0. */
+  private static final int RESUMING = SOCKET + 10;
 
   /** Values of WAYS. */
   static final int BY_PIDFD = 1;
@@ -111,6 +114,21 @@ final class Connection {
       n[SOCKET] = 0;
       kernel.close(fd);
     }
+  }
+
+  /**
+   * Keeps a connection over which the answer to RESUME has not come yet. Whoever closed it would
+   * give back what was granted, as soon as the serving side sees both. Cannot fail.
+   */
+  void keepResuming(int fd) {
+    n[RESUMING] = fd + 1L;
+  }
+
+  /** {@return the connection that was kept, and is the caller's from now on; or -1} Cannot fail. */
+  int takeResuming() {
+    int fd = (int) n[RESUMING] - 1;
+    n[RESUMING] = 0;
+    return fd;
   }
 
   /** The grants before are over. Cannot fail. */

@@ -39,6 +39,7 @@ final class Handshake {
    */
   void open(Path path, KeyDirectory keys) {
     long earlier;
+    int fd;
     synchronized (data.lock) {
       boolean isSame = connection.socket().equals(path.toString());
       if (connection.isOpen() && isSame) {
@@ -49,32 +50,60 @@ final class Handshake {
       }
       connection.lose();
       earlier = isSame ? connection.token() : 0;
+      fd = connection.takeResuming();
     }
-    int fd = kernel.connect(path, CONNECT_MILLIS);
-    if (fd < 0) {
-      throw Refusal.of(path, -fd);
+    if (fd >= 0 && earlier == 0) {
+      kernel.close(fd);
+      fd = -1;
     }
-    boolean isDone = false;
+    boolean wasAsked = fd >= 0;
+    if (!wasAsked) {
+      fd = kernel.connect(path, CONNECT_MILLIS);
+      if (fd < 0) {
+        throw Refusal.of(path, -fd);
+      }
+    }
+    boolean isKept = false;
     try {
-      Message resumed =
-          earlier == 0 ? null : greet(path, fd, Message.of(Message.RESUME, 1, earlier));
-      if (resumed != null && resumed.status() != 0 && !Refusal.isOfGrant(resumed.status())) {
-        throw Refusal.of(path, resumed.status());
-      }
-      if (resumed != null && resumed.status() == 0) {
-        int ignored = kernel.limit(fd, ANSWER_MILLIS);
-        synchronized (data.lock) {
-          connection.begin(fd, resumed);
-        }
-      } else {
+      int status = earlier == 0 ? Refusal.NO_GRANT : resume(fd, wasAsked ? 0 : earlier);
+      isKept = status == 0 || Refusal.isLate(status);
+      if (!isKept && Refusal.isOfGrant(status)) {
         begin(path, fd, keys);
+        isKept = true;
+      } else if (status != 0) {
+        throw Refusal.of(path, status);
       }
-      isDone = true;
     } finally {
-      if (!isDone) {
+      if (!isKept) {
         kernel.close(fd);
       }
     }
+  }
+
+  /**
+   * Goes on with the earlier grant.
+   *
+   * @param fd the connection, which is kept if the answer is late
+   * @param token the grant's, or 0 if that was asked already
+   * @return 0 or a positive errno
+   */
+  private int resume(int fd, long token) {
+    int error = token == 0 ? 0 : -kernel.send(fd, Message.of(Message.RESUME, 1, token));
+    if (error != 0) {
+      return error;
+    }
+    Message answer = kernel.receive(fd, true);
+    if (answer.status() == 0) {
+      int ignored = kernel.limit(fd, ANSWER_MILLIS);
+    }
+    synchronized (data.lock) {
+      if (answer.status() == 0) {
+        connection.begin(fd, answer);
+      } else if (Refusal.isLate(answer.status())) {
+        connection.keepResuming(fd);
+      }
+    }
+    return answer.status();
   }
 
   /** Asks for a grant. */

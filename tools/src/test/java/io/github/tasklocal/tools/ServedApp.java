@@ -126,6 +126,10 @@ final class ServedApp implements AutoCloseable {
     }
   }
 
+  void signal(String name) {
+    String ignored = Jvm.output(List.of("kill", "-" + name, Long.toString(process.pid())));
+  }
+
   Process process() {
     return process;
   }

@@ -114,6 +114,25 @@ class ServedKernelIT {
   }
 
   @Test
+  void aServingSideThatTakesLongAfterItsRestartKeepsWhatItHasGranted() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder, "-Dtasklocal.map=" + side.socket())) {
+      assertThat(app.ask("threads", 2, 1)).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket())).contains("threads=2");
+      app.signal("STOP");
+      side.kill();
+      side.restart();
+      side.process().signal("STOP");
+      app.signal("CONT");
+      app.await("does not answer");
+      side.process().signal("CONT");
+      app.await("threads=2, waiting=0, unregistered=0");
+      awaitValues(view, 1, 2);
+    }
+  }
+
+  @Test
   void aServingSideThatHasForgottenTheProcessGivesItNewPages() throws Exception {
     try (ServeSide side = new ServeSide(folder, "--slots");
         ServedApp app = new ServedApp(folder)) {
