@@ -18,8 +18,10 @@
 #define ENOMEM 12
 #define EINVAL 22
 
-/* As in task_local_data.bpf.h; the first 8 bytes change in one store. */
-struct slot {
+/* As in task_local_data.bpf.h, by whose name kernels that are too old are told; the first 8 bytes
+ * change in one store.
+ */
+struct tld_slot {
 	__u32 array;
 	__u16 page;
 	__u16 start;
@@ -31,7 +33,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct slot);
+	__type(value, struct tld_slot);
 } tld_slot_map SEC(".maps");
 
 /* Without types: before Linux 6.2, a map with BTF is not like one without. */
@@ -90,9 +92,9 @@ static __always_inline bool owns(__u64 token, __u32 array)
 static __always_inline int put(struct task_struct *task, __u64 token, __u32 array, __u32 page,
 			       __u32 start)
 {
-	struct slot slot = {.array = array, .page = page, .start = start, .stamp = token};
+	struct tld_slot slot = {.array = array, .page = page, .start = start, .stamp = token};
 	struct grant *grant;
-	struct slot *there;
+	struct tld_slot *there;
 	int error;
 
 	grant = grant_of(task, token, &error);
@@ -205,7 +207,7 @@ SEC("iter/task")
 int sweep(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct slot *slot = task ? bpf_task_storage_get(&tld_slot_map, task, 0, 0) : NULL;
+	struct tld_slot *slot = task ? bpf_task_storage_get(&tld_slot_map, task, 0, 0) : NULL;
 	__u64 *token;
 	__u32 array;
 	int error;

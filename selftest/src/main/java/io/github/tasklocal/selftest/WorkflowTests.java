@@ -6,8 +6,10 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kit.Await;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
@@ -50,7 +52,7 @@ final class WorkflowTests {
     Syscalls.GETPPID.write(object.global("find_syscall"));
     Syscalls.GETPGID.write(object.global("check_syscall"));
     object.load();
-    fixture.share(object);
+    TaskLocalMap map = fixture.share(object);
     object.program("find_keys").attach();
     object.program("check_values").attach();
 
@@ -60,6 +62,9 @@ final class WorkflowTests {
         index -> {
           int id = threadId.run();
           Keys.ID.set(id);
+          // So many at once may be too many for a serving side that has just begun; then the
+          // keeper registers them.
+          Await.until("an entry of each thread", () -> map.unregistered().isEmpty());
           together.await();
           callUntil(Syscalls.GETPPID, () -> Keys.ECHO_ID.get() == -id, "found the keys");
           for (short round = 0; round < ROUNDS; round++) {

@@ -75,6 +75,8 @@ final class SlotTables implements AutoCloseable {
       } catch (TaskLocalException e) {
         if (object != null) {
           object.close();
+        } else if (hook.equals(HOOKS.getLast())) {
+          throw e; // not even what needs no such attachment can be loaded
         }
         if (reason == null) {
           reason = e;
