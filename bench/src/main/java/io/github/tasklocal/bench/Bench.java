@@ -51,6 +51,7 @@ final class Bench implements Callable<Integer> {
           new Group("garbage", "Garbage", 0, 0, quick -> garbage("")),
           jmh.group("hint", "A hint to BPF", Hint.class),
           new Group("first-use", "A new thread", 6, 18, FirstUse::rows),
+          new Group("served", "Served over a socket", 15, 45, ServedCosts::rows),
           jmh.group("open", "Opening a map", MapOpening.class),
           jmh.group("sharing", "Two threads, packed pages", FalseSharing.class),
           new Group("bpf", "In BPF", 3, 12, BpfCosts::rows),

@@ -96,7 +96,7 @@ public final class Fixture implements AutoCloseable {
   }
 
   /** {@return an object that is open and not loaded} */
-  BpfObject open(String name) throws IOException {
+  public BpfObject open(String name) throws IOException {
     return closing(BpfObject.open(objectFile(name)));
   }
 

@@ -45,7 +45,11 @@ final class Soak implements Callable<Integer> {
           KeyMakers.row(),
           VirtualStorm.row(),
           VirtualMillion.row(),
-          Limits.row());
+          Limits.row(),
+          ServeKilled.row(false),
+          ServeKilled.row(true),
+          ServedKilled.row(),
+          ManyServed.row());
 
   @Mixin private RunOptions options = new RunOptions();
 
@@ -73,7 +77,7 @@ final class Soak implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     List<SoakRow> rows = options.chosen("row", ROWS, SoakRow::name);
     if (options.list()) {
-      rows.forEach(row -> System.out.printf("%-14s %s%n", row.name(), row.title()));
+      rows.forEach(row -> System.out.printf("%-15s %s%n", row.name(), row.title()));
       return 0;
     }
     Path json = options.json();

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.bench;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ServeProcess;
+import io.github.tasklocal.layout.Wire;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.DoubleSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a process pays that is served over a socket, beside one that opens the same map itself. Both
+ * are JVMs that take turns and differ only in the path that they are given. An access is the
+ * fastest of many short loops in each JVM, since other work on the machine only adds to it.
+ */
+final class ServedCosts {
+
+  private static final String GROUP = "served";
+  private static final String BESIDE = "a map open";
+
+  private static final int LOOPS = 2_000;
+  private static final int LOOP = 20_000;
+
+  /** Few enough that a process may have a page for each, since none is used again soon. */
+  private static final int WARM_UP = 1_000;
+
+  private static final int THREADS = 1_000;
+
+  private static final TaskLocal.OfInt INT = TaskLocal.of("bench.int", JAVA_INT);
+
+  private ServedCosts() {}
+
+  /** What JVMs of one kind have measured. */
+  private record Results(List<Double> sets, List<Double> gets, List<Double> firsts) {
+
+    Results() {
+      this(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+    }
+
+    void measure(Path path) throws IOException {
+      List<String> lines = Jvm.lines(List.of("-Dtasklocal.map=" + path), ServedCosts.class);
+      sets.add(Double.parseDouble(lines.get(0)));
+      gets.add(Double.parseDouble(lines.get(1)));
+      for (String each : lines.get(2).split(" ")) {
+        firsts.add(Double.parseDouble(each));
+      }
+    }
+  }
+
+  static List<Row> rows(boolean quick) throws IOException {
+    Results served = new Results();
+    Results own = new Results();
+    try (Bpffs bpffs = new Bpffs("rwx------");
+        ServeProcess side = new ServeProcess(bpffs.path("tasklocal"))) {
+      for (int round = 0; round < (quick ? 3 : 9); round++) {
+        own.measure(side.byName(Wire.A.mapName()));
+        served.measure(side.socket());
+      }
+    }
+    return List.of(
+        row("served: set an int", served.sets(), own.sets(), 1.0),
+        row("served: get an int", served.gets(), own.gets(), 1.0),
+        row("served: first use, by pidfd", served.firsts(), own.firsts(), null));
+  }
+
+  private static Row row(
+      String name, List<Double> served, List<Double> own, @Nullable Double goal) {
+    return new Row(GROUP, name, "ns", measure(served), BESIDE, measure(own), goal, null);
+  }
+
+  private static Measure measure(List<Double> samples) {
+    return Measure.of(samples.stream().mapToDouble(Double::doubleValue).toArray());
+  }
+
+  /** Measures; prints the fastest set, the fastest get, and all first uses, in nanoseconds. */
+  public static void main(String[] args) throws InterruptedException {
+    INT.set(0);
+    System.out.println(fastest(ServedCosts::sets));
+    System.out.println(fastest(ServedCosts::gets));
+    long[] firsts = new long[THREADS];
+    for (int i = -WARM_UP; i < THREADS; i++) {
+      int index = i;
+      Thread thread =
+          new Thread(
+              () -> {
+                long nanos = firstUse();
+                if (index >= 0) {
+                  firsts[index] = nanos;
+                }
+              });
+      thread.start();
+      thread.join();
+    }
+    System.out.println(String.join(" ", Arrays.stream(firsts).mapToObj(Long::toString).toList()));
+  }
+
+  private static double fastest(DoubleSupplier loop) {
+    double fastest = Double.MAX_VALUE;
+    for (int i = 0; i < LOOPS; i++) {
+      fastest = Math.min(fastest, loop.getAsDouble());
+    }
+    return fastest;
+  }
+
+  private static double sets() {
+    long start = System.nanoTime();
+    for (int i = 0; i < LOOP; i++) {
+      INT.set(i);
+    }
+    return (double) (System.nanoTime() - start) / LOOP;
+  }
+
+  private static double gets() {
+    long start = System.nanoTime();
+    int sum = 0;
+    for (int i = 0; i < LOOP; i++) {
+      sum += INT.get();
+    }
+    double nanos = (double) (System.nanoTime() - start) / LOOP;
+    return sum == 1 ? 0 : nanos; // so that the loop is not empty
+  }
+
+  private static long firstUse() {
+    long start = System.nanoTime();
+    INT.set(1);
+    return System.nanoTime() - start;
+  }
+}
