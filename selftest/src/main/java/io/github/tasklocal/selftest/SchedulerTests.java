@@ -15,6 +15,7 @@ import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Need;
 import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.kit.SchedExt;
+import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
@@ -76,7 +77,7 @@ final class SchedulerTests {
   }
 
   private static List<TestCase> test(String name, TestCase.Body body) {
-    return TestCase.withoutWire(name, body, Need.ROOT, Need.UPTR, Need.BTF, Need.SCHED_EXT);
+    return TestCase.withoutWire(name, body, Need.ROOT, Need.VALUES, Need.BTF, Need.SCHED_EXT);
   }
 
   /** Keys are made by the first test that uses them, not by listing the tests. */
@@ -102,8 +103,7 @@ final class SchedulerTests {
 
     static Scheduler start(Fixture fixture) throws IOException {
       BpfObject object = fixture.loadWithoutWire("scx_tasklocal");
-      TaskLocalMap ignored =
-          fixture.closing(TaskLocalMap.of(object.map("task_local_data_map").fd()));
+      TaskLocalMap ignored = fixture.share(object, Wire.A);
       return fixture.closing(new Scheduler(object));
     }
 
