@@ -16,6 +16,7 @@ final class Errnos {
   static final int EINVAL = 22;
   static final int EMFILE = 24;
   static final int ENOSPC = 28;
+  static final int EPIPE = 32;
   static final int EPROTO = 71;
   static final int EUSERS = 87;
   static final int EOPNOTSUPP = 95;
@@ -40,6 +41,7 @@ final class Errnos {
       case EINVAL -> "EINVAL";
       case EMFILE -> "EMFILE";
       case ENOSPC -> "ENOSPC";
+      case EPIPE -> "EPIPE";
       case EPROTO -> "EPROTO";
       case EUSERS -> "EUSERS";
       case EOPNOTSUPP -> "EOPNOTSUPP";
