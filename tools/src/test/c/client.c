@@ -7,6 +7,7 @@
  *	connect PATH		0 or an errno
  *	grant			status array pages ways token
  *	resume TOKEN		the same
+ *	give-up TOKEN PATH	0: asks to resume over a new connection, and closes it
  *	array			status array
  *	key NAME		0: makes a key, an int; keys are made in order
  *	thread			number: starts a thread, which has no page yet
@@ -210,6 +211,15 @@ int main(int argc, char **argv)
 			message.kind = RESUME;
 			message.token = number;
 			granted(&message);
+		} else if (!strcmp(word, "give-up") &&
+			   sscanf(line, "%*s %lu %255s", &number, text) == 2) {
+			int error = connect_to(text);
+			message.kind = RESUME;
+			message.token = number;
+			printf("%d\n",
+			       error ? error : -message_out(&message, sizeof(message), 0, 0));
+			close(connection);
+			connection = -1;
 		} else if (!strcmp(word, "array")) {
 			int descriptor = -1;
 			message.kind = ARRAY;

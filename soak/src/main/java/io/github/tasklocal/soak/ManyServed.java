@@ -18,7 +18,7 @@ final class ManyServed {
 
   private static void measure(SoakRun run) throws Exception {
     for (boolean slots : List.of(false, true)) {
-      int threads = run.times(10_000, 500);
+      int threads = run.times(10_000, 200);
       Served served = new Served(run, slots);
       ServedProcess process = served.process(threads);
       long began = System.nanoTime();

@@ -28,7 +28,7 @@ final class ServeKilled {
   }
 
   private static void measure(SoakRun run, boolean slots) throws Exception {
-    int kills = run.times(100, 3);
+    int kills = run.times(100, 2);
     int threads = run.times(250, 50);
     long all = (long) PROCESSES * threads;
     Random random = run.random();

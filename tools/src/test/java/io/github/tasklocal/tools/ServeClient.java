@@ -104,6 +104,15 @@ final class ServeClient implements AutoCloseable {
     return answer[4];
   }
 
+  /** Connects, and asks for a grant; {@return whether both were done} */
+  boolean isGranted(Path socket) {
+    try {
+      return number("connect", socket) == 0 && number("grant") == 0;
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
   /** Starts a thread with a value of the first key, and registers it; {@return its number} */
   int thread(int page, int value) throws IOException {
     int thread = number("thread");

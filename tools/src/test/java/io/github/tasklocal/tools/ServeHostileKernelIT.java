@@ -124,7 +124,7 @@ class ServeHostileKernelIT {
       for (int i = 0; i < 9; i++) {
         ServeClient client = side.client();
         clients.add(client);
-        Await.until("a grant", () -> granted(client));
+        Await.until("a grant", () -> client.isGranted(side.socket()));
       }
       for (int i = 0; i < 2; i++) {
         ServeClient client = side.client();
@@ -138,14 +138,6 @@ class ServeHostileKernelIT {
       }
     }
     Await.until("nothing of them", () -> side.arrays() == 5 || side.arrays() == 9);
-  }
-
-  private boolean granted(ServeClient client) {
-    try {
-      return client.number("connect", side.socket()) == 0 && client.number("grant") == 0;
-    } catch (IOException e) {
-      throw new AssertionError(e);
-    }
   }
 
   @Test

@@ -7,7 +7,6 @@ import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.tools.system.Errnos;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -100,6 +99,25 @@ class ServeLifeKernelIT {
   }
 
   @Test
+  void aProcessThatDidNotWaitForItsAnswerGoesOn() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServeClient client = side.client()) {
+      String token = client.connect(side.socket());
+      assertThat(client.number("key", "v")).isZero();
+      int _ = client.thread(2, 42);
+      side.kill();
+      side.restart();
+      side.process().signal("STOP");
+      assertThat(client.number("give-up", token, side.socket())).isZero();
+      side.process().signal("CONT");
+      assertThat(client.number("connect", side.socket())).isZero();
+      assertThat(client.ask("resume", token)).startsWith("0 ");
+      assertThat(view.values()).containsExactly(42);
+    }
+  }
+
+  @Test
   void saysWhatIsLacking() throws Exception {
     Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxrwxrwx"));
     assertThat(
@@ -143,15 +161,7 @@ class ServeLifeKernelIT {
       assertThat(another.number("connect", side.socket())).isZero();
       assertThat(another.number("grant")).isEqualTo(Errnos.EUSERS);
       first.kill();
-      Await.until("room", () -> granted(side, third));
-    }
-  }
-
-  private static boolean granted(ServeSide side, ServeClient client) {
-    try {
-      return client.number("connect", side.socket()) == 0 && client.number("grant") == 0;
-    } catch (IOException e) {
-      throw new AssertionError(e);
+      Await.until("room", () -> third.isGranted(side.socket()));
     }
   }
 

@@ -191,6 +191,8 @@ final class Grants {
       status = -Errnos.EPERM;
     } else if (clients.isConnected(known)) {
       status = -Errnos.EEXIST;
+    } else if (!clients.isConnected(process)) {
+      status = -Errnos.EPIPE; // It has not waited, and its grant must not end with this connection.
     }
     if (status != 0 || known == null) {
       log.refused(process, "to resume", status);

@@ -16,6 +16,7 @@ public final class Errnos {
   public static final int EINVAL = 22;
   public static final int EMFILE = 24;
   public static final int ENOSPC = 28;
+  public static final int EPIPE = 32;
   public static final int EPROTO = 71;
   public static final int EUSERS = 87;
   public static final int EOPNOTSUPP = 95;
@@ -40,6 +41,7 @@ public final class Errnos {
       case EINVAL -> "EINVAL";
       case EMFILE -> "EMFILE";
       case ENOSPC -> "ENOSPC";
+      case EPIPE -> "EPIPE";
       case EPROTO -> "EPROTO";
       case EUSERS -> "EUSERS";
       case EOPNOTSUPP -> "EOPNOTSUPP";
