@@ -31,7 +31,12 @@ final class ServedApp implements AutoCloseable {
    * @param options of java
    */
   ServedApp(Path folder, String... options) throws IOException {
-    List<String> command = new ArrayList<>(ServeClient.NOBODY);
+    this(folder, ServeClient.NOBODY, options);
+  }
+
+  /** Starts it behind another command, which has to make it a user without privileges. */
+  ServedApp(Path folder, List<String> before, String... options) throws IOException {
+    List<String> command = new ArrayList<>(before);
     command.addAll(Jvm.reading(List.of(options), classPath(folder), ServedChild.class));
     process =
         new ProcessBuilder(command)
