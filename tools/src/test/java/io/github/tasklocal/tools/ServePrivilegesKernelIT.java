@@ -32,7 +32,7 @@ class ServePrivilegesKernelIT {
       mount -t bpf bpf /sys/fs/bpf
       mkdir /run/tasklocal /run/own /sys/fs/bpf/own
       chown 65534 /run/own /sys/fs/bpf/own
-      chmod 755 /run
+      chmod 755 /run /sys/fs/bpf
       mount -o remount,bind,ro /
       set +e
       """;
