@@ -147,7 +147,7 @@ class InterimKernelIT {
         TopProcess second = second(first)) {
       awaitValue(second);
       List<String> ignored = first.end("INT");
-      app.await("threads=2");
+      app.await("Served");
       Await.until("the second's socket", () -> Files.exists(mounts.path(SOCKET.toString())));
       awaitValue(second);
       assertThat(second.end("INT").toString()).doesNotContain("serve");
