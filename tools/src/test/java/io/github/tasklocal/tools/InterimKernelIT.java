@@ -33,7 +33,7 @@ class InterimKernelIT {
   @BeforeEach
   void start() throws Exception {
     mounts = new OwnMounts();
-    app = new ServedApp(folder, mounts.enter(ServeClient.NOBODY), "-Dtasklocal.map=default");
+    app = new ServedApp(folder, mounts.enter(ServeClient.NOBODY), "-Dtasklocal.map=" + SOCKET);
     assertThat(app.ask("threads", 2, 42)).isEqualTo("done");
     assertThat(app.ask("spin", 0)).isEqualTo("done");
   }

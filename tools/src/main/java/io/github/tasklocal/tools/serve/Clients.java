@@ -228,7 +228,7 @@ final class Clients implements AutoCloseable {
 
   /** {@return how many processes are served} */
   int count() {
-    return byPidfd.size();
+    return (int) byPidfd.values().stream().filter(each -> each.grant() != null).count();
   }
 
   /** Ends what all processes have. */
