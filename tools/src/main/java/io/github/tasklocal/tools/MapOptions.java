@@ -19,7 +19,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
@@ -45,8 +44,6 @@ final class MapOptions {
   /** Which page each thread has: what programs find slots by. */
   private static final Path SLOTS = Path.of("/sys/fs/bpf/tld_slot_map");
 
-  private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
-
   @Option(
       names = "--pin",
       paramLabel = "PATH",
@@ -63,6 +60,7 @@ final class MapOptions {
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec command;
 
+  private boolean ofSocket;
   private Wire wire = NEW;
   private boolean created;
 
@@ -81,6 +79,21 @@ final class MapOptions {
   /** Makes a map if none is pinned there. */
   void create() {
     create = true;
+  }
+
+  /** {@return who may open the map} */
+  PinAccess access() {
+    return access;
+  }
+
+  /** Takes the mode and the group for those of a socket where there is no map to pin. */
+  void serves() {
+    ofSocket = true;
+  }
+
+  /** {@return whether it is the map that all commands share} */
+  boolean isShared() {
+    return readsSlots() || PinAccess.isDefault(pin);
   }
 
   /** {@return the map's wire, once a program is loaded} */
@@ -142,7 +155,7 @@ final class MapOptions {
   /** Slots have one form, and one table for the whole machine. */
   private BpfObject loadForSlots(String name, Consumer<BpfObject> beforeLoad)
       throws Failure, IOException {
-    if (create || !PinAccess.isDefault(pin) || access.isAsked()) {
+    if (create || !PinAccess.isDefault(pin) || (access.isAsked() && !ofSocket)) {
       throw new Failure(
           "this kernel has no uptrs: values are read from slots, and there is no map to pin",
           "leave out --pin, --create, --mode and --group; serve has a mode and a group for its"
@@ -189,7 +202,7 @@ final class MapOptions {
             "%s_%d_%d"
                 .formatted(pin.getFileName(), ProcessHandle.current().pid(), System.nanoTime()));
     // A user who may not load the program leaves no directory of their own behind.
-    boolean homeless = PinAccess.isDefault(pin) && !FileAccess.exists(HOME);
+    boolean homeless = PinAccess.isDefault(pin) && !FileAccess.exists(Serve.HOME);
     BpfObject object = loaded(name, homeless ? null : own, beforeLoad);
     boolean done = false;
     try {
@@ -253,7 +266,8 @@ final class MapOptions {
     int umask = Native.umask(022);
     try {
       Files.createDirectory(
-          HOME, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
+          Serve.HOME,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwxr-xr-x")));
     } catch (IOException e) {
       // It exists by now, this is no bpffs, or it is not ours: what follows says what mends it.
     } finally {
@@ -264,7 +278,7 @@ final class MapOptions {
   /** Removes the directory, unless something is pinned there. */
   private static void removeDirectory() {
     try {
-      Files.delete(HOME);
+      Files.delete(Serve.HOME);
     } catch (IOException e) {
       // The directory is in use, or not ours.
     }

@@ -97,6 +97,10 @@ final class Needs {
         contained
             ? "run this on a machine with Linux 6.13 or newer: a container has its machine's kernel"
             : "boot Linux 6.13 or newer, or try it in a virtual machine: scripts/vm --help";
+    if (Kernel.isLinux(5, 15)) {
+      cure =
+          "java -jar tasklocal-tools.jar serve --mode 666 # as the machine's root: shares values here, too";
+    }
     if (types != null) {
       return types.containsUptr()
           ? Finding.yes("kernel", system + " has uptr, pointers to user memory in maps")

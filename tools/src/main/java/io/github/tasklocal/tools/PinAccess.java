@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.error.TaskLocalException;
+import io.github.tasklocal.tools.serve.ServingSide;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.FileAccess;
 import io.github.tasklocal.tools.system.Native;
@@ -20,7 +21,6 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipalNotFoundException;
 import java.util.EnumSet;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
@@ -51,6 +51,14 @@ final class PinAccess {
   /** {@return whether the user has asked for a mode or a group} */
   boolean isAsked() {
     return mode != null || group != null;
+  }
+
+  /** {@return the default socket with this mode and group; 660 without} */
+  ServingSide.Socket socket() {
+    return new ServingSide.Socket(
+        TaskLocalMap.defaultSocket(),
+        mode == null ? PosixFilePermissions.fromString("rw-rw----") : mode.permissions,
+        group);
   }
 
   /**
@@ -102,7 +110,7 @@ final class PinAccess {
    */
   static void requireOwn(Path pin) throws Failure, IOException {
     if (isDefault(pin)) {
-      FileAccess.requireOwnFolder(Objects.requireNonNull(TaskLocalMap.defaultPin().getParent()));
+      FileAccess.requireOwnFolder(Serve.HOME);
     }
     if (Files.isSymbolicLink(pin)) {
       throw new Failure(

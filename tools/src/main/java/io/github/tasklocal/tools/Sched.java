@@ -7,7 +7,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.SchedExt;
+import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.tools.serve.Interim;
+import io.github.tasklocal.tools.serve.ServingSide;
 import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
 import io.github.tasklocal.tools.system.Programs;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -55,14 +59,20 @@ final class Sched implements Callable<Integer> {
 
   @Spec private @Nullable CommandSpec spec;
 
+  /** Where a serving side has a map of this wire, too. */
+  private static final Path PIN = Serve.HOME.resolveSibling(Wire.A.mapName()).toAbsolutePath();
+
   @Option(
       names = "--pin",
       paramLabel = "PATH",
-      defaultValue = "/sys/fs/bpf/task_local_data_map",
-      description = "Where to pin the map that processes open (${DEFAULT-VALUE}).")
-  private Path pin = Path.of("");
+      description =
+          "Where to pin the map that processes open (${DEFAULT-VALUE}). Where a serving side has"
+              + " one there, that is used.")
+  private Path pin = PIN;
 
   @Mixin private PinAccess access = new PinAccess();
+
+  @Mixin private ServeOption serve = new ServeOption();
 
   @Option(
       names = "--interval",
@@ -119,15 +129,12 @@ final class Sched implements Callable<Integer> {
     PrintStream words = json ? System.err : System.out;
     String why;
     SchedStats total;
-    try (BpfObject object = Programs.open("scx_tasklocal")) {
-      object.load();
-      String source = "slots, which serve gives to processes";
-      if (!MapOptions.readsSlots()) {
-        BpfMap map = object.map("task_local_data_map");
-        map.pin(pin);
-        access.apply(pin, map);
-        source = "%s (%s)".formatted(pin, PinAccess.of(pin));
-      }
+    try (BpfObject object = Programs.open("scx_tasklocal");
+        Interim _ = load(object)) {
+      String source =
+          MapOptions.readsSlots()
+              ? "slots, which serve gives to processes"
+              : "%s (%s)".formatted(pin, PinAccess.of(pin));
       MemorySegment stats = object.global("stats");
       MemorySegment exited = object.global("exited");
       object.map("tasklocal_ops").attach();
@@ -149,6 +156,25 @@ final class Sched implements Callable<Integer> {
     }
     words.println("the default scheduler has the machine back");
     return 0;
+  }
+
+  /** Loads the scheduler with its map, and serves that, if it is to and nobody else does. */
+  private @Nullable Interim load(BpfObject object) throws Failure, IOException {
+    boolean shared = MapOptions.readsSlots() || pin.toAbsolutePath().normalize().equals(PIN);
+    if (MapOptions.readsSlots()) {
+      object.load();
+    } else {
+      BpfMap map = object.map(Wire.A.mapName());
+      if (shared && ServingSide.isAtHome(Serve.HOME) && FileAccess.exists(pin)) {
+        map.pinPath(pin);
+        object.load();
+      } else {
+        object.load();
+        map.pin(pin);
+      }
+      access.apply(pin, map);
+    }
+    return shared ? serve.start(access, pin) : null;
   }
 
   /**

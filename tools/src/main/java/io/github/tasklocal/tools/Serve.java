@@ -37,7 +37,8 @@ import picocli.CommandLine.Spec;
     })
 final class Serve implements Callable<Integer> {
 
-  private static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
+  /** Where it pins by default. */
+  static final Path HOME = Objects.requireNonNull(TaskLocalMap.defaultPin().getParent());
 
   @Spec private @Nullable CommandSpec spec;
 
@@ -137,6 +138,7 @@ final class Serve implements Callable<Integer> {
             folder,
             others,
             onSlots,
+            false,
             new ServingSide.Limits(processes, ofUser, pages));
     try (Stop stop = new Stop()) {
       side.run(new ServeLog(Tools.require(spec).commandLine().getOut(), json), stop::then);

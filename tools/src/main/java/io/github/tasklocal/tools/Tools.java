@@ -3,7 +3,9 @@ package io.github.tasklocal.tools;
 
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.FileAccess;
 import java.io.PrintWriter;
+import java.nio.file.FileSystemException;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -53,10 +55,16 @@ final class Tools {
     command.setExecutionExceptionHandler(
         (failure, failed, parsed) -> {
           // These exceptions say what is wrong and what mends it; a stack trace would bury that.
-          if (!(failure instanceof TaskLocalException) && !(failure instanceof Failure)) {
+          String said =
+              failure instanceof FileSystemException of
+                  ? of.getFile() + ": " + FileAccess.reason(of)
+                  : failure.getMessage();
+          if (!(failure instanceof TaskLocalException)
+              && !(failure instanceof Failure)
+              && !(failure instanceof FileSystemException)) {
             throw failure;
           }
-          failed.getErr().println(failed.getCommandName() + ": " + failure.getMessage());
+          failed.getErr().println(failed.getCommandName() + ": " + said);
           return 1;
         });
     command.setParameterExceptionHandler(Tools::refuse);

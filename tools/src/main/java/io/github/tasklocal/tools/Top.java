@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.tools.TopCounts.Row;
+import io.github.tasklocal.tools.serve.Interim;
 import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -92,6 +93,8 @@ final class Top implements Callable<Integer> {
     }
   }
 
+  @Mixin private ServeOption serve = new ServeOption();
+
   @Mixin private ProcessOption process = new ProcessOption();
 
   @Mixin private ValueNames names = new ValueNames();
@@ -135,6 +138,9 @@ final class Top implements Callable<Integer> {
     if (svg != null) {
       TopChart.requireWritable(svg);
     }
+    if (serve.isAsked()) {
+      map.serves();
+    }
     try (Stop stop = new Stop();
         BpfObject object =
             map.load(
@@ -142,14 +148,16 @@ final class Top implements Callable<Integer> {
                 program -> {
                   SeenValue.choose(program, key);
                   ProcessOption.choose(program, pid);
-                })) {
+                });
+        Interim interim = map.isShared() ? serve.start(map.access(), map.pin()) : null) {
       object.program("prepare").run();
       for (String program :
           List.of("ran", "exited", "interrupted", "wakeup", "wakeup_new", "switched")) {
         object.program(program).attach();
       }
       // Meanwhile processes register their threads, and the programs meet those that run.
-      if (!stop.await(map.created() ? MapOptions.REGISTRATION_MILLIS + 100 : 100)) {
+      boolean comes = map.created() || (interim != null && interim.serves());
+      if (!stop.await(comes ? MapOptions.REGISTRATION_MILLIS + 100 : 100)) {
         run(new TopCounts.Reader(object, key, named), stop);
       }
     }

@@ -27,7 +27,8 @@ class DefaultPinKernelIT {
   private Command shell(String script) throws IOException {
     return new ToolsJar(folder)
         .shell(
-            "unshare -m sh -c 'mount -t bpf bpf /sys/fs/bpf && chmod 1777 /sys/fs/bpf && { "
+            "unshare -m sh -c 'mount -t tmpfs tmpfs /run && mount -t bpf bpf /sys/fs/bpf"
+                + " && chmod 1777 /sys/fs/bpf && { "
                 + script
                 + "; }'");
   }

@@ -32,13 +32,12 @@ final class ServedApp implements AutoCloseable {
    * @param options of java
    */
   ServedApp(Path folder, String... options) throws IOException {
-    this(folder, List.of(), options);
+    this(folder, ServeClient.NOBODY, options);
   }
 
-  /** Starts it by a command that changes what it may do. */
-  private ServedApp(Path folder, List<String> changing, String... options) throws IOException {
-    List<String> command = new ArrayList<>(changing);
-    command.addAll(ServeClient.NOBODY);
+  /** Starts it behind another command, which has to make it a user without privileges. */
+  ServedApp(Path folder, List<String> before, String... options) throws IOException {
+    List<String> command = new ArrayList<>(before);
     command.addAll(Jvm.reading(List.of(options), classPath(folder), ServedChild.class));
     process =
         new ProcessBuilder(command)
@@ -59,9 +58,8 @@ final class ServedApp implements AutoCloseable {
    * default.
    */
   static ServedApp contained(Path folder, String... options) throws IOException {
-    ServedApp app =
-        new ServedApp(
-            folder,
+    List<String> changing =
+        new ArrayList<>(
             List.of(
                 "setpriv",
                 "--no-new-privs",
@@ -69,8 +67,9 @@ final class ServedApp implements AutoCloseable {
                 "--pid",
                 "--fork",
                 "--kill-child",
-                "--mount-proc"),
-            options);
+                "--mount-proc"));
+    changing.addAll(ServeClient.NOBODY);
+    ServedApp app = new ServedApp(folder, changing, options);
     for (String call : List.of("bpf", "userfaultfd", "perf_event_open")) {
       String ignored = app.ask("refuse", call);
     }

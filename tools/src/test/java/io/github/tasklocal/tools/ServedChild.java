@@ -140,9 +140,11 @@ public final class ServedChild {
     Object ignored = worker.call(() -> set(value));
   }
 
+  /** Uses its key again and again, as what is to move to other pages has to. */
   @SuppressWarnings("InfiniteLoopStatement")
   private static void spin() {
     while (true) {
+      int ignored = Key.VALUE.get();
       Thread.onSpinWait();
     }
   }

@@ -29,7 +29,13 @@ final class TopProcess implements AutoCloseable {
 
   /** Starts the command. */
   TopProcess(Object... arguments) throws IOException {
-    List<String> command = new ArrayList<>(INTERRUPTIBLE);
+    this(List.of(), arguments);
+  }
+
+  /** Starts it behind another one, such as nsenter. */
+  TopProcess(List<String> before, Object... arguments) throws IOException {
+    List<String> command = new ArrayList<>(before);
+    command.addAll(INTERRUPTIBLE);
     command.addAll(
         Jvm.command(Jvm.shortLived(), Jvm.join(Jvm.classPath()), Tools.class, strings(arguments)));
     process = Jvm.start(command);
@@ -86,13 +92,22 @@ final class TopProcess implements AutoCloseable {
   /** Ends it as Ctrl-C does, or otherwise, and {@return all it has printed} */
   List<String> end(String signal) throws IOException, InterruptedException {
     signal(signal);
+    try {
+      return rest();
+    } catch (AssertionError e) {
+      throw new AssertionError("after SIG" + signal, e);
+    }
+  }
+
+  /** Waits until it ends by itself, and {@return all it has printed} */
+  List<String> rest() throws IOException, InterruptedException {
     try (Jvm.Deadline deadline = new Jvm.Deadline(process, Patience.WAIT)) {
       for (String line = out.readLine(); line != null; line = out.readLine()) {
         lines.add(line);
       }
       process.waitFor();
       if (deadline.killed()) {
-        throw new AssertionError("it was %s, by SIG%s".formatted(deadline.late(), signal));
+        throw new AssertionError("it was " + deadline.late() + ": " + last());
       }
     }
     return lines;

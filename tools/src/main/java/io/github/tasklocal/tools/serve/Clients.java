@@ -135,7 +135,7 @@ final class Clients implements AutoCloseable {
       byPidfd.put(process.pidfd(), process);
       watched = watched < 0 ? watched : poller.add(process.pidfd());
     } else {
-      log.refused(process, "a connection", status);
+      log.refused(process, ServeLog.CONNECTION, status);
       process.refuse(status);
       refused.add(process);
       if (refused.size() > MOST_REFUSED) {
@@ -224,6 +224,16 @@ final class Clients implements AutoCloseable {
     } else {
       departed.accept(process);
     }
+  }
+
+  /** {@return how many processes are served} */
+  int count() {
+    return (int) byPidfd.values().stream().filter(each -> each.grant() != null).count();
+  }
+
+  /** Ends what all processes have. */
+  void leaveAll() {
+    List.copyOf(byPidfd.values()).forEach(this::leave);
   }
 
   @Override

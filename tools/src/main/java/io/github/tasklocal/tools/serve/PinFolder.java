@@ -6,11 +6,13 @@ import io.github.tasklocal.tools.system.FileAccess;
 import io.github.tasklocal.tools.system.FolderLock;
 import io.github.tasklocal.tools.system.Native;
 import java.io.IOException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
 /**
@@ -25,6 +27,11 @@ final class PinFolder implements AutoCloseable {
 
   private static final String PREFIX = "serve_";
 
+  /** A folder there says that the serving side goes with another command. */
+  private static final String INTERIM = "interim";
+
+  private static final long CLAIM_NANOS = 10_000_000_000L;
+
   private final Path folder;
   private final Path own;
   private final FolderLock lock;
@@ -38,10 +45,11 @@ final class PinFolder implements AutoCloseable {
   /**
    * Makes the folder if there is none, and keeps other serving sides out of it.
    *
+   * @param interim whether for one that goes with another command
    * @throws Failure if it cannot be made or used, another serving side uses it, or one of a newer
    *     version has used it
    */
-  static PinFolder open(Path folder) throws Failure, IOException {
+  static PinFolder open(Path folder, boolean interim) throws Failure, IOException {
     Path parent = folder.getParent();
     if (parent == null || !Native.isBpffs(parent)) {
       throw new Failure(
@@ -59,7 +67,73 @@ final class PinFolder implements AutoCloseable {
           "another serving side uses the pins in " + folder,
           "end that first, or use others with --pins");
     }
-    return new PinFolder(folder, own, lock);
+    boolean done = false;
+    try {
+      if (interim) {
+        requireFree(folder); // once more, now that nobody else can come
+      }
+      mark(own.resolve(INTERIM), interim);
+      done = true;
+      return new PinFolder(folder, own, lock);
+    } finally {
+      if (!done) {
+        lock.close();
+      }
+    }
+  }
+
+  private static void mark(Path mark, boolean interim) throws IOException {
+    if (!interim) {
+      Files.deleteIfExists(mark);
+    } else if (!FileAccess.exists(mark)) {
+      Path ignored = Files.createDirectory(mark);
+    }
+  }
+
+  /** {@return whether a serving side that is to stay uses a folder, or has and may come back} */
+  static boolean isTaken(Path folder) throws IOException {
+    Path own = folder.resolve(PREFIX + VERSION);
+    if (!FileAccess.exists(own)) {
+      return false;
+    }
+    List<String> names = names(own);
+    return !names.isEmpty() && !names.contains(INTERIM);
+  }
+
+  /** Checks that no serving side that is to stay has pins there. */
+  static void requireFree(Path folder) throws Failure, IOException {
+    if (isTaken(folder)) {
+      throw new Failure(
+          "a serving side has left pins in %s, and may come back".formatted(folder),
+          "start it again, or take away what it has left with serve --remove");
+    }
+  }
+
+  /**
+   * Has one that goes with another command end, and waits until it has: what it has given to
+   * processes stays.
+   */
+  static void claim(Path folder, Path socket) throws Failure, IOException {
+    Path own = folder.resolve(PREFIX + VERSION);
+    if (!FileAccess.exists(own.resolve(INTERIM))) {
+      return;
+    }
+    Files.deleteIfExists(own.resolve(INTERIM));
+    long end = System.nanoTime() + CLAIM_NANOS;
+    while ((isLocked(own) || Listener.isServed(socket)) && System.nanoTime() - end < 0) {
+      LockSupport.parkNanos(50_000_000);
+    }
+  }
+
+  private static boolean isLocked(Path own) throws Failure {
+    try (FolderLock lock = FolderLock.tryLock(own)) {
+      return lock == null;
+    }
+  }
+
+  /** {@return whether what is here goes with another command: nobody has claimed it} */
+  boolean isInterim() {
+    return FileAccess.exists(own.resolve(INTERIM));
   }
 
   private static void make(Path folder, String permissions) throws Failure {
@@ -71,7 +145,9 @@ final class PinFolder implements AutoCloseable {
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions)));
       }
     } catch (IOException e) {
-      throw new Failure("cannot make the folder " + folder + " (" + e + ")", "run as root");
+      throw new Failure(
+          "cannot make the folder %s (%s)".formatted(folder, FileAccess.reason(e)),
+          "run as root, or name a folder of yours on a bpffs with --pins");
     } finally {
       int ignored = Native.umask(umask);
     }
@@ -117,9 +193,21 @@ final class PinFolder implements AutoCloseable {
   /** Removes what is the serving side's own. */
   void remove() throws IOException {
     for (String name : names()) {
-      Files.deleteIfExists(own(name));
+      if (!name.equals(INTERIM)) {
+        Files.deleteIfExists(own(name));
+      }
     }
+    Files.deleteIfExists(own(INTERIM)); // last, so that whoever comes after a kill knows
     Files.deleteIfExists(own);
+  }
+
+  /** Removes the folder, too, unless something is pinned there. */
+  void removeIfEmpty() throws IOException {
+    try {
+      Files.deleteIfExists(folder);
+    } catch (DirectoryNotEmptyException e) {
+      // It has a map that commands share.
+    }
   }
 
   @Override

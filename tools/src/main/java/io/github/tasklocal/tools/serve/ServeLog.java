@@ -13,6 +13,9 @@ public final class ServeLog {
   /** How many refusals are told in a second; the others are counted. */
   private static final int REFUSALS = 5;
 
+  /** What is refused to one process too many. */
+  static final String CONNECTION = "a connection";
+
   private final PrintWriter out;
   private final boolean json;
   private long second;
@@ -69,11 +72,12 @@ public final class ServeLog {
     String errno = Errnos.name(-status);
     tell(
         "refused",
-        "process %d (user %d): %s refused, %s%s"
+        "process %d (user %d) is refused %s: %s (%s)%s"
             .formatted(
                 process.pid(),
                 process.uid(),
                 what,
+                reason(-status, what),
                 errno,
                 untold == 0 ? "" : " (and " + untold + " more of such)"),
         "pid",
@@ -87,5 +91,20 @@ public final class ServeLog {
         "untold",
         untold);
     untold = 0;
+  }
+
+  private static String reason(int errno, String what) {
+    return switch (errno) {
+      case Errnos.EUSERS -> "more than --max-processes";
+      case Errnos.EDQUOT ->
+          what.equals(CONNECTION) ? "more than --max-processes-per-user" : "more than --max-pages";
+      case Errnos.EPROTO -> "not of this version of the protocol";
+      case Errnos.EEXIST -> "it is served already";
+      case Errnos.ESTALE -> "its token is not known";
+      case Errnos.EPERM -> "its token is another's";
+      case Errnos.ENOSPC -> "all arrays are given away";
+      case Errnos.ENOMEM -> "no memory is left for an array";
+      default -> "it cannot be done";
+    };
   }
 }

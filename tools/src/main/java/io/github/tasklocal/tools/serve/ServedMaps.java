@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.MapValue;
@@ -58,7 +59,7 @@ final class ServedMaps implements AutoCloseable {
       }
       descriptor = RawMaps.get(pin);
     }
-    add(pin, descriptor);
+    add(pin, descriptor, ifNew);
   }
 
   /** Registers threads in a map of slots from now on. */
@@ -96,7 +97,7 @@ final class ServedMaps implements AutoCloseable {
       each.setValue(file);
       try {
         List<Served> old = maps.stream().filter(map -> map.pin().equals(pin)).toList();
-        add(pin, RawMaps.get(pin));
+        add(pin, RawMaps.get(pin), null);
         maps.removeAll(old);
         old.forEach(map -> Native.close(map.descriptor()));
         changed = true;
@@ -129,17 +130,33 @@ final class ServedMaps implements AutoCloseable {
         status == -Errnos.ENOENT ? "start the program that pins it first" : "run as root");
   }
 
-  private void add(Path pin, int descriptor) throws Failure {
+  /** Serves a map, whose wire has to be told where only CAP_SYS_ADMIN could find it out. */
+  private void add(Path pin, int descriptor, @Nullable Wire ifUnknown) throws Failure {
     if (descriptor < 0) {
       throw cannotOpen(pin, descriptor);
     }
     boolean done = false;
-    try (TaskLocalMap map = TaskLocalMap.of(descriptor)) {
-      maps.add(new Served(pin, map.wire(), descriptor));
+    try {
+      maps.add(new Served(pin, wire(pin, descriptor, ifUnknown), descriptor));
       done = true;
     } finally {
       if (!done) {
         Native.close(descriptor);
+      }
+    }
+  }
+
+  private static Wire wire(Path pin, int descriptor, @Nullable Wire ifUnknown) throws Failure {
+    try (TaskLocalMap map = TaskLocalMap.of(descriptor)) {
+      return map.wire();
+    } catch (NotPermittedException e) {
+      if (ifUnknown == null) {
+        throw new Failure(
+            "the wire of %s cannot be found out (%s)".formatted(pin, e.getMessage()),
+            "run as root, or with CAP_SYS_ADMIN");
+      }
+      try (TaskLocalMap map = TaskLocalMap.of(descriptor, ifUnknown)) {
+        return map.wire();
       }
     }
   }

@@ -6,6 +6,8 @@ import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Poller;
 import io.github.tasklocal.tools.system.RawMaps;
 import io.github.tasklocal.tools.system.Sockets;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Serves processes until it is stopped: one thread, which reads one message of each connection in
@@ -14,7 +16,7 @@ import io.github.tasklocal.tools.system.Sockets;
 final class Serving implements AutoCloseable {
 
   private static final int PAUSE_MILLIS = 100;
-  private static final long FOLLOW_MILLIS = 200;
+  private static final int FOLLOW_MILLIS = 200;
 
   private final int listener;
   private final Poller poller;
@@ -27,6 +29,9 @@ final class Serving implements AutoCloseable {
   private final ServeLog log;
   private long followed = System.nanoTime() - 1_000_000_000L;
   private volatile boolean stopping;
+
+  /** Under the lock of this: the poller may be gone then. */
+  private boolean closed;
 
   Serving(
       int listener,
@@ -52,16 +57,22 @@ final class Serving implements AutoCloseable {
     grants.takeBack(process);
   }
 
-  /** Ends {@link #run}, in any thread. */
-  void stop() {
+  /** Ends {@link #run}, in any thread, also when that has ended. */
+  synchronized void stop() {
     stopping = true;
-    poller.wake();
+    if (!closed) {
+      poller.wake();
+    }
   }
 
-  /** Serves until {@link #stop}. */
-  void run() {
-    while (!stopping) {
-      int ready = poller.await(clients.isAccepting() ? (int) follow() : PAUSE_MILLIS);
+  /**
+   * Serves until {@link #stop}.
+   *
+   * @param goesOn asked from time to time whether to go on; null for yes
+   */
+  void run(@Nullable BooleanSupplier goesOn) {
+    while (!stopping && (goesOn == null || goesOn.getAsBoolean())) {
+      int ready = poller.await(clients.isAccepting() ? follow(goesOn != null) : PAUSE_MILLIS);
       for (int i = 0; i < ready; i++) {
         try {
           handle(poller.ready(i));
@@ -73,9 +84,9 @@ final class Serving implements AutoCloseable {
   }
 
   /** Looks for maps of others from time to time; {@return how long to wait until the next time} */
-  private long follow() {
+  private int follow(boolean asks) {
     if (!registration.follows()) {
-      return -1;
+      return asks ? FOLLOW_MILLIS : -1;
     }
     long now = System.nanoTime();
     if (now - followed > FOLLOW_MILLIS * 1_000_000L) {
@@ -117,7 +128,7 @@ final class Serving implements AutoCloseable {
       } else if (isWellFormed(size)) {
         serve(process);
       } else {
-        log.refused(process, "a message", -Errnos.EPROTO);
+        log.refused(process, "an answer", -Errnos.EPROTO);
         clients.answer(process, message.kind(), message.id(), -Errnos.EPROTO);
         clients.leave(process);
       }
@@ -191,8 +202,28 @@ final class Serving implements AutoCloseable {
     grants.adopt(process);
   }
 
+  /** Tells what stays. */
+  void tellEnd() {
+    int count = clients.count();
+    log.tell(
+        "ended",
+        count == 0
+            ? "ends; no process is served"
+            : "ends; %d processes keep what they have, and are seen".formatted(count),
+        "kept",
+        count);
+  }
+
+  /** Takes back all that was given. What is there is gone when the stock is closed. */
+  void takeAllBack() {
+    clients.leaveAll();
+  }
+
   @Override
   public void close() {
+    synchronized (this) {
+      closed = true;
+    }
     clients.close();
   }
 }

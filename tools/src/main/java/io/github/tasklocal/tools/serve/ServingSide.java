@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -24,10 +25,12 @@ import org.jspecify.annotations.Nullable;
  * @param pins the folder of what stays when it ends
  * @param maps pins of others' maps that are to see the values, too
  * @param onSlots whether to use slots although there are uptrs
+ * @param interim whether it serves those maps only, makes way for one that is to stay, and leaves
+ *     nothing behind
  * @param limits how much is given
  */
 public record ServingSide(
-    Socket socket, Path pins, List<Path> maps, boolean onSlots, Limits limits) {
+    Socket socket, Path pins, List<Path> maps, boolean onSlots, boolean interim, Limits limits) {
 
   /** What a JVM, refused connections and maps take. */
   private static final int SPARE_DESCRIPTORS = 200;
@@ -39,7 +42,14 @@ public record ServingSide(
    * @param mode of the file: whoever may write it can connect
    * @param group of the file, where it is not to be that of this process
    */
-  public record Socket(Path path, Set<PosixFilePermission> mode, @Nullable GroupPrincipal group) {}
+  public record Socket(Path path, Set<PosixFilePermission> mode, @Nullable GroupPrincipal group) {
+    @Override
+    public String toString() {
+      return "%s (%s%s)"
+          .formatted(
+              path, PosixFilePermissions.toString(mode), group == null ? "" : " of group " + group);
+    }
+  }
 
   /**
    * How much is given.
@@ -61,15 +71,30 @@ public record ServingSide(
    *
    * @param log is told what happens
    * @param stop is given what ends this, in any thread
-   * @throws Failure if it cannot begin, with nothing changed
+   * @throws Failure if it cannot begin
    */
   public void run(ServeLog log, Consumer<Runnable> stop) throws Failure, IOException {
     requirePrivileges();
     requireDescriptors();
-    try (Listener listener = Listener.open(socket);
-        PinFolder folder = PinFolder.open(pins);
-        ServeTables tables = ServeTables.open(folder);
-        Threads threads = Threads.open(folder, maps, onSlots);
+    if (interim) {
+      PinFolder.requireFree(pins); // before anybody can connect
+    } else {
+      PinFolder.claim(pins, socket.path());
+    }
+    try (Listener listener = Listener.open(socket, interim);
+        PinFolder folder = PinFolder.open(pins, interim)) {
+      serve(listener, folder, log, stop);
+      if (folder.isInterim()) {
+        folder.remove();
+        folder.removeIfEmpty();
+      }
+    }
+  }
+
+  private void serve(Listener listener, PinFolder folder, ServeLog log, Consumer<Runnable> stop)
+      throws Failure, IOException {
+    try (ServeTables tables = ServeTables.open(folder);
+        Threads threads = Threads.open(folder, maps, onSlots, interim);
         Poller poller = new Poller();
         ArrayStock stock = new ArrayStock(folder, threads.slots(), log, poller::wake);
         Serving serving =
@@ -86,8 +111,11 @@ public record ServingSide(
       stop.accept(serving::stop);
       log.tell(
           "ready",
-          "serves at %s, and %d processes from before; %s"
-              .formatted(listener.path(), kept, threads.words()),
+          "serves at %s%s; %s"
+              .formatted(
+                  socket,
+                  kept == 0 ? "" : ", and " + kept + " processes from before",
+                  threads.words()),
           "socket",
           listener.path().toString(),
           "kept",
@@ -96,14 +124,27 @@ public record ServingSide(
           threads.registration().ways(),
           "threads",
           threads.words());
-      serving.run();
+      if (interim) {
+        serving.run(folder::isInterim);
+        if (folder.isInterim()) {
+          serving.takeAllBack();
+        }
+      } else {
+        serving.run(null);
+        serving.tellEnd();
+      }
     }
+  }
+
+  /** {@return whether one that is to stay serves with these pins, or has and may come back} */
+  public static boolean isAtHome(Path pins) throws IOException {
+    return PinFolder.isTaken(pins);
   }
 
   /** Removes what serving sides have left in a folder of pins, and the maps beside it. */
   public static void remove(Path pins) throws Failure, IOException {
     requirePrivileges();
-    try (PinFolder folder = PinFolder.open(pins)) {
+    try (PinFolder folder = PinFolder.open(pins, false)) {
       folder.remove();
       for (Path map :
           List.of(
@@ -139,10 +180,14 @@ public record ServingSide(
           "this is not the first pid namespace, so processes outside of it could not be told apart",
           "run it on the machine itself, or in a container with --pid=host");
     }
-    List<String> lacking = Kernel.lackingCapabilities();
+    // CAP_SYS_ADMIN stands for both, but nothing here takes more of it.
+    List<String> lacking =
+        Kernel.lackingCapabilities().stream()
+            .filter(capability -> !capability.equals("CAP_SYS_ADMIN"))
+            .toList();
     if (!lacking.isEmpty()) {
       throw new Failure(
-          "no " + String.join(", ", lacking), "run as root, or give it these capabilities");
+          "no " + String.join(" and no ", lacking), "run as root, or with CAP_BPF and CAP_PERFMON");
     }
   }
 }

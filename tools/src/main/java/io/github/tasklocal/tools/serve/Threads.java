@@ -27,8 +27,9 @@ record Threads(ServedMaps maps, @Nullable SlotTables slots, Registration registr
    *
    * @param others pins of more maps with pointers
    * @param onSlots whether to use slots although there are uptrs
+   * @param othersOnly whether to serve no maps besides those, where there are uptrs
    */
-  static Threads open(PinFolder pins, List<Path> others, boolean onSlots)
+  static Threads open(PinFolder pins, List<Path> others, boolean onSlots, boolean othersOnly)
       throws Failure, IOException {
     boolean pidfds = hasPidfds();
     ServedMaps maps = new ServedMaps();
@@ -36,11 +37,11 @@ record Threads(ServedMaps maps, @Nullable SlotTables slots, Registration registr
     boolean done = false;
     try {
       if (hasUptrs() && !onSlots) {
-        maps.serve(pins.byName(Wire.A.mapName()), Wire.A);
-        maps.serve(pins.known(Wire.C.mapName()), Wire.C);
-        for (Path other : others) {
-          maps.join(other);
+        if (!othersOnly) {
+          maps.serve(pins.byName(Wire.A.mapName()), Wire.A);
+          maps.serve(pins.known(Wire.C.mapName()), Wire.C);
         }
+        others.forEach(maps::join);
       } else {
         if (!others.isEmpty()) {
           throw new Failure(

@@ -2,8 +2,12 @@
 package io.github.tasklocal.tools.system;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Map;
@@ -25,6 +29,22 @@ public final class FileAccess {
     } catch (IOException e) {
       return false;
     }
+  }
+
+  /** {@return why something could not be done with a file, in words} */
+  public static String reason(IOException failed) {
+    if (failed instanceof AccessDeniedException) {
+      return "not allowed to this user";
+    }
+    if (failed instanceof NoSuchFileException) {
+      return "there is no such file or folder";
+    }
+    if (failed instanceof FileAlreadyExistsException) {
+      return "a file is there";
+    }
+    return failed instanceof FileSystemException of && of.getReason() != null
+        ? of.getReason()
+        : failed.toString();
   }
 
   /**
