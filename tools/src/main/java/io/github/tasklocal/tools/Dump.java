@@ -52,7 +52,8 @@ import picocli.CommandLine.Spec;
       "",
       Dump.NAMESPACES,
       "",
-      "Needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN) and Linux 6.13 or newer."
+      "Needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN) and Linux 6.13 or newer,"
+          + " or from 5.17 on a serving side."
     })
 final class Dump implements Callable<Integer> {
 

@@ -52,7 +52,8 @@ import picocli.CommandLine.Spec;
       "",
       ProcessOption.NAMESPACES,
       "",
-      "Needs root or CAP_BPF and CAP_PERFMON, and Linux 6.13 or newer."
+      "Needs root or CAP_BPF and CAP_PERFMON, and Linux 6.13 or newer,"
+          + " or from 5.17 on a serving side."
     })
 final class Top implements Callable<Integer> {
 
