@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Deque;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,12 +25,21 @@ final class ArrayStock implements AutoCloseable {
   private static final int LEAST = 4;
   private static final int MOST = 64;
 
+  /** What whoever waits for the first of several arrays does not notice. */
+  private static final long QUICK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
+
   private final PinFolder pins;
   private final @Nullable SlotTables slots;
   private final ServeLog log;
   private final Runnable changed;
   private final Thread maker = new Thread(() -> run(true), "makes arrays");
   private final Thread remover = new Thread(() -> run(false), "removes arrays");
+
+  /**
+   * How many are shown at once: more as long as that is quick. Some kernels wait once for all, some
+   * for each (kernel/bpf/syscall.c, maybe_wait_bpf_programs). Of the thread that makes them.
+   */
+  private int atOnce = 1;
 
   /** Under the lock of this, as all below. */
   private final BitSet used = new BitSet(ServeTables.ARRAYS);
@@ -159,6 +169,7 @@ final class ArrayStock implements AutoCloseable {
 
   private void make() {
     List<ServedArray> made = new ArrayList<>();
+    List<Integer> descriptors = new ArrayList<>();
     int status = 0;
     int lacking = lacking();
     while (status == 0 && made.size() < lacking) {
@@ -167,26 +178,41 @@ final class ArrayStock implements AutoCloseable {
         status = -Errnos.ENOSPC;
       } else {
         ServedArray array = array(number);
-        status = create(array);
-        if (status == 0) {
+        int descriptor = create(array);
+        if (descriptor >= 0) {
           made.add(array);
+          descriptors.add(descriptor);
         } else {
-          hide(array);
+          status = descriptor;
           remove(array);
         }
       }
     }
+    int shown = made.isEmpty() || slots == null ? made.size() : show(slots, made, descriptors);
+    descriptors.forEach(Native::close);
+    List<ServedArray> hidden = made.subList(Math.max(shown, 0), made.size());
+    hidden.forEach(this::remove);
+    hidden.clear();
     synchronized (this) {
       ready.addAll(made);
-      failure = made.isEmpty() ? status : 0;
+      failure = made.isEmpty() ? Math.min(status, shown) : 0;
     }
   }
 
-  /**
-   * {@return how many to make at once: few where each takes long, so that the first is not late}
-   */
+  /** {@return how many are shown, from the first on; a negative errno if none} */
+  private int show(SlotTables tables, List<ServedArray> made, List<Integer> descriptors) {
+    long began = System.nanoTime();
+    int shown =
+        tables.show(
+            made.stream().mapToInt(ServedArray::number).toArray(),
+            descriptors.stream().mapToInt(Integer::intValue).toArray());
+    boolean isQuick = System.nanoTime() - began < QUICK_NANOS;
+    atOnce = isQuick ? Math.min(MOST, 2 * atOnce) : Math.max(1, atOnce / 2);
+    return shown;
+  }
+
   private synchronized int lacking() {
-    return Math.min(slots == null ? MOST : 1, wanted - ready.size());
+    return Math.min(slots == null ? MOST : atOnce, wanted - ready.size());
   }
 
   /** {@return a number that no array has, as long unused as can be; -1 if there is none} */
@@ -203,17 +229,14 @@ final class ArrayStock implements AutoCloseable {
     return number;
   }
 
+  /** {@return a descriptor of a new array, which is pinned; or a negative errno} */
   private int create(ServedArray array) {
     int descriptor = RawMaps.createArray();
-    if (descriptor < 0) {
-      return descriptor;
+    int status = descriptor < 0 ? descriptor : RawMaps.pin(descriptor, array.pin());
+    if (descriptor >= 0 && status != 0) {
+      Native.close(descriptor);
     }
-    int status = RawMaps.pin(descriptor, array.pin());
-    if (status == 0 && slots != null) {
-      status = slots.show(array.number(), descriptor);
-    }
-    Native.close(descriptor);
-    return status;
+    return status == 0 ? descriptor : status;
   }
 
   /** Does what is left to do, and removes what was made for nobody. */

@@ -136,8 +136,26 @@ final class SlotTables implements AutoCloseable {
     return object.map("tld_slot_map").fd();
   }
 
-  /** Shows an array to programs; {@return 0 or a negative errno} */
-  int show(int number, int array) {
+  /**
+   * Shows arrays to programs. Waits for the kernel: once for all of them where that takes several
+   * at once.
+   *
+   * @param numbers of the arrays
+   * @param arrays their descriptors
+   * @return how many are shown, from the first on; a negative errno if none
+   */
+  int show(int[] numbers, int[] arrays) {
+    int map = object.map("tld_arrays").fd();
+    int shown = numbers.length == 1 ? 0 : RawMaps.update(map, numbers, arrays);
+    int status = 0;
+    while (status == 0 && shown < numbers.length) {
+      status = show(numbers[shown], arrays[shown]);
+      shown += status == 0 ? 1 : 0;
+    }
+    return shown == 0 ? status : shown;
+  }
+
+  private int show(int number, int array) {
     try (Arena arena = Arena.ofConfined()) {
       return RawMaps.update(
           object.map("tld_arrays").fd(),

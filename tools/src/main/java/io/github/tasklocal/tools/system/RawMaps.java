@@ -32,6 +32,8 @@ public final class RawMaps {
   private static final MethodHandle GET = Calls.libbpf("bpf_obj_get", JAVA_INT, ADDRESS);
   private static final MethodHandle UPDATE =
       Calls.libbpf("bpf_map_update_elem", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, JAVA_LONG);
+  private static final MethodHandle UPDATE_BATCH =
+      Calls.libbpf("bpf_map_update_batch", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS, ADDRESS);
   private static final MethodHandle LOOK_UP =
       Calls.libbpf("bpf_map_lookup_elem", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle DELETE =
@@ -79,6 +81,29 @@ public final class RawMaps {
   public static int update(int map, MemorySegment key, MemorySegment value) {
     try {
       return (int) UPDATE.invokeExact(map, key, value, 0L);
+    } catch (Throwable e) {
+      throw Calls.impossible(e);
+    }
+  }
+
+  /**
+   * {@return how many elements it has set, from the first on} Fewer than all where the kernel does
+   * not take several at once for such a map, or refuses one.
+   */
+  public static int update(int map, int[] keys, int[] values) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocateFrom(JAVA_INT, keys.length);
+      int status =
+          (int)
+              UPDATE_BATCH.invokeExact(
+                  map,
+                  arena.allocateFrom(JAVA_INT, keys),
+                  arena.allocateFrom(JAVA_INT, values),
+                  count,
+                  MemorySegment.NULL);
+      int done = count.get(JAVA_INT, 0);
+      // It is left alone where there is no such call for the map.
+      return status == 0 || done < keys.length ? done : 0;
     } catch (Throwable e) {
       throw Calls.impossible(e);
     }
