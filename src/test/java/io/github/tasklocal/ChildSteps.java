@@ -7,6 +7,7 @@ import io.github.tasklocal.bpf.HeldObject;
 import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kernel.Libc;
+import io.github.tasklocal.kit.Seccomp;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.io.UncheckedIOException;

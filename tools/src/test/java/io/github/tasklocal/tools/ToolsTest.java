@@ -48,12 +48,12 @@ class ToolsTest {
   @Test
   void aBadOptionIsReportedInTwoLines() {
     for (String command : commands()) {
-      Command bad = Command.run(command, "--no-such-option");
+      Command bad = Command.run(command, "--xyzzy");
       assertThat(bad.exit()).isEqualTo(2);
       assertThat(bad.out()).isEmpty();
       assertThat(bad.err())
           .isIn(
-              "%s: Unknown option: '--no-such-option'%nSee: tasklocal-tools %s --help%n"
+              "%s: Unknown option: '--xyzzy'%nSee: tasklocal-tools %s --help%n"
                   .formatted(command, command),
               "%s: Missing required option: '--key=NAME[:TYPE]'%nSee: tasklocal-tools %s --help%n"
                   .formatted(command, command));
