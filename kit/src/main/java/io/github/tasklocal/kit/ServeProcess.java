@@ -7,6 +7,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Objects;
+import java.util.jar.Attributes;
+import java.util.jar.JarFile;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -46,7 +49,8 @@ public final class ServeProcess implements AutoCloseable {
           "no serving side: name the tools' jar with -D" + JAR + "=FILE");
     }
     List<String> command = Jvm.reading(Jvm.shortLived(), jar, Child.class);
-    command.addAll(List.of("io.github.tasklocal.tools.Tools", "serve", "--json", "--mode", "666"));
+    command.add(mainClass(jar));
+    command.addAll(List.of("serve", "--json", "--mode", "666"));
     command.addAll(List.of("--socket", socket().toString(), "--pins", pins.toString()));
     command.addAll(options);
     Files.deleteIfExists(log());
@@ -63,6 +67,13 @@ public final class ServeProcess implements AutoCloseable {
             said -> said.contains("\"ready\"") || !started.isAlive());
     if (!started.isAlive()) {
       throw new IllegalStateException("the serving side has ended:\n" + said());
+    }
+  }
+
+  private static String mainClass(String jar) throws IOException {
+    try (JarFile file = new JarFile(jar)) {
+      Attributes about = Objects.requireNonNull(file.getManifest()).getMainAttributes();
+      return Objects.requireNonNull(about.getValue(Attributes.Name.MAIN_CLASS));
     }
   }
 
