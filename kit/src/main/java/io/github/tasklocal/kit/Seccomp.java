@@ -40,15 +40,11 @@ public final class Seccomp {
    * {@code setpriv --no-new-privs}.
    */
   public static void refuse(String call, int errno) {
+    int number = Objects.requireNonNull(CALLS.get(call));
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment code = arena.allocate(4 * 8L, 8);
       put(code, 0, 0x20, 0, 0); // load the number of the call
-      put(
-          code,
-          1,
-          0x15,
-          1,
-          Objects.requireNonNull(CALLS.get(call))); // if it is not this one, pass over the next
+      put(code, 1, 0x15, 1, number); // if it is not this one, pass over the next
       put(code, 2, 0x06, 0, ERRNO | errno);
       put(code, 3, 0x06, 0, ALLOW);
       MemorySegment program = arena.allocate(16, 8);
