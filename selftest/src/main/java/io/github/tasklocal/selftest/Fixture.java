@@ -5,6 +5,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Folders;
@@ -147,13 +148,15 @@ public final class Fixture implements AutoCloseable {
   }
 
   /**
-   * Uses a key where a thread that had a page before the map was opened moves to another, which it
-   * does itself.
+   * Checks that a program sees what the calling thread has set, at once. Only a serving side may be
+   * late: then the thread is registered at a later use of a key, as is one that had a page before
+   * the map was opened.
    */
-  static void move(TaskLocal.OfInt key) {
+  static void seen(TaskLocal.OfInt key, BpfProgram lookUp, String what) {
     if (Need.socket() != null) {
-      int ignored = key.get();
+      Await.until(what + " at a later use of the key", () -> lookUp.run() == key.get());
     }
+    Check.equal(key.get(), lookUp.run(), what);
   }
 
   /** {@return the resource, which is closed after the test} */

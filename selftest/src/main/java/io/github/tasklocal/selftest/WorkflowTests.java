@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
+import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
@@ -62,9 +63,10 @@ final class WorkflowTests {
         index -> {
           int id = threadId.run();
           Keys.ID.set(id);
-          // So many at once may be too many for a serving side that has just begun; then the
-          // keeper registers them.
-          Await.until("an entry of each thread", () -> map.unregistered().isEmpty());
+          // So many at once may be too many for a serving side that has just begun.
+          Await.until(
+              "an entry of the thread, at a later use of the key",
+              () -> Keys.ID.get() == id && !isUnregistered(map, Libc.currentTid()));
           together.await();
           callUntil(Syscalls.GETPPID, () -> Keys.ECHO_ID.get() == -id, "found the keys");
           for (short round = 0; round < ROUNDS; round++) {
@@ -85,6 +87,10 @@ final class WorkflowTests {
         0L,
         object.global("not_cached").get(JAVA_LONG, 0),
         "checks that did not find the first program's offsets cached");
+  }
+
+  private static boolean isUnregistered(TaskLocalMap map, int tid) {
+    return map.unregistered().stream().anyMatch(each -> each.tid() == tid);
   }
 
   /**
