@@ -7,6 +7,7 @@ import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.tools.system.Errnos;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -59,6 +60,40 @@ class ServeLifeKernelIT {
       try (ServeClient client = side.client()) {
         String _ = client.connect(side.socket());
       }
+    }
+  }
+
+  @Test
+  void oneThatCannotBeginLeavesEverythingAsItWas() throws Exception {
+    try (ServeSide side = new ServeSide(folder)) {
+      Path fresh = Files.createDirectory(side.bpffs().path("of_its_own")).resolve("tasklocal");
+      for (Path pins : List.of(fresh, side.pins())) {
+        if (pins.equals(side.pins())) {
+          List<String> _ = side.process().end("TERM");
+        }
+        List<Path> before = all(side.bpffs().folder());
+        assertThat(
+                refused(
+                    List.of(),
+                    "serve",
+                    "--slots",
+                    "--map",
+                    side.bpffs().path("any"),
+                    "--socket",
+                    folder.resolve("other.sock"),
+                    "--pins",
+                    pins))
+            .contains("which needs no --map");
+        assertThat(all(side.bpffs().folder())).isEqualTo(before);
+        assertThat(folder.resolve("other.sock")).doesNotExist();
+      }
+      side.restart();
+    }
+  }
+
+  private static List<Path> all(Path folder) throws IOException {
+    try (Stream<Path> paths = Files.walk(folder)) {
+      return paths.sorted().toList();
     }
   }
 

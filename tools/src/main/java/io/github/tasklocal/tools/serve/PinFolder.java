@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools.serve;
 
+import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.FileAccess;
 import io.github.tasklocal.tools.system.FolderLock;
 import io.github.tasklocal.tools.system.Native;
+import io.github.tasklocal.tools.system.RawMaps;
 import java.io.IOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.LockSupport;
@@ -36,6 +39,9 @@ final class PinFolder implements AutoCloseable {
   private final Path own;
   private final FolderLock lock;
 
+  /** What was pinned or made there and was not there before, in order. */
+  private final List<Path> made = new ArrayList<>();
+
   private PinFolder(Path folder, Path own, FolderLock lock) {
     this.folder = folder;
     this.own = own;
@@ -56,11 +62,11 @@ final class PinFolder implements AutoCloseable {
           folder + " is not on a bpffs",
           "mount one (mount -t bpf bpf /sys/fs/bpf), or name a folder on one with --pins");
     }
-    make(folder, "rwxr-xr-x");
+    boolean isNew = make(folder, "rwxr-xr-x");
     FileAccess.requireOwnFolder(folder);
     requireVersion(folder);
     Path own = folder.resolve(PREFIX + VERSION);
-    make(own, "rwx------");
+    boolean isOwnNew = make(own, "rwx------");
     FolderLock lock = FolderLock.tryLock(own);
     if (lock == null) {
       throw new Failure(
@@ -74,7 +80,14 @@ final class PinFolder implements AutoCloseable {
       }
       mark(own.resolve(INTERIM), interim);
       done = true;
-      return new PinFolder(folder, own, lock);
+      PinFolder pins = new PinFolder(folder, own, lock);
+      if (isNew) {
+        pins.made.add(folder);
+      }
+      if (isOwnNew) {
+        pins.made.add(own);
+      }
+      return pins;
     } finally {
       if (!done) {
         lock.close();
@@ -136,14 +149,17 @@ final class PinFolder implements AutoCloseable {
     return FileAccess.exists(own.resolve(INTERIM));
   }
 
-  private static void make(Path folder, String permissions) throws Failure {
+  /** {@return whether it was not there} */
+  private static boolean make(Path folder, String permissions) throws Failure {
     int umask = Native.umask(0);
     try {
-      if (!FileAccess.exists(folder)) {
-        Files.createDirectory(
-            folder,
-            PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions)));
+      if (FileAccess.exists(folder)) {
+        return false;
       }
+      Files.createDirectory(
+          folder,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(permissions)));
+      return true;
     } catch (IOException e) {
       throw new Failure(
           "cannot make the folder %s (%s)".formatted(folder, FileAccess.reason(e)),
@@ -185,6 +201,35 @@ final class PinFolder implements AutoCloseable {
     return Objects.requireNonNull(folder.getParent()).resolve(name);
   }
 
+  /** Pins a map or a link for good, unless one is pinned there. */
+  void pin(int descriptor, Path path) throws Failure {
+    int status = RawMaps.pin(descriptor, path);
+    if (status == 0) {
+      made.add(path);
+    } else if (status != -Errnos.EEXIST) {
+      throw new Failure("cannot pin at " + path + " (" + Errnos.name(-status) + ")", "run as root");
+    }
+  }
+
+  /** What was pinned is to stay. */
+  void keep() {
+    made.clear();
+  }
+
+  /** Leaves everything as it was before a start that failed. */
+  private void undo() throws IOException {
+    if (made.contains(own)) {
+      remove();
+    }
+    for (Path path : made.reversed()) {
+      if (path.equals(folder)) {
+        removeIfEmpty();
+      } else {
+        Files.deleteIfExists(path);
+      }
+    }
+  }
+
   /** {@return the names of all that is pinned of the serving side's own} */
   List<String> names() throws IOException {
     return names(own);
@@ -210,8 +255,13 @@ final class PinFolder implements AutoCloseable {
     }
   }
 
+  /** Lets others come. Unless {@link #keep} was called, nothing is left that was not there. */
   @Override
-  public void close() {
-    lock.close();
+  public void close() throws IOException {
+    try {
+      undo();
+    } finally {
+      lock.close();
+    }
   }
 }

@@ -6,14 +6,11 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.bpf.BpfMap;
 import io.github.tasklocal.bpf.BpfObject;
-import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.FileAccess;
 import io.github.tasklocal.tools.system.Programs;
-import io.github.tasklocal.tools.system.RawMaps;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -72,7 +69,7 @@ final class ServeTables implements AutoCloseable {
       }
       object.load();
       for (String name : List.of("tld_grants", "tld_owners")) {
-        pin(object.map(name).fd(), pins.own(name));
+        pins.pin(object.map(name).fd(), pins.own(name));
       }
       done = true;
       return new ServeTables(object);
@@ -80,15 +77,6 @@ final class ServeTables implements AutoCloseable {
       if (!done) {
         object.close();
       }
-    }
-  }
-
-  /** Pins a map for good, unless it is pinned there. */
-  static void pin(int map, Path path) throws Failure {
-    int status = RawMaps.pin(map, path);
-    if (status < 0 && status != -Errnos.EEXIST) {
-      throw new Failure(
-          "cannot pin a map at " + path + " (" + Errnos.name(-status) + ")", "run as root");
     }
   }
 

@@ -49,13 +49,13 @@ final class ServedMaps implements AutoCloseable {
   private final Map<Path, Long> joined = new LinkedHashMap<>();
 
   /** Serves the map at a path from now on, which is made if there is none. */
-  void serve(Path pin, Wire ifNew) throws Failure, IOException {
+  void serve(PinFolder pins, Path pin, Wire ifNew) throws Failure, IOException {
     int descriptor = RawMaps.get(pin);
     while (descriptor == -Errnos.ENOENT) {
       try (BpfObject object =
           Programs.open("served_map." + ifNew.name().toLowerCase(Locale.ROOT))) {
         object.load();
-        ServeTables.pin(object.map(ifNew.mapName()).fd(), pin);
+        pins.pin(object.map(ifNew.mapName()).fd(), pin);
       }
       descriptor = RawMaps.get(pin);
     }

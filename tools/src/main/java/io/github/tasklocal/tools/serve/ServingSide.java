@@ -108,6 +108,7 @@ public record ServingSide(
                 log)) {
       int kept = new Survivors(folder, tables, stock, threads.registration()).handOver(serving);
       stock.start();
+      folder.keep();
       stop.accept(serving::stop);
       log.tell(
           "ready",

@@ -107,7 +107,7 @@ final class SlotTables implements AutoCloseable {
       }
       object.load();
       for (String name : BY_NAME) {
-        ServeTables.pin(object.map(name).fd(), pins.byName(name));
+        pins.pin(object.map(name).fd(), pins.byName(name));
       }
       done = true;
       return object;
@@ -122,7 +122,7 @@ final class SlotTables implements AutoCloseable {
   private static void pinLink(BpfLink link, PinFolder pins) throws Failure, IOException {
     Path fresh = pins.own("hook_new");
     Files.deleteIfExists(fresh);
-    ServeTables.pin(link.fd(), fresh);
+    pins.pin(link.fd(), fresh);
     Path ignored = Files.move(fresh, pins.own("hook"), StandardCopyOption.ATOMIC_MOVE);
   }
 

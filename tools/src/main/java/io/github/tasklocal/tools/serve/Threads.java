@@ -38,14 +38,16 @@ record Threads(ServedMaps maps, @Nullable SlotTables slots, Registration registr
     try {
       if (hasUptrs() && !onSlots) {
         if (!othersOnly) {
-          maps.serve(pins.byName(Wire.A.mapName()), Wire.A);
-          maps.serve(pins.known(Wire.C.mapName()), Wire.C);
+          maps.serve(pins, pins.byName(Wire.A.mapName()), Wire.A);
+          maps.serve(pins, pins.known(Wire.C.mapName()), Wire.C);
         }
         others.forEach(maps::join);
       } else {
         if (!others.isEmpty()) {
           throw new Failure(
-              "this kernel (" + Kernel.version() + ") has no uptr, which --map needs",
+              onSlots
+                  ? "values are in slots, which a map of --map cannot have"
+                  : "this kernel (" + Kernel.version() + ") has no uptr, which --map needs",
               "compile the program with this project's header, which needs no --map");
         }
         slots = SlotTables.open(pins, !pidfds);
