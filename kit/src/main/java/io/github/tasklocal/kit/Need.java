@@ -65,6 +65,16 @@ public enum Need {
     }
   },
 
+  /** A serving side: one that runs, or the jar that has one. */
+  SERVED {
+    @Override
+    String lack() {
+      return socket() != null || System.getProperty(ServeProcess.JAR) != null
+          ? ""
+          : "no serving side: name the jar of the tools with -D" + ServeProcess.JAR + "=FILE";
+    }
+  },
+
   /** Type information of the running kernel. */
   BTF {
     @Override
@@ -127,6 +137,11 @@ public enum Need {
 
   /** {@return what is lacking here, in words; empty if nothing is} */
   abstract String lack();
+
+  /** {@return whether nothing is lacking} */
+  public boolean isMet() {
+    return lack().isEmpty();
+  }
 
   /** {@return those of some needs that this machine does not meet, and why} */
   public static Map<Need, String> unmet(Collection<Need> needs) {

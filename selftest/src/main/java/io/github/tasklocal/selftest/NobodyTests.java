@@ -30,6 +30,15 @@ final class NobodyTests {
 
   private static final String ID = "65534";
 
+  /** Runs what follows it as nobody. */
+  static final List<String> AS_NOBODY =
+      List.of("setpriv", "--reuid=" + ID, "--regid=" + ID, "--clear-groups", "--");
+
+  /** What {@code answer.bpf.c} answers. */
+  static final TaskLocal.OfLong QUESTION = TaskLocal.of("question", JAVA_LONG);
+
+  private static final TaskLocal.OfLong ANSWER = TaskLocal.of("answer", JAVA_LONG);
+
   private NobodyTests() {}
 
   /** {@return the tests of this theme} */
@@ -66,9 +75,7 @@ final class NobodyTests {
 
     ClassPath readable = fixture.closing(new ClassPath());
     long question = fixture.random().nextLong();
-    List<String> command =
-        new ArrayList<>(
-            List.of("setpriv", "--reuid=" + ID, "--regid=" + ID, "--clear-groups", "--"));
+    List<String> command = new ArrayList<>(AS_NOBODY);
     command.addAll(
         Jvm.command(
             Jvm.shortLived(),
@@ -119,10 +126,7 @@ final class NobodyTests {
    * @param args the open and the shut pin, the wire and the question
    */
   public static void main(String[] args) throws Exception {
-    String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
-    Check.that(
-        Arrays.stream(ids).allMatch(ID::equals),
-        "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
+    requireNobody();
     Path open = Path.of(args[0]);
     Path shut = Path.of(args[1]);
     Wire wire = Wire.valueOf(args[2]);
@@ -143,9 +147,8 @@ final class NobodyTests {
       Check.contains("Wire.A", refused.cure(), "the cure");
     }
 
-    TaskLocal.OfLong question = TaskLocal.of("question", JAVA_LONG);
-    TaskLocal.OfLong answer = TaskLocal.of("answer", JAVA_LONG);
-    question.set(Long.parseLong(args[3]));
+    long question = Long.parseLong(args[3]);
+    QUESTION.set(question);
     try (TaskLocalMap map =
         !isPin
             ? Fixture.served(open)
@@ -154,10 +157,24 @@ final class NobodyTests {
         Check.equal(wire, map.wire(), "the wire of the map");
       }
       Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
-      for (int calls = 0; answer.get() == 0 && calls < 1000; calls++) {
-        Syscalls.GETPPID.call(); // since Linux 7.3 a program may not run on every call
-      }
-      System.out.println("answer " + answer.get());
+      System.out.println("answer " + ask(question));
     }
+  }
+
+  /** Checks that this process is nobody's. */
+  static void requireNobody() throws IOException {
+    String[] ids = Machine.status().getOrDefault("Uid", "").split("\\s+");
+    Check.that(
+        Arrays.stream(ids).allMatch(ID::equals),
+        "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
+  }
+
+  /** {@return what a program answers to the calling thread; 0 if none does} */
+  static long ask(long question) {
+    QUESTION.set(question);
+    for (int calls = 0; ANSWER.get() == 0 && calls < 1000; calls++) {
+      Syscalls.GETPPID.call(); // since Linux 7.3 a program may not run on every call
+    }
+    return ANSWER.get();
   }
 }

@@ -21,6 +21,7 @@ final class Suite {
         HintTests.tests(),
         DirectoryTests.tests(),
         NobodyTests.tests(),
+        ContainedTests.tests(),
         BadInputTests.tests(),
         SchedulerTests.tests());
   }
