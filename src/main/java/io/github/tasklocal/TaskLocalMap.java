@@ -632,8 +632,8 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Takes the entries of this process's threads out of the map, and stops watching. Values stay,
    * and keep working as plain memory. A second call does nothing. Where a serving side has to take
-   * entries out and is away, they stay, and BPF goes on seeing the values, until their threads end or
-   * the map is opened and closed again.
+   * entries out and is away, they stay, and BPF goes on seeing the values, until their threads end
+   * or the map is opened and closed again.
    */
   @Override
   public void close() {

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** A BPF program can tell whether what it has read belongs to one virtual thread. */
@@ -28,13 +29,14 @@ class ExchangeMarkKernelIT {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @EnumSource
-  void valuesOfTwoThreadsAreNeverTakenForThoseOfOne(Wire wire) {
+  @CsvSource({"A, 4096", "B, 4096", "C, 4096", "A, 256", "C, 256"}) // wire B has no packed slots
+  void valuesOfTwoThreadsAreNeverTakenForThoseOfOne(Wire wire, int slot) {
     Jvm.Result result =
         Jvm.run(
             Jvm.command(
                 List.of(
                     "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
+                    "-D" + (slot == 4096 ? "none" : "tasklocal.slotBytes") + "=" + slot,
                     "-Djdk.virtualThreadScheduler.parallelism=1",
                     "-Djdk.virtualThreadScheduler.maxPoolSize=1"),
                 Jvm.join(Jvm.classPath()),

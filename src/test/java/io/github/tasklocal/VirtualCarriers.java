@@ -7,8 +7,10 @@ import static io.github.tasklocal.VirtualCornersChild.equal;
 import static io.github.tasklocal.VirtualCornersChild.on;
 import static io.github.tasklocal.VirtualCornersChild.onThread;
 import static io.github.tasklocal.VirtualCornersChild.seen;
+import static java.lang.foreign.MemoryLayout.PathElement.groupElement;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Libc;
@@ -34,6 +36,14 @@ final class VirtualCarriers {
   private static final TaskLocal.OfSegment BYTES =
       TaskLocal.of("carriers.bytes", MemoryLayout.sequenceLayout(16, JAVA_BYTE));
 
+  private static final TaskLocal.OfSegment RECORD =
+      TaskLocal.of(
+          "carriers.record",
+          MemoryLayout.structLayout(
+              JAVA_INT.withName("sequence"),
+              JAVA_INT.withName("first"),
+              JAVA_LONG.withName("last")));
+
   /** In objects of 32 bytes. */
   private static final int MOST = 300;
 
@@ -49,6 +59,7 @@ final class VirtualCarriers {
       case "full-heap" -> fullHeap(false);
       case "full-heap-first" -> fullHeap(true);
       case "deep" -> deep();
+      case "inside" -> inside();
       case "constant" -> constant();
       default -> throw new IllegalArgumentException(corner);
     }
@@ -321,6 +332,75 @@ final class VirtualCarriers {
     @Override
     public void close() {
       queue.clear();
+    }
+  }
+
+  /** Scopes and updates within which a thread goes on elsewhere, each time. */
+  private static void inside() throws Throwable {
+    String text = "of two words";
+    FutureTask<Void> body =
+        new FutureTask<>(
+            () -> {
+              VALUE.set(1);
+              elsewhere();
+              RECORD.update(
+                  record -> {
+                    record.set(JAVA_INT, 4, 5);
+                    elsewhere();
+                    record.set(JAVA_LONG, 8, 6);
+                    elsewhere();
+                    record.set(JAVA_INT, 4, 7);
+                  });
+              equal(
+                  2, (int) RECORD.varHandle(groupElement("sequence")).getOpaque(), "the sequence");
+              equal(7, (int) RECORD.varHandle(groupElement("first")).getOpaque(), "the first");
+              equal(6, (long) RECORD.varHandle(groupElement("last")).getOpaque(), "the last");
+              VALUE
+                  .with(7)
+                  .run(
+                      () -> {
+                        elsewhere();
+                        agree(7);
+                        elsewhere();
+                      });
+              equal(1, VALUE.get(), "the value after a scope");
+              equal(1, seen(), "the same in BPF");
+              BYTES
+                  .with(text)
+                  .run(
+                      () -> {
+                        elsewhere();
+                        isText(text);
+                        elsewhere();
+                      });
+              isText("");
+              return null;
+            });
+    try (Carriers carriers = new Carriers()) {
+      Thread thread = carriers.start(body);
+      carriers.next();
+      while (!body.isDone()) {
+        if (thread.getState() == Thread.State.WAITING) {
+          LockSupport.unpark(thread);
+        }
+        carriers.next();
+      }
+      body.get();
+    }
+  }
+
+  private static void elsewhere() {
+    int before = Libc.currentTid();
+    LockSupport.park();
+    if (before == Libc.currentTid()) {
+      throw new AssertionError("it goes on where it was");
+    }
+  }
+
+  private static void isText(String expected) {
+    String found = BYTES.getString();
+    if (!found.equals(expected)) {
+      throw new AssertionError("the text is \"" + found + "\"");
     }
   }
 

@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
@@ -41,6 +42,9 @@ public final class VirtualCornersChild {
 
   public static void main(String[] arguments) throws Throwable {
     view = BpfView.load(Path.of(arguments[0]), Wire.C);
+    if (arguments[1].equals("before")) {
+      beforeAnyMap();
+    }
     try (TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
       switch (arguments[1]) {
         case "plain" -> plain(3);
@@ -56,6 +60,7 @@ public final class VirtualCornersChild {
         case "first" -> first();
         case "permit" -> onVirtual(VirtualCornersChild::permit);
         case "closed" -> closed(map);
+        case "before" -> onVirtual(() -> agree(3));
         default -> VirtualCarriers.run(arguments[1], view);
       }
       long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;
@@ -184,21 +189,39 @@ public final class VirtualCornersChild {
     equal(6, seen(), "the value in BPF");
   }
 
-  /** An unpark that comes during the first use is not lost. */
+  /** An unpark or an interrupt that comes during the first use is not lost. */
   private static void unpark() throws Throwable {
-    for (int i = 0; i < 2000; i++) {
-      CountDownLatch begun = new CountDownLatch(1);
+    Random random = new Random();
+    for (int i = 0; i < 4000; i++) {
+      boolean interrupts = i % 2 == 1;
+      AtomicBoolean begun = new AtomicBoolean();
+      AtomicBoolean interrupted = new AtomicBoolean();
       Thread thread =
           Thread.ofVirtual()
               .start(
                   () -> {
-                    begun.countDown();
+                    begun.set(true);
                     VALUE.set(7);
                     LockSupport.park();
+                    interrupted.set(Thread.interrupted());
                   });
-      begun.await();
-      LockSupport.unpark(thread);
-      Await.until("an unparked thread", () -> !thread.isAlive());
+      // A first use takes a microsecond or two, so this comes before, within or after it.
+      while (!begun.get()) {
+        Thread.onSpinWait();
+      }
+      long end = System.nanoTime() + random.nextInt(4000);
+      while (System.nanoTime() < end) {
+        Thread.onSpinWait();
+      }
+      if (interrupts) {
+        thread.interrupt();
+      } else {
+        LockSupport.unpark(thread);
+      }
+      Await.until("a thread that was woken", () -> !thread.isAlive());
+      if (interrupts && !interrupted.get()) {
+        throw new AssertionError("an interrupt is lost");
+      }
     }
   }
 
@@ -334,7 +357,31 @@ public final class VirtualCornersChild {
     }
   }
 
-  /** A thread of the factory shows its values from its first step on. */
+  /** A thread that uses a key while no map is open is seen in one that opens, as it goes on. */
+  private static void beforeAnyMap() throws Throwable {
+    AtomicInteger tid = new AtomicInteger();
+    AtomicBoolean seen = new AtomicBoolean();
+    Thread thread =
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  VALUE.set(5);
+                  tid.set(Libc.currentTid());
+                  while (!seen.get()) { // without a further use of a key, or a mount
+                    Thread.onSpinWait();
+                  }
+                });
+    Await.until("a value", () -> tid.get() != 0);
+    try (TaskLocalMap map = TaskLocalMap.of(view.map().fd())) {
+      Await.until("the value in BPF", () -> view.of(tid.get()) == 5);
+      equal(0, ((TaskLocalMap.Attached) map.state()).unseen(), "how many are unseen");
+    } finally {
+      seen.set(true);
+    }
+    thread.join();
+  }
+
+  /** A thread of the factory shows its values from its first step on, and not only from a use. */
   private static void first() throws Throwable {
     Throwable[] failure = new Throwable[1];
     Thread thread =
@@ -342,12 +389,14 @@ public final class VirtualCornersChild {
             .newThread(
                 () -> {
                   try {
+                    equal(0, seen(), "what BPF sees before the first use");
                     equal(0, VALUE.get(), "the first value");
                     agree(4);
                   } catch (Throwable e) {
                     failure[0] = e;
                   }
                 });
+    onVirtual(() -> equal(BpfView.NO_ENTRY, seen(), "what BPF sees of one that is not followed"));
     if (!thread.getName().equals("first-0")) {
       throw new AssertionError(thread.getName());
     }

@@ -31,6 +31,9 @@ public final class VirtualThreadChild {
   private static final AtomicLong COMPARED = new AtomicLong();
   private static final AtomicLong FOREIGN = new AtomicLong();
 
+  /** How often a value that BPF wrote was read on another carrier. */
+  private static final AtomicLong MOVED = new AtomicLong();
+
   private final BpfView view;
   private final Blocking blocking;
 
@@ -52,8 +55,9 @@ public final class VirtualThreadChild {
       new VirtualThreadChild(view, file).run(threads, rounds, seed, traced);
       TaskLocalMap.Attached state = (TaskLocalMap.Attached) map.state();
       System.out.printf(
-          "%d comparisons, %d of threads without values; unseen %d, failures %d%n",
-          COMPARED.get(), FOREIGN.get(), state.unseen(), map.failures());
+          "%d comparisons, %d of threads without values, what BPF wrote read on another carrier %d"
+              + " times; unseen %d, failures %d%n",
+          COMPARED.get(), FOREIGN.get(), MOVED.get(), state.unseen(), map.failures());
     }
     Throwable wrong = WRONG.get();
     if (wrong != null) {
@@ -134,6 +138,9 @@ public final class VirtualThreadChild {
     if (tid == Libc.currentTid() && wrote == value + 1) {
       blocking.block(1);
       equal(value + 1, SECOND.get(), "what BPF has written");
+      if (tid != Libc.currentTid()) {
+        MOVED.incrementAndGet();
+      }
     }
     SECOND.set(-value);
   }

@@ -196,12 +196,4 @@ class VirtualThreadTest {
           return INT.get();
         });
   }
-
-  @Test
-  void theCarriersOwnValueIsNotTouched() throws Exception {
-    INT.set(77);
-    Thread virtual = Thread.ofVirtual().start(() -> INT.set(1));
-    virtual.join();
-    assertThat(INT.get()).isEqualTo(77);
-  }
 }

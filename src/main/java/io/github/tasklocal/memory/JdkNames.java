@@ -65,6 +65,13 @@ final class JdkNames {
     }
     Object ignored = type.getDeclaredMethod("yieldContinuation");
     ignored = chunk.getDeclaredMethod("isEmpty");
+    ignored = ThreadLocal.class.getDeclaredMethod("get", Thread.class);
+    ignored = ThreadLocal.class.getDeclaredMethod("set", Thread.class, Object.class);
+    ignored =
+        Class.forName("java.lang.ThreadBuilders")
+            .getDeclaredMethod(
+                "newVirtualThread", Executor.class, String.class, int.class, Runnable.class);
+    ignored = MethodHandles.Lookup.class.getDeclaredField("IMPL_LOOKUP");
   }
 
   private void name(Class<?> in, String name, Class<?> type) throws ReflectiveOperationException {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Everything of the JDK's {@code java.lang.VirtualThread} on which following depends: fields,
- * states and a method, all by name. Whoever has to follow a new JDK begins here.
+ * states and methods, all by name ({@link JdkNames}). Whoever has to follow a new JDK begins here.
  *
  * <p>It takes the JDK's own {@code jdk.internal.misc.Unsafe}, which has to be exported to this
  * module: that is the consent. What was found in the sources of JDK 25 (VirtualThread.java):
@@ -25,6 +25,15 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code cont.tail} is the {@code StackChunk} with the stack of a thread that has blocked;
  *       null before the first time (jdk/internal/vm/Continuation.java, and
  *       continuationFreezeThaw.cpp, which takes a stack of less than 500 words off it at once).
+ *   <li>{@code scheduler} is what it is submitted to: an {@link Executor}, which the thread itself
+ *       may exchange while it runs; {@code carrierThread} is where it is mounted, set before it
+ *       runs and cleared after.
+ *   <li>{@code ThreadLocal.get(Thread)} and {@code set(Thread, Object)} reach the value of a thread
+ *       that is not the calling one (the JDK's own are for carriers, ThreadLocal.java): here for
+ *       the carrier's page. The JDK's carriers are {@code ForkJoinWorkerThread}s, which keep
+ *       theirs.
+ *   <li>{@code ThreadBuilders.newVirtualThread} makes one on a scheduler (ThreadBuilders.java).
+ *   <li>{@code MethodHandles.Lookup.IMPL_LOOKUP} finds methods that are not public, without JNI.
  *   <li>The task is also the monitor of a timed {@code Object.wait} ({@code timedWaitLock}), so it
  *       is changed only by the thread itself or between its mounts.
  * </ul>

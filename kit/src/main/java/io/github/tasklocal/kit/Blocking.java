@@ -2,11 +2,19 @@
 package io.github.tasklocal.kit;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
+import java.net.InetAddress;
+import java.net.SocketException;
+import java.net.SocketTimeoutException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.Exchanger;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 
@@ -16,9 +24,15 @@ public final class Blocking {
   /** How many ways there are. */
   public static final int WAYS = 10;
 
+  private static final int SOCKETS = 32;
+
   private final ReentrantLock lock = new ReentrantLock();
   private final Object monitor = new Object();
-  private final Exchanger<Integer> exchanger = new Exchanger<>();
+  private final SynchronousQueue<Integer> queue = new SynchronousQueue<>();
+
+  /** To which nobody sends; several, since threads that read from one wait for each other. */
+  private final List<DatagramSocket> sockets = new ArrayList<>();
+
   private final Path file;
 
   /**
@@ -28,6 +42,15 @@ public final class Blocking {
    */
   public Blocking(Path file) {
     this.file = file;
+    try {
+      for (int i = 0; i < SOCKETS; i++) {
+        DatagramSocket socket = new DatagramSocket(0, InetAddress.getLoopbackAddress());
+        socket.setSoTimeout(1);
+        sockets.add(socket);
+      }
+    } catch (SocketException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /**
@@ -60,10 +83,10 @@ public final class Blocking {
       }
       case 5 -> Thread.sleep(0, 1000);
       case 6 -> {
-        try {
-          Integer ignored = exchanger.exchange(1, 50, TimeUnit.MICROSECONDS);
-        } catch (TimeoutException e) {
-          // blocked all the same
+        if (ThreadLocalRandom.current().nextBoolean()) {
+          boolean ignored = queue.offer(1, 50, TimeUnit.MICROSECONDS);
+        } else {
+          Integer ignored = queue.poll(50, TimeUnit.MICROSECONDS);
         }
       }
       case 7 -> {
@@ -75,8 +98,13 @@ public final class Blocking {
         byte[] ignored = Files.readAllBytes(file);
       }
       default -> {
-        LockSupport.unpark(Thread.currentThread());
-        LockSupport.park();
+        try {
+          sockets
+              .get(ThreadLocalRandom.current().nextInt(SOCKETS))
+              .receive(new DatagramPacket(new byte[1], 1));
+        } catch (SocketTimeoutException e) {
+          // It has waited all the same.
+        }
       }
     }
   }

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.jar.Attributes;
@@ -31,7 +32,7 @@ public final class ServeProcess implements AutoCloseable {
    * Starts it, and waits until it serves.
    *
    * @param pins where it pins, on a bpffs, in a folder that is the test's alone
-   * @param options besides those of the socket and the pins
+   * @param options besides those of the socket and the pins; also of java, with {@code -D}
    */
   public ServeProcess(Path pins, String... options) throws IOException {
     this.folder = Folders.make("serve");
@@ -48,11 +49,13 @@ public final class ServeProcess implements AutoCloseable {
       throw new IllegalStateException(
           "no serving side: name the tools' jar with -D" + JAR + "=FILE");
     }
-    List<String> command = Jvm.reading(Jvm.shortLived(), jar, Child.class);
+    List<String> own = new ArrayList<>(Jvm.shortLived());
+    options.stream().filter(option -> option.startsWith("-D")).forEach(own::add);
+    List<String> command = Jvm.reading(own, jar, Child.class);
     command.add(mainClass(jar));
     command.addAll(List.of("serve", "--json", "--mode", "666"));
     command.addAll(List.of("--socket", socket().toString(), "--pins", pins.toString()));
-    command.addAll(options);
+    options.stream().filter(option -> !option.startsWith("-D")).forEach(command::add);
     Files.deleteIfExists(log());
     Process started =
         new ProcessBuilder(command)

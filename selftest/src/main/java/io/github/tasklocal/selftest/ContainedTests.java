@@ -95,7 +95,7 @@ final class ContainedTests {
     Check.equal("2", Machine.status().get("Seccomp"), "the mode of the filter of system calls");
 
     long question = Long.parseLong(args[1]);
-    NobodyTests.QUESTION.set(question); // moves, where it had its page before the connection
+    NobodyTests.question().set(question); // moves, where it had its page before the connection
     try (TaskLocalMap map = Fixture.served(Path.of(args[0]))) {
       System.out.println("answer " + NobodyTests.ask(question));
       Parallel.run(1, index -> System.out.println("answer " + NobodyTests.ask(question + 1)));

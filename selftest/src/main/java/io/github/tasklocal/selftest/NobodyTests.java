@@ -34,11 +34,6 @@ final class NobodyTests {
   static final List<String> AS_NOBODY =
       List.of("setpriv", "--reuid=" + ID, "--regid=" + ID, "--clear-groups", "--");
 
-  /** What {@code answer.bpf.c} answers. */
-  static final TaskLocal.OfLong QUESTION = TaskLocal.of("question", JAVA_LONG);
-
-  private static final TaskLocal.OfLong ANSWER = TaskLocal.of("answer", JAVA_LONG);
-
   private NobodyTests() {}
 
   /** {@return the tests of this theme} */
@@ -148,7 +143,7 @@ final class NobodyTests {
     }
 
     long question = Long.parseLong(args[3]);
-    QUESTION.set(question);
+    question().set(question);
     try (TaskLocalMap map =
         !isPin
             ? Fixture.served(open)
@@ -169,12 +164,18 @@ final class NobodyTests {
         "setpriv did not change the user to " + ID + ": Uid is " + Arrays.toString(ids));
   }
 
+  /** {@return what {@code answer.bpf.c} answers} Not a constant, as other tests fill the page. */
+  static TaskLocal.OfLong question() {
+    return TaskLocal.of("question", JAVA_LONG);
+  }
+
   /** {@return what a program answers to the calling thread; 0 if none does} */
   static long ask(long question) {
-    QUESTION.set(question);
-    for (int calls = 0; ANSWER.get() == 0 && calls < 1000; calls++) {
+    TaskLocal.OfLong answer = TaskLocal.of("answer", JAVA_LONG);
+    question().set(question);
+    for (int calls = 0; answer.get() == 0 && calls < 1000; calls++) {
       Syscalls.GETPPID.call(); // since Linux 7.3 a program may not run on every call
     }
-    return ANSWER.get();
+    return answer.get();
   }
 }

@@ -45,7 +45,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "",
       "The values of a thread are those of one moment. A ~ follows a value that its thread writes"
-          + " so often that no two reads agree. A - stands for a key that the thread does not have,"
+          + " so often that no two reads agree, or that was read while a carrier went from one"
+          + " virtual thread's values to the next's. A - stands for a key that the thread does not have,"
           + " a ? (in JSON: null) for a value that would lie outside the thread's pages, or whose"
           + " key was made just now. Without a type, values are bytes in hexadecimal, as they stand"
           + " in memory; on wire A, which has no sizes, up to the next value and at most 64.",

@@ -102,6 +102,32 @@ class DumpKernelIT {
     }
   }
 
+  @Test
+  void theValuesOfAVirtualThreadAreShownForItsCarrier() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        ValuesProcess child = ValuesProcess.ofVirtual(map.pin())) {
+      Map<String, JsonObject> threads =
+          threads(
+              Command.run(
+                      "dump",
+                      "--json",
+                      "--pin",
+                      map.pin(),
+                      "--pid",
+                      child.pid(),
+                      "--key",
+                      "an.int:int",
+                      "--key",
+                      "a.text:string")
+                  .json());
+      assertThat(threads).hasSize(1);
+      JsonObject carrier = threads.get("ForkJoinPool-1-");
+      assertThat(carrier).as(threads.toString()).isNotNull();
+      assertThat(carrier.getObject("values").getInt("an.int")).isEqualTo(-100_000);
+      assertThat(carrier.getObject("values").getString("a.text")).isEqualTo("text 0");
+    }
+  }
+
   @ParameterizedTest
   @EnumSource(Wire.class)
   void withoutKeysAllAreShownAsTheBytesInMemory(Wire wire) throws Exception {

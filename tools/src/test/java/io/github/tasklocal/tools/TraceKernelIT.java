@@ -108,6 +108,36 @@ class TraceKernelIT {
   }
 
   @Test
+  void changesOfAVirtualThreadAreSeenOnItsCarrier() throws Exception {
+    share(Wire.C);
+    try (ValuesProcess child = ValuesProcess.ofVirtual(pinned.pin());
+        TopProcess trace =
+            new TopProcess(
+                "trace",
+                "--pin",
+                pinned.pin(),
+                "--key",
+                "a.long",
+                "--pid",
+                child.pid(),
+                "--json")) {
+      List<JsonObject> changes = new ArrayList<>();
+      trace.awaitJson(
+          "five changes",
+          change -> {
+            if (change.get("before") != null) {
+              changes.add(change);
+            }
+            return changes.size() == 5;
+          });
+      for (JsonObject change : changes) {
+        assertThat(change.getString("comm")).isEqualTo("ForkJoinPool-1-");
+        assertThat(change.getLong("after")).isGreaterThan(change.getLong("before"));
+      }
+    }
+  }
+
+  @Test
   void changesOfAThreadThatNeverWaitsAreSeen() throws Exception {
     share(Wire.C);
     int[] next = {1};

@@ -40,7 +40,7 @@ final class ValuesChild {
   /**
    * Runs until its input ends.
    *
-   * @param arguments the map's pin, and how many threads
+   * @param arguments the map's pin, how many threads, and whether they are virtual
    */
   public static void main(String... arguments) throws IOException, InterruptedException {
     int count = Integer.parseInt(arguments[1]);
@@ -48,16 +48,23 @@ final class ValuesChild {
       CountDownLatch done = new CountDownLatch(count);
       for (int i = 0; i < count; i++) {
         int number = i;
-        Thread.ofPlatform()
-            .name("t" + i)
-            .daemon()
-            .stackSize(65536)
-            .start(
-                () -> {
-                  set(number);
-                  done.countDown();
-                  park();
-                });
+        boolean isVirtual = arguments.length > 2;
+        Thread.Builder builder =
+            isVirtual
+                ? Thread.ofVirtual()
+                : Thread.ofPlatform().name("t" + i).daemon().stackSize(65536);
+        builder.start(
+            () -> {
+              set(number);
+              done.countDown();
+              while (isVirtual) {
+                LONG.set(LONG.get() + 1);
+                for (long start = System.nanoTime(); System.nanoTime() - start < 1_000_000; ) {
+                  Thread.onSpinWait();
+                }
+              }
+              park();
+            });
       }
       done.await();
       System.out.println("ready");
@@ -82,7 +89,7 @@ final class ValuesChild {
     LONG.set(-10_000_000_000L - number);
     FLOAT.set(number + 0.5f);
     DOUBLE.set(number + 0.25);
-    TEXT.segment().setString(0, "text " + number);
+    TEXT.setString("text " + number);
   }
 
   private static void park() {

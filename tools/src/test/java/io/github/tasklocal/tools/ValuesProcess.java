@@ -15,13 +15,21 @@ final class ValuesProcess implements AutoCloseable {
   private final BufferedReader output;
 
   ValuesProcess(Path pin, int threads) throws IOException {
+    this(List.of(), pin.toString(), Integer.toString(threads));
+  }
+
+  /** Starts one whose only thread with values is virtual, and mounted all the time. */
+  static ValuesProcess ofVirtual(Path pin) throws IOException {
+    return new ValuesProcess(
+        List.of("--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED"),
+        pin.toString(),
+        "1",
+        "virtual");
+  }
+
+  private ValuesProcess(List<String> options, String... arguments) throws IOException {
     List<String> command =
-        Jvm.reading(
-            List.of(),
-            Jvm.join(Jvm.classPath()),
-            ValuesChild.class,
-            pin.toString(),
-            Integer.toString(threads));
+        Jvm.reading(options, Jvm.join(Jvm.classPath()), ValuesChild.class, arguments);
     process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     deadline = new Jvm.Deadline(process);
     output = process.inputReader();

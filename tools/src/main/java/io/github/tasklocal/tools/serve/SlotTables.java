@@ -29,8 +29,8 @@ final class SlotTables implements AutoCloseable {
   /** How a thread registers itself: the programs that answer its call, the better one first. */
   private static final List<String> HOOKS = List.of("register_modify", "register_probe");
 
-  /** The name of one of them, for tests: where the first works, the second is never tried. */
-  private static final String ONLY = System.getProperty("tasklocal.serve.hook", "");
+  /** The name of one of them, for tests: where something better works, it is never tried. */
+  static final String ONLY = System.getProperty("tasklocal.serve.hook", "");
 
   private static final List<String> OWN = List.of("tld_grants", "tld_owners");
   private static final List<String> BY_NAME = List.of("tld_arrays", "tld_slot_map");

@@ -31,7 +31,7 @@ record Threads(ServedMaps maps, @Nullable SlotTables slots, Registration registr
    */
   static Threads open(PinFolder pins, List<Path> others, boolean onSlots, boolean othersOnly)
       throws Failure, IOException {
-    boolean pidfds = hasPidfds();
+    boolean pidfds = SlotTables.ONLY.isEmpty() && hasPidfds();
     ServedMaps maps = new ServedMaps();
     SlotTables slots = null;
     boolean done = false;
