@@ -14,8 +14,10 @@
 #define PAGES 64
 
 #define EPERM 1
+#define ENOENT 2
 #define ESRCH 3
 #define ENOMEM 12
+#define EBUSY 16
 #define EINVAL 22
 
 /* As in task_local_data.bpf.h, by whose name kernels that are too old are told; the first 8 bytes
@@ -63,7 +65,8 @@ struct {
 	int result;
 } order;
 
-__u64 swept;
+/* Entries that a sweep could not take out, as the processor was at some task's storage. */
+__u64 missed;
 
 /* The grant of a token, if a task's process has it; otherwise null, and why. */
 static __always_inline struct grant *grant_of(struct task_struct *task, __u64 token, int *error)
@@ -196,8 +199,9 @@ int take_out(struct bpf_iter__task *ctx)
 	struct task_struct *task = ctx->task;
 
 	if (is_ordered(task)) {
-		bpf_task_storage_delete(&tld_slot_map, task);
-		order.result = 0;
+		int error = bpf_task_storage_delete(&tld_slot_map, task);
+
+		order.result = error == -ENOENT ? 0 : error;
 	}
 	return 0;
 }
@@ -218,8 +222,8 @@ int sweep(struct bpf_iter__task *ctx)
 	token = bpf_map_lookup_elem(&tld_owners, &array);
 	if (token && *token && grant_of(task, *token, &error))
 		return 0;
-	bpf_task_storage_delete(&tld_slot_map, task);
-	__sync_fetch_and_add(&swept, 1);
+	if (bpf_task_storage_delete(&tld_slot_map, task) == -EBUSY)
+		__sync_fetch_and_add(&missed, 1);
 	return 0;
 }
 

@@ -26,6 +26,8 @@
  *	flood N			how many requests were sent before the socket was full
  *	no-pidfd | ended	status of a registration by a descriptor that is none, or of
  *				a thread that has ended
+ *	linger			status of a registration by a socket whose last close waits
+ *	fork-array		status for a child that asks for an array over this connection
  *	connections N PATH	how many connections were made and kept
  *	fork-resume PATH	status for a child that resumes with this process's token
  *	fork-prctl		errno for a child that registers itself with this token
@@ -73,6 +75,54 @@ static int odd(const char *what, int number)
 	}
 	return ask(&message, sizeof(message), descriptors,
 		   !strcmp(what, "descriptors") ? number : 0, 0);
+}
+
+/* A connected socket with more to send than its peer reads, and which is told to wait for that. */
+static int lingering(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct linger forever = {.l_onoff = 1, .l_linger = 100000};
+	socklen_t size = sizeof(address);
+	static char much[1 << 20];
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int sends = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (bind(listener, (void *)&address, size) || listen(listener, 1) ||
+	    getsockname(listener, (void *)&address, &size))
+		return -1;
+	connect(sends, (void *)&address, size);
+	if (accept(listener, 0, 0) < 0 ||
+	    setsockopt(sends, SOL_SOCKET, SO_LINGER, &forever, sizeof(forever)))
+		return -1;
+	while (send(sends, much, sizeof(much), MSG_NOSIGNAL) > 0)
+		;
+	return sends;
+}
+
+static int linger(void)
+{
+	struct message message = {
+		.version = 1, .kind = THREAD, .array = first, .page = 2, .start = 16, .id = ++ids};
+	int descriptor = lingering();
+
+	if (descriptor < 0 || message_out(&message, sizeof(message), &descriptor, 1) < 0)
+		return -1;
+	close(descriptor); /* before the serving side does */
+	return message_in(&message) == -2 ? -1 : (int)message.status;
+}
+
+static int fork_array(void)
+{
+	int status;
+
+	fflush(stdout);
+	if (!fork()) {
+		struct message message = {.version = 1, .kind = ARRAY};
+		_exit(ask(&message, sizeof(message), 0, 0, 0));
+	}
+	wait(&status);
+	return WEXITSTATUS(status);
 }
 
 static int flood(int most)
@@ -262,6 +312,10 @@ int main(int argc, char **argv)
 			printf("%d\n", flood(a));
 		else if (!strcmp(word, "no-pidfd") || !strcmp(word, "ended"))
 			printf("%d\n", strange(word[0] == 'e'));
+		else if (!strcmp(word, "linger"))
+			printf("%d\n", linger());
+		else if (!strcmp(word, "fork-array"))
+			printf("%d\n", fork_array());
 		else if (!strcmp(word, "connections") && sscanf(line, "%*s %*d %255s", text) == 1)
 			printf("%d\n", connections(a, text));
 		else if (!strcmp(word, "fork-resume") && sscanf(line, "%*s %255s", text) == 1)

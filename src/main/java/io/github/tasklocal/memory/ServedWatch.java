@@ -40,20 +40,22 @@ final class ServedWatch {
    * @throws KernelException if it is refused
    */
   @Nullable OpenMap connect(PinFile at, PinFile.Socket found) {
-    long now = System.nanoTime();
-    if (found.equals(refused) && now - refusedAt < AGAIN_NANOS) {
+    if (found.equals(refused) && System.nanoTime() - refusedAt < AGAIN_NANOS) {
       return null;
     }
-    refused = found;
-    refusedAt = now;
     OpenMap last = map;
-    if (last == null) {
-      last = sockets.open(at.pin);
-      map = last;
-    } else {
-      sockets.connectAgain(last);
+    refused = found;
+    try {
+      if (last == null) {
+        last = sockets.open(at.pin);
+        map = last;
+      } else {
+        sockets.connectAgain(last);
+      }
+      refused = null;
+      return last;
+    } finally {
+      refusedAt = System.nanoTime(); // from its end on, which may have come late
     }
-    refused = null;
-    return last;
   }
 }

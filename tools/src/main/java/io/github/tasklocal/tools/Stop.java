@@ -6,7 +6,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Lets a command that runs until a signal end in its own way: on a signal the JVM waits until this
- * is closed, for 5 seconds at most.
+ * is closed, for 30 seconds at most.
  */
 final class Stop implements AutoCloseable {
 
@@ -24,7 +24,7 @@ final class Stop implements AutoCloseable {
     asked.countDown();
     action.run();
     try {
-      boolean ignored = ended.await(5, TimeUnit.SECONDS);
+      boolean ignored = ended.await(30, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.tools.system.Closer;
 import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Native;
@@ -77,7 +78,7 @@ final class OtherSide implements AutoCloseable {
       int ignored = sockets.send(connection, message, -1);
       ignored = refused.incrementAndGet();
     }
-    sockets.closeDescriptors();
+    sockets.closeDescriptors(new Closer(), 0);
     Native.close(connection);
   }
 

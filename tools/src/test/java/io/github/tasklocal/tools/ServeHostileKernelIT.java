@@ -112,6 +112,30 @@ class ServeHostileKernelIT {
     }
   }
 
+  /** Each hangs the thread that closes it for a day, unless its process ends. */
+  @Test
+  void aDescriptorThatCannotBeClosedHoldsUpNobodyElse() throws Exception {
+    try (ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      for (int i = 0; i < 20; i++) {
+        assertThat(client.number("linger")).isEqualTo(Errnos.EBADF);
+        assertThat(honest.number("register", 0, 2)).isZero();
+      }
+    }
+    try (ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+    }
+  }
+
+  @Test
+  void aChildIsNotServedOverItsParentsConnection() throws Exception {
+    try (ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      assertThat(client.number("fork-array")).isEqualTo(Errnos.EPERM);
+      assertThat(client.number("array")).isZero();
+    }
+  }
+
   @Test
   void thousandsOfConnectionsAreRefused() throws Exception {
     try (ServeClient client = side.client()) {

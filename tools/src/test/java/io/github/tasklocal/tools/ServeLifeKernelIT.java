@@ -98,6 +98,40 @@ class ServeLifeKernelIT {
   }
 
   @Test
+  void whoLocksTheSocketsFolderKeepsNoneFromStarting() throws Exception {
+    Process locks =
+        new ProcessBuilder("flock", folder.toString(), "sh", "-c", "echo locked; exec sleep 600")
+            .start();
+    try {
+      assertThat(locks.inputReader().readLine()).isEqualTo("locked");
+      try (ServeSide side = new ServeSide(folder);
+          ServeClient client = side.client()) {
+        String _ = client.connect(side.socket());
+      }
+    } finally {
+      locks.destroyForcibly().waitFor();
+    }
+  }
+
+  @Test
+  void slotsAreOfOneServingSideOnly() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--slots")) {
+      Path other = side.bpffs().path("other");
+      assertThat(
+              refused(
+                  List.of(),
+                  "serve",
+                  "--slots",
+                  "--socket",
+                  folder.resolve("other.sock"),
+                  "--pins",
+                  other))
+          .contains(side.pins() + " has pins of another serving side", "--remove", "--pins");
+      assertThat(other).doesNotExist();
+    }
+  }
+
+  @Test
   void whatANewerOneHasLeftIsRefused() throws Exception {
     try (ServeSide side = new ServeSide(folder)) {
       List<String> _ = side.process().end("TERM");

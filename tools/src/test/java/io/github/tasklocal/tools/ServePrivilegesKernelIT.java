@@ -84,7 +84,11 @@ class ServePrivilegesKernelIT {
             USER.formatted(BOTH),
             "--socket /run/own/sock --pins /sys/fs/bpf/own/tasklocal",
             "/run/own/sock"));
-    Command refused = serve(USER.formatted(BOTH), "", "/run/tasklocal/tasklocal.sock");
+    Command refused =
+        serve(
+            USER.formatted(BOTH),
+            "--pins /sys/fs/bpf/own/tasklocal",
+            "/run/tasklocal/tasklocal.sock");
     assertThat(refused.exit()).isEqualTo(1);
     assertThat(refused.out()).contains("serve: ", "/run/tasklocal", "--socket");
     Command pins = serve(USER.formatted(BOTH), "--socket /run/own/sock", "/run/own/sock");

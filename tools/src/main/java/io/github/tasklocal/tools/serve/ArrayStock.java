@@ -258,8 +258,22 @@ final class ArrayStock implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    ready.forEach(this::hide);
+    hideAll();
     ready.forEach(this::remove);
     ready.clear();
+  }
+
+  /** At once: what each waits for in the kernel is the same. */
+  private void hideAll() {
+    List<Thread> hiding =
+        ready.stream().map(array -> Thread.ofPlatform().start(() -> hide(array))).toList();
+    for (Thread each : hiding) {
+      try {
+        each.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        return; // The next serving side does away with what is left.
+      }
+    }
   }
 }

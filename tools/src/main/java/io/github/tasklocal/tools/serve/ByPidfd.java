@@ -99,9 +99,11 @@ final class ByPidfd implements Registration {
     if (tid < 0) {
       return tid;
     }
-    maps.remove(pidfd);
-    process.threads().values().remove(tid);
-    return 0;
+    int status = maps.remove(pidfd);
+    if (status == 0) {
+      process.threads().values().remove(tid);
+    }
+    return status;
   }
 
   @Override
@@ -129,7 +131,7 @@ final class ByPidfd implements Registration {
     int pidfd = Pidfds.ofThread(tid);
     if (pidfd >= 0) {
       if (Pidfds.checkThread(pidfd, pid) >= 0) {
-        maps.remove(pidfd);
+        int ignored = maps.remove(pidfd);
       }
       Native.close(pidfd);
     }

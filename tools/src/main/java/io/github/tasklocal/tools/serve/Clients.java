@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools.serve;
 
+import io.github.tasklocal.tools.system.Closer;
 import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Native;
@@ -22,6 +23,9 @@ final class Clients implements AutoCloseable {
   /** How many connections are accepted before those that exist get their turn. */
   private static final int ACCEPTED_AT_ONCE = 16;
 
+  /** How many descriptors of a user's may wait to be closed. */
+  private static final int MOST_OPEN = 1000;
+
   /** Of refused processes, which are told so when they ask. */
   private static final int MOST_REFUSED = 64;
 
@@ -33,6 +37,7 @@ final class Clients implements AutoCloseable {
   private final ServingSide.Limits limits;
   private final ServeLog log;
   private final Consumer<ServedProcess> departed;
+  private final Closer closer = new Closer();
   private final Map<Integer, ServedProcess> byConnection = new HashMap<>();
   private final Map<Integer, ServedProcess> byPidfd = new HashMap<>();
 
@@ -77,6 +82,20 @@ final class Clients implements AutoCloseable {
     return sockets;
   }
 
+  /** Closes the descriptors that came with the last message. */
+  void closeDescriptors(ServedProcess sender) {
+    sockets.closeDescriptors(closer, sender.uid());
+  }
+
+  private void close(int connection, int uid) {
+    sockets.close(connection, message.bytes(), closer, uid);
+  }
+
+  /** {@return whether a user has sent what cannot be closed, again and again} */
+  boolean isHanging(int uid) {
+    return closer.open(uid) > MOST_OPEN;
+  }
+
   /** {@return the process whose connection a descriptor is, or null} */
   @Nullable ServedProcess ofConnection(int descriptor) {
     return byConnection.get(descriptor);
@@ -110,12 +129,16 @@ final class Clients implements AutoCloseable {
         return;
       }
       Sockets.Peer peer = Sockets.peer(connection);
+      int ignored = Sockets.tellSenders(connection);
       int pidfd = Sockets.peerPidfd(connection);
       if (pidfd < 0 && peer.pid() > 0) {
         pidfd = Pidfds.ofProcess(peer.pid());
       }
-      if (peer.pid() <= 0 || pidfd < 0) {
-        Native.close(connection);
+      if (peer.pid() <= 0 || pidfd < 0 || isHanging(peer.uid())) {
+        close(connection, peer.uid());
+        if (pidfd >= 0) {
+          Native.close(pidfd);
+        }
         continue;
       }
       welcome(new ServedProcess(peer.pid(), peer.uid(), pidfd, connection));
@@ -205,7 +228,7 @@ final class Clients implements AutoCloseable {
       int connection = process.releaseConnection();
       byConnection.remove(connection);
       poller.remove(connection);
-      Native.close(connection);
+      close(connection, process.uid());
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools.serve;
 
+import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Native;
@@ -69,8 +70,10 @@ final class Grants {
     }
     for (ServedProcess process : List.copyOf(waiting)) {
       int kind = process.waitingKind();
-      if (process.hasLeft()) {
+      if (process.hasLeft() || !clients.isConnected(process)) {
+        // It may have waited too long for its taste. Nothing is spent on it.
         waiting.remove(process);
+        clients.leave(process);
         continue;
       }
       boolean served = kind == Message.GRANT && isServed(process);
@@ -83,16 +86,19 @@ final class Grants {
         return;
       }
       waiting.remove(process);
-      give(process, kind, process.waitingId(), array, failure);
-      process.await(0, 0);
-      clients.resume(process);
+      try {
+        give(process, kind, process.waitingId(), array, failure);
+      } finally {
+        process.await(0, 0);
+        clients.resume(process);
+      }
     }
   }
 
   private void give(
       ServedProcess process, int kind, int id, @Nullable ServedArray array, int failure) {
     int descriptor = array == null ? failure : array.open();
-    int status = descriptor < 0 ? descriptor : grant(process, kind, array);
+    int status = descriptor < 0 ? descriptor : tryGrant(process, kind, array);
     if (status != 0) {
       log.refused(process, kind == Message.GRANT ? "a grant" : "an array", status);
       if (array != null) {
@@ -122,6 +128,15 @@ final class Grants {
             .message()
             .array(grant.array())
             .grant(RawMaps.PAGES, registration.ways(), grant.token());
+  }
+
+  private int tryGrant(ServedProcess process, int kind, @Nullable ServedArray array) {
+    try {
+      return grant(process, kind, array);
+    } catch (TaskLocalException e) {
+      log.failed(e); // without a descriptor or memory; the process asks again
+      return -Errnos.ENOMEM;
+    }
   }
 
   /** {@return 0 once a process has an array} */

@@ -4,7 +4,6 @@ package io.github.tasklocal.tools.serve;
 import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.FileAccess;
-import io.github.tasklocal.tools.system.FolderLock;
 import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.Sockets;
 import java.io.IOException;
@@ -16,18 +15,34 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermissions;
 
-/**
- * A socket to which processes can connect; its file goes when it is closed.
- *
- * @param madeFolder whether its folder goes, too, if nothing else is there
- */
-record Listener(int descriptor, Path path, boolean madeFolder) implements AutoCloseable {
+/** A socket to which processes can connect; its file goes when it is closed, or before. */
+final class Listener implements AutoCloseable {
 
   private static final int WAITING = 1024;
+
+  private final int descriptor;
+  private final Path path;
+  private final boolean madeFolder;
+  private boolean left;
+
+  private Listener(int descriptor, Path path, boolean madeFolder) {
+    this.descriptor = descriptor;
+    this.path = path;
+    this.madeFolder = madeFolder;
+  }
+
+  int descriptor() {
+    return descriptor;
+  }
+
+  Path path() {
+    return path;
+  }
 
   /**
    * Listens at the path.
    *
+   * @param interim whether the folder goes with it, if this makes it and nothing else is there
    * @throws Failure if another serving side does, or the path cannot be used
    */
   static Listener open(ServingSide.Socket socket, boolean interim) throws Failure, IOException {
@@ -49,10 +64,9 @@ record Listener(int descriptor, Path path, boolean madeFolder) implements AutoCl
           "cannot make the folder %s (%s)".formatted(folder, FileAccess.reason(e)),
           "run as root, or name a path of yours with --socket");
     }
-    try (FolderLock _ = FolderLock.lock(folder)) {
-      requireNobody(at);
-      return bind(at, socket, isNew && interim);
-    }
+    // No lock on the folder: whoever may read it could keep it, and no side would ever start.
+    requireNobody(at);
+    return bind(at, socket, isNew && interim);
   }
 
   private static void requireNobody(Path at) throws Failure, IOException {
@@ -129,9 +143,17 @@ record Listener(int descriptor, Path path, boolean madeFolder) implements AutoCl
     }
   }
 
+  /** From now on nobody finds it, and another may have its path. */
+  void leave() throws IOException {
+    if (!left) {
+      left = true;
+      Files.deleteIfExists(path);
+    }
+  }
+
   @Override
   public void close() throws IOException {
-    Files.deleteIfExists(path);
+    leave();
     Native.close(descriptor);
     if (madeFolder) {
       try {

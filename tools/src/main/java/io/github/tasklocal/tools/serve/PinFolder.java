@@ -141,6 +141,30 @@ final class PinFolder implements AutoCloseable {
   private static boolean isLocked(Path own) throws Failure {
     try (FolderLock lock = FolderLock.tryLock(own)) {
       return lock == null;
+    } catch (Failure e) {
+      if (FileAccess.exists(own)) {
+        throw e;
+      }
+      return false; // It has just ended, and nothing of it is left.
+    }
+  }
+
+  /**
+   * Checks that no other serving side has pins beside these: programs look for slots by name, so
+   * the maps of slots lie beside the folder, and their indexes are given out by one side.
+   */
+  void requireAlone() throws Failure, IOException {
+    try (Stream<Path> beside = Files.list(Objects.requireNonNull(folder.getParent()))) {
+      for (Path other : beside.filter(Files::isDirectory).toList()) {
+        if (!other.equals(folder)
+            && names(other).stream().anyMatch(name -> name.startsWith(PREFIX))) {
+          throw new Failure(
+              "%s has pins of another serving side, and programs find the slots of one only in %s"
+                  .formatted(other, folder.getParent()),
+              "take those away with serve --remove --pins %s, or have a folder elsewhere with --pins"
+                  .formatted(other));
+        }
+      }
     }
   }
 

@@ -230,14 +230,18 @@ final class ServedMaps implements AutoCloseable {
     return status == -Errnos.ENOENT ? -Errnos.ESRCH : status;
   }
 
-  /** Takes a thread's entries out. */
-  void remove(int pidfd) {
+  /** Takes a thread's entries out; {@return 0 once there are none, or a negative errno} */
+  int remove(int pidfd) {
+    int status = 0;
     try (Arena own = Arena.ofConfined()) {
       MemorySegment thread = own.allocateFrom(JAVA_INT, pidfd);
       for (Served map : maps) {
-        int ignored = RawMaps.delete(map.descriptor(), thread);
+        int removed = RawMaps.delete(map.descriptor(), thread);
+        boolean isGone = removed == -Errnos.ENOENT || removed == -Errnos.ESRCH;
+        status = status == 0 && !isGone ? removed : status;
       }
     }
+    return status;
   }
 
   @Override

@@ -73,12 +73,17 @@ final class Serving implements AutoCloseable {
   void run(@Nullable BooleanSupplier goesOn) {
     while (!stopping && (goesOn == null || goesOn.getAsBoolean())) {
       int ready = poller.await(clients.isAccepting() ? follow(goesOn != null) : PAUSE_MILLIS);
+      boolean accepts = false;
       for (int i = 0; i < ready; i++) {
-        try {
+        if (poller.ready(i) == listener) {
+          accepts = true;
+        } else {
           handle(poller.ready(i));
-        } catch (RuntimeException e) {
-          log.failed(e);
         }
+      }
+      // Last, so that none of these has the number of a descriptor that was closed meanwhile.
+      if (accepts) {
+        handle(listener);
       }
     }
   }
@@ -97,6 +102,14 @@ final class Serving implements AutoCloseable {
   }
 
   private void handle(int descriptor) {
+    try {
+      handleReady(descriptor);
+    } catch (RuntimeException e) {
+      log.failed(e);
+    }
+  }
+
+  private void handleReady(int descriptor) {
     if (descriptor == listener) {
       clients.accept();
     } else if (descriptor < 0) {
@@ -120,8 +133,12 @@ final class Serving implements AutoCloseable {
       return;
     }
     try {
-      if (size <= 0) {
+      if (size <= 0 || clients.isHanging(process.uid())) {
         clients.leave(process);
+      } else if (sockets.sender() != 0 && sockets.sender() != process.pid()) {
+        // A child that has inherited the connection, or whoever was handed it.
+        log.refused(process, "an answer to process " + sockets.sender(), -Errnos.EPERM);
+        clients.answer(process, message.kind(), message.id(), -Errnos.EPERM);
       } else if (process.refusal() != 0) {
         clients.answer(process, message.kind(), message.id(), process.refusal());
         clients.leave(process);
@@ -133,7 +150,7 @@ final class Serving implements AutoCloseable {
         clients.leave(process);
       }
     } finally {
-      sockets.closeDescriptors();
+      clients.closeDescriptors(process);
     }
   }
 
@@ -145,7 +162,8 @@ final class Serving implements AutoCloseable {
     return switch (message.kind()) {
       case Message.THREAD -> descriptors == 1;
       case Message.LEAVE -> descriptors == 0 || descriptors == 1;
-      default -> descriptors == 0;
+      case Message.GRANT, Message.RESUME, Message.ARRAY, Message.TID -> descriptors == 0;
+      default -> true; // of a newer protocol
     };
   }
 

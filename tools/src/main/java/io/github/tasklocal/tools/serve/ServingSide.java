@@ -81,9 +81,10 @@ public record ServingSide(
     } else {
       PinFolder.claim(pins, socket.path());
     }
-    try (Listener listener = Listener.open(socket, interim);
-        PinFolder folder = PinFolder.open(pins, interim)) {
-      serve(listener, folder, log, stop);
+    try (PinFolder folder = PinFolder.open(pins, interim)) {
+      try (Listener listener = Listener.open(socket, interim)) {
+        serve(listener, folder, log, stop);
+      }
       if (folder.isInterim()) {
         folder.remove();
         folder.removeIfEmpty();
@@ -127,11 +128,13 @@ public record ServingSide(
           threads.words());
       if (interim) {
         serving.run(folder::isInterim);
+        listener.leave();
         if (folder.isInterim()) {
           serving.takeAllBack();
         }
       } else {
         serving.run(null);
+        listener.leave();
         serving.tellEnd();
       }
     }

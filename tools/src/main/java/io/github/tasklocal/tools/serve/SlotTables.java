@@ -35,6 +35,9 @@ final class SlotTables implements AutoCloseable {
   private static final List<String> OWN = List.of("tld_grants", "tld_owners");
   private static final List<String> BY_NAME = List.of("tld_arrays", "tld_slot_map");
 
+  /** How often to sweep where the kernel was at another's storage on the same processor. */
+  private static final int SWEEPS = 100;
+
   /** Of the struct order. */
   private static final int TID = 4;
 
@@ -59,6 +62,7 @@ final class SlotTables implements AutoCloseable {
    * @throws Failure if that is asked for and cannot be
    */
   static SlotTables open(PinFolder pins, boolean hooked) throws Failure, IOException {
+    pins.requireAlone();
     if (!hooked) {
       return new SlotTables(load(pins, ""), "");
     }
@@ -201,7 +205,14 @@ final class SlotTables implements AutoCloseable {
 
   /** Takes out all entries that lie in arrays which their processes have not, or no longer. */
   synchronized void sweep() {
-    MemorySegment ignored = object.program("sweep").iterate();
+    MemorySegment missed = object.global("missed");
+    for (int tries = 0; tries < SWEEPS; tries++) {
+      missed.set(JAVA_LONG, 0, 0);
+      MemorySegment ignored = object.program("sweep").iterate();
+      if (missed.get(JAVA_LONG, 0) == 0) {
+        return;
+      }
+    }
   }
 
   @Override

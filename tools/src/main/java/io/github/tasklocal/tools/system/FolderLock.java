@@ -7,11 +7,15 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
-/** A lock on a folder, which leaves nothing in it and goes with the process that has it. */
+/**
+ * A lock on a folder, which leaves nothing in it and goes with the process that has it. Whoever may
+ * read the folder can lock it: it has to be one's own.
+ */
 public final class FolderLock implements AutoCloseable {
 
-  private static final int LOCK_EXCLUSIVE = 2;
-  private static final int LOCK_AT_ONCE = 4;
+  /** LOCK_EX and LOCK_NB. */
+  private static final int EXCLUSIVE_AT_ONCE = 2 | 4;
+
   private static final MethodHandle FLOCK = Calls.libc("flock", JAVA_INT, JAVA_INT, JAVA_INT);
 
   private final int descriptor;
@@ -20,21 +24,8 @@ public final class FolderLock implements AutoCloseable {
     this.descriptor = descriptor;
   }
 
-  /** {@return the lock, as soon as nobody else has it} */
-  public static FolderLock lock(Path folder) throws Failure {
-    FolderLock lock = take(folder, LOCK_EXCLUSIVE);
-    if (lock == null) {
-      throw new Failure(folder + " cannot be locked", "run this again");
-    }
-    return lock;
-  }
-
   /** {@return the lock, or null if somebody else has it} */
   public static @Nullable FolderLock tryLock(Path folder) throws Failure {
-    return take(folder, LOCK_EXCLUSIVE | LOCK_AT_ONCE);
-  }
-
-  private static @Nullable FolderLock take(Path folder, int how) throws Failure {
     int fd = Native.openFolder(folder);
     if (fd < 0) {
       throw new Failure(
@@ -42,7 +33,7 @@ public final class FolderLock implements AutoCloseable {
     }
     int status;
     do {
-      status = lock(fd, how);
+      status = lock(fd);
     } while (status == -Errnos.EINTR);
     if (status < 0) {
       Native.close(fd);
@@ -51,9 +42,9 @@ public final class FolderLock implements AutoCloseable {
     return new FolderLock(fd);
   }
 
-  private static int lock(int fd, int how) {
+  private static int lock(int fd) {
     try {
-      return Calls.checked((int) FLOCK.invokeExact(Calls.state(), fd, how));
+      return Calls.checked((int) FLOCK.invokeExact(Calls.state(), fd, EXCLUSIVE_AT_ONCE));
     } catch (Throwable e) {
       throw Calls.impossible(e);
     }

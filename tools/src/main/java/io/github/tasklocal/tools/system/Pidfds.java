@@ -82,7 +82,7 @@ public final class Pidfds {
   }
 
   /** {@return whether it is one} Its name is the kernel's; a file's begins with a slash. */
-  private static boolean isPidfd(int descriptor) {
+  static boolean isPidfd(int descriptor) {
     try {
       String name = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
       return name.equals("anon_inode:[pidfd]") || name.startsWith("pidfd:[");

@@ -21,8 +21,8 @@ import java.nio.file.Path;
 @SuppressWarnings("restricted")
 public final class Sockets {
 
-  /** More descriptors than a message may have: the kernel closes those beyond. */
-  public static final int MOST_DESCRIPTORS = 4;
+  /** As many as a message can have (SCM_MAX_FD), so that the kernel closes none by itself. */
+  public static final int MOST_DESCRIPTORS = 253;
 
   private static final int AF_UNIX = 1;
   private static final int SOCK_SEQPACKET = 5;
@@ -31,7 +31,10 @@ public final class Sockets {
   private static final int SOL_SOCKET = 1;
   private static final int SO_PEERCRED = 17;
   private static final int SO_PEERPIDFD = 77;
+  private static final int SO_PASSCRED = 16;
+  private static final int SHUT_RDWR = 2;
   private static final int SCM_RIGHTS = 1;
+  private static final int SCM_CREDENTIALS = 2;
   private static final int MSG_CTRUNC = 8;
   private static final int MSG_TRUNC = 0x20;
   private static final int MSG_DONTWAIT = 0x40;
@@ -55,6 +58,9 @@ public final class Sockets {
       Calls.libc("accept4", JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, JAVA_INT);
   private static final MethodHandle GETSOCKOPT =
       Calls.libc("getsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle SHUTDOWN = Calls.libc("shutdown", JAVA_INT, JAVA_INT, JAVA_INT);
+  private static final MethodHandle SETSOCKOPT =
+      Calls.libc("setsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle RECVMSG =
       Calls.libc("recvmsg", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle SENDMSG =
@@ -70,13 +76,14 @@ public final class Sockets {
   private final int[] descriptors = new int[MOST_DESCRIPTORS];
 
   private int received;
+  private int sender;
   private boolean whole;
 
   /** Makes the buffers, for one thread. */
   public Sockets(Arena arena) {
     header = arena.allocate(56, 8);
     vector = arena.allocate(16, 8);
-    control = arena.allocate(16 + MOST_DESCRIPTORS * 4, 8);
+    control = arena.allocate(32 + 16 + (MOST_DESCRIPTORS + 1) * 4, 8); // the sender comes along
   }
 
   /** {@return a new socket} */
@@ -152,6 +159,23 @@ public final class Sockets {
    */
   public record Peer(int pid, int uid) {}
 
+  /** Has the kernel tell with each message who has sent it: {@link #sender}. */
+  public static int tellSenders(int connection) {
+    try (Arena arena = Arena.ofConfined()) {
+      return Calls.checked(
+          (int)
+              SETSOCKOPT.invokeExact(
+                  Calls.state(),
+                  connection,
+                  SOL_SOCKET,
+                  SO_PASSCRED,
+                  arena.allocateFrom(JAVA_INT, 1),
+                  4));
+    } catch (Throwable e) {
+      throw Calls.impossible(e);
+    }
+  }
+
   /** {@return who has made a connection} */
   public static Peer peer(int connection) {
     try (Arena arena = Arena.ofConfined()) {
@@ -188,12 +212,31 @@ public final class Sockets {
   }
 
   /**
+   * Closes a connection, and waits for nothing that was sent over it and not read.
+   *
+   * @param uid of the other end's user
+   */
+  public void close(int connection, MemorySegment into, Closer closer, int uid) {
+    try {
+      int ignored = Calls.checked((int) SHUTDOWN.invokeExact(Calls.state(), connection, SHUT_RDWR));
+    } catch (Throwable e) {
+      throw Calls.impossible(e);
+    }
+    if (isEnded(connection, into)) {
+      Native.close(connection);
+    } else {
+      closer.close(connection, uid);
+    }
+  }
+
+  /**
    * Reads the next message, and takes over its descriptors, which {@link #descriptor} tells.
    *
    * @return how many bytes it has, more than there is room for included; 0 at the end
    */
   public int receive(int connection, MemorySegment into) {
     received = 0;
+    sender = 0;
     long result =
         call(
             RECVMSG,
@@ -215,8 +258,10 @@ public final class Sockets {
       if (length < 16 || at + length > bytes) {
         return;
       }
-      if (control.get(JAVA_INT, at + 8) == SOL_SOCKET
-          && control.get(JAVA_INT, at + 12) == SCM_RIGHTS) {
+      int type = control.get(JAVA_INT, at + 8) == SOL_SOCKET ? control.get(JAVA_INT, at + 12) : 0;
+      if (type == SCM_CREDENTIALS) {
+        sender = control.get(JAVA_INT, at + 16);
+      } else if (type == SCM_RIGHTS) {
         for (long each = at + 16; each + 4 <= at + length; each += 4) {
           descriptors[received++] = control.get(JAVA_INT, each);
         }
@@ -230,15 +275,31 @@ public final class Sockets {
     return whole ? received : -1;
   }
 
+  /**
+   * {@return the process that has sent the last message, by its number here; 0 if the kernel does
+   * not say}
+   */
+  public int sender() {
+    return sender;
+  }
+
   /** {@return one of them} */
   public int descriptor(int i) {
     return descriptors[i];
   }
 
-  /** Closes the descriptors that came with the last message. */
-  public void closeDescriptors() {
+  /**
+   * Closes the descriptors that came with the last message, and waits for none.
+   *
+   * @param uid of the user it came from
+   */
+  public void closeDescriptors(Closer closer, int uid) {
     for (int i = 0; i < received; i++) {
-      Native.close(descriptors[i]);
+      if (Pidfds.isPidfd(descriptors[i])) {
+        Native.close(descriptors[i]);
+      } else {
+        closer.close(descriptors[i], uid);
+      }
     }
     received = 0;
   }
