@@ -90,7 +90,7 @@ class InterimKernelIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"INT", "TERM"})
+  @ValueSource(strings = {"INT", "TERM", "HUP"})
   void anApplicationIsSeenWhileTopRunsAndWaitsAfterwards(String signal) throws Exception {
     for (int round = 0; round < 2; round++) {
       try (TopProcess top = top()) {
@@ -102,6 +102,19 @@ class InterimKernelIT {
       assertThat(app.ask("watch", SOCKET)).contains("Waiting");
       assertThat(app.ask("get", 1)).isEqualTo("43");
       assertThat(app.ask("close")).isEqualTo("done");
+    }
+  }
+
+  @Test
+  void theDefaultIsTheSocketToWhomTheMapIsShut() throws Exception {
+    try (TopProcess serve = serve();
+        ServedApp other =
+            new ServedApp(folder, mounts.enter(ServeClient.NOBODY), "-Dtasklocal.map=default")) {
+      assertThat(mounts.path("/sys/fs/bpf/tasklocal/tld_data_map")).exists();
+      assertThat(other.ask("threads", 3, 5)).isEqualTo("done");
+      assertThat(other.ask("watch", SOCKET)).contains("Served");
+      other.await("threads=3, waiting=0, unregistered=0");
+      List<String> ignored = serve.end("TERM");
     }
   }
 

@@ -79,6 +79,21 @@ class ServedKernelIT {
   }
 
   @Test
+  void aThreadThatRunsNoJavaMovesWithTheNextAccessToIt() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      String tid = app.ask("gc", 3);
+      assertThat(app.ask("watch", side.socket())).contains("threads=0, waiting=1, unregistered=0");
+      assertThat(app.ask("why")).contains("tid=" + tid, "-Dtasklocal.map");
+      assertThat(view.values()).isEmpty();
+      assertThat(app.ask("gc", 4)).isEqualTo(tid);
+      awaitValues(view, 4);
+      app.await("threads=1, waiting=0, unregistered=0");
+    }
+  }
+
+  @Test
   void aScopeEndsInThePageToWhichItsThreadHasMoved() throws Exception {
     try (ServeSide side = new ServeSide(folder);
         ServeView view = side.view();
