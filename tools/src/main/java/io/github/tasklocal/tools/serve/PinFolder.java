@@ -8,6 +8,7 @@ import io.github.tasklocal.tools.system.FolderLock;
 import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.RawMaps;
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -156,8 +157,7 @@ final class PinFolder implements AutoCloseable {
   void requireAlone() throws Failure, IOException {
     try (Stream<Path> beside = Files.list(Objects.requireNonNull(folder.getParent()))) {
       for (Path other : beside.filter(Files::isDirectory).toList()) {
-        if (!other.equals(folder)
-            && names(other).stream().anyMatch(name -> name.startsWith(PREFIX))) {
+        if (!other.equals(folder) && isServing(other)) {
           throw new Failure(
               "%s has pins of another serving side, and programs find the slots of one only in %s"
                   .formatted(other, folder.getParent()),
@@ -165,6 +165,14 @@ final class PinFolder implements AutoCloseable {
                   .formatted(other));
         }
       }
+    }
+  }
+
+  private static boolean isServing(Path folder) throws IOException {
+    try {
+      return names(folder).stream().anyMatch(name -> name.startsWith(PREFIX));
+    } catch (AccessDeniedException e) {
+      return false; // another user's, who cannot be asked
     }
   }
 
