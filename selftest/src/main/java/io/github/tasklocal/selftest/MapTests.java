@@ -115,7 +115,7 @@ final class MapTests {
           key.set(1000 + index);
           for (int round = 0; round < 2; round++) {
             barrier.await();
-            Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up before the map is open");
+            Check.equal(NO_ENTRY, Fixture.find(lookUp), "BPF's look-up before the map is open");
             barrier.await();
             TaskLocalMap map = null;
             if (leader) {
@@ -138,7 +138,7 @@ final class MapTests {
               Check.equal(0, map.threads(), "threads that are registered after close");
             }
             barrier.await();
-            Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up after the map was closed");
+            Check.equal(NO_ENTRY, Fixture.find(lookUp), "BPF's look-up after the map was closed");
             Check.equal(1001 + index + round, key.get(), "the value in Java after close");
           }
         });
@@ -156,9 +156,9 @@ final class MapTests {
     Fixture.seen(key(), lookUp, "the value in BPF");
     Check.equal(0, second.failures(), "failed registrations: " + second.lastFailure());
     first.close();
-    Check.equal(5, lookUp.run(), "the value in BPF after the first close");
+    Check.equal(5, Fixture.find(lookUp), "the value in BPF after the first close");
     second.close();
-    Check.equal(NO_ENTRY, lookUp.run(), "BPF's look-up after the second close");
+    Check.equal(NO_ENTRY, Fixture.find(lookUp), "BPF's look-up after the second close");
   }
 
   private static void allWires(Fixture fixture) throws Exception {
@@ -176,7 +176,7 @@ final class MapTests {
           for (int value = 1; value <= 20; value++) {
             key.set(value * 100 + index);
             for (BpfObject object : objects) {
-              Check.equal(key.get(), object.program("look_up").run(), "the value in " + object);
+              Check.equal(key.get(), Fixture.find(object.program("look_up")), "the value in " + object);
             }
           }
         });
@@ -195,12 +195,12 @@ final class MapTests {
               barrier.await();
               barrier.await();
               Fixture.seen(key(), lookUp, "a value set before the map was opened");
-              Check.equal(11, lookUp.run(), "the same value");
+              Check.equal(11, Fixture.find(lookUp), "the same value");
             }
             case 1 -> { // has used none
               barrier.await();
               barrier.await();
-              Check.equal(NO_ENTRY, lookUp.run(), "the look-up before any use of a key");
+              Check.equal(NO_ENTRY, Fixture.find(lookUp), "the look-up before any use of a key");
               key().set(12);
               Fixture.seen(key(), lookUp, "a value set after the map was opened");
             }
@@ -221,11 +221,11 @@ final class MapTests {
       Parallel.run(
           1,
           index -> {
-            Check.equal(NO_ENTRY, lookUp.run(), "the look-up before any use of a key");
+            Check.equal(NO_ENTRY, Fixture.find(lookUp), "the look-up before any use of a key");
             Check.equal(0, key().get(), "the value of a new thread in Java");
             Fixture.seen(key(), lookUp, "the value of a new thread in BPF");
             key().set(7);
-            Check.equal(7, lookUp.run(), "the value that was set");
+            Check.equal(7, Fixture.find(lookUp), "the value that was set");
           });
       if (i % 20 == 0) {
         System.gc(); // pages of ended threads are used again from here on
@@ -251,7 +251,7 @@ final class MapTests {
           TaskLocal.OfInt late = TaskLocal.of(ofWire(fixture, "late"), JAVA_INT);
           late.set(2000 + index);
           Check.equal(
-              2000 + index, object.program("look_up_late").run(), "the value of the late key");
+              2000 + index, Fixture.find(object.program("look_up_late")), "the value of the late key");
         });
   }
 
@@ -266,12 +266,12 @@ final class MapTests {
           key().set(1);
           Fixture.seen(key(), object.program("look_up"), "the value of a key that is there");
           for (int i = 0; i < 3; i++) {
-            Check.equal(NO_KEY, lookUp.run(), "the look-up of a key that nobody made");
+            Check.equal(NO_KEY, Fixture.find(lookUp), "the look-up of a key that nobody made");
           }
           barrier.await();
           TaskLocal.OfInt made = TaskLocal.of(ofWire(fixture, "missing"), JAVA_INT);
           made.set(3000 + index);
-          Check.equal(3000 + index, lookUp.run(), "the value of the key once it is made");
+          Check.equal(3000 + index, Fixture.find(lookUp), "the value of the key once it is made");
         });
   }
 
@@ -286,10 +286,10 @@ final class MapTests {
         EntryExistsException.class,
         map.lastFailure().map(Object::getClass).orElse(null),
         "the failure that the map reports");
-    Check.equal(77, lookUp.run(), "the value in BPF, which is still theirs");
+    Check.equal(77, Fixture.find(lookUp), "the value in BPF, which is still theirs");
     Check.equal(5, key().get(), "our value in Java");
     map.close();
-    Check.equal(77, lookUp.run(), "the value in BPF after close, which is still theirs");
+    Check.equal(77, Fixture.find(lookUp), "the value in BPF after close, which is still theirs");
   }
 
   private static void takenOver(Fixture fixture) throws Exception {
@@ -299,7 +299,7 @@ final class MapTests {
     TaskLocalMap map = fixture.share(object);
     Check.equal(1, map.unregistered().size(), "threads that are not registered");
     map.foreignEntries(TaskLocalMap.ForeignEntries.TAKE_OVER);
-    Check.equal(5, object.program("look_up").run(), "the value in BPF, which is ours");
+    Check.equal(5, Fixture.find(object.program("look_up")), "the value in BPF, which is ours");
     Check.equal(0, map.unregistered().size(), "threads that are not registered then");
   }
 
@@ -330,7 +330,7 @@ final class MapTests {
     BpfProgram lookUp = object.program("look_up");
     TaskLocalMap map = fixture.share(object);
     key().set(6);
-    Check.equal(6, lookUp.run(), "the value in BPF");
+    Check.equal(6, Fixture.find(lookUp), "the value in BPF");
     try (KernelMap entries = KernelMap.duplicate(fixture.dataMap(object).fd())) {
       Await.change(
           "the deletion to be seen",
@@ -339,7 +339,7 @@ final class MapTests {
               new TaskStorage(new LinuxKernel())
                   .remove(entries, Task.of(Libc.currentTid(), Thread.currentThread())));
     }
-    Check.equal(6, lookUp.run(), "the value in BPF, set again");
+    Check.equal(6, Fixture.find(lookUp), "the value in BPF, set again");
   }
 
   private static void watched(Fixture fixture) throws Exception {
@@ -364,7 +364,7 @@ final class MapTests {
   private static void awaitLookUp(BpfObject object, int value, Await.Cause cause) {
     BpfProgram lookUp = object.program("look_up");
     int ignored =
-        Await.change("the look-up to be " + value, lookUp::run, seen -> seen == value, cause);
+        Await.change("the look-up to be " + value, () -> Fixture.find(lookUp), seen -> seen == value, cause);
   }
 
   private static void awaitState(TaskLocalMap map, Class<? extends TaskLocalMap.State> state) {

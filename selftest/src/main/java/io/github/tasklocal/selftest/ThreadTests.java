@@ -87,9 +87,9 @@ final class ThreadTests {
           if (index == 0) {
             tid.complete(Libc.currentTid());
             set.get();
-            Check.equal(71, lookUp.run(), "the value in BPF before the thread's first use");
+            Check.equal(71, Fixture.find(lookUp), "the value in BPF before the thread's first use");
             Check.equal(71, key.getAndAdd(1), "the value that the thread finds");
-            Check.equal(72, lookUp.run(), "the value in BPF after it");
+            Check.equal(72, Fixture.find(lookUp), "the value in BPF after it");
           } else {
             NativeThread other = listed(tid.get());
             Check.equal(0, key.get(other), "the value of a thread that has set none");
@@ -144,7 +144,7 @@ final class ThreadTests {
 
   /** A carrier that has no value of its own shows 0, or has no entry. */
   private static void checkSeen(BpfProgram lookUp, int expected) {
-    int seen = lookUp.run();
+    int seen = Fixture.find(lookUp);
     Check.equal(expected, seen == NO_ENTRY ? 0 : seen, "the value in BPF on a virtual thread");
   }
 
@@ -167,12 +167,12 @@ final class ThreadTests {
                   Integer before = values.put(thread, next);
                   if (before != null) {
                     Check.equal(before, key.get(), "the value that the last task here has set");
-                    Check.equal(before, lookUp.run(), "the same in BPF");
+                    Check.equal(before, Fixture.find(lookUp), "the same in BPF");
                     again.incrementAndGet();
                   }
                   key.set(next);
                   Fixture.seen(key, lookUp, "the value in BPF in a pool's thread");
-                  done.complete(lookUp.run());
+                  done.complete(Fixture.find(lookUp));
                 } catch (Throwable e) {
                   done.completeExceptionally(e);
                 }
@@ -195,18 +195,18 @@ final class ThreadTests {
     Fixture.seen(key, lookUp, "the value in BPF"); // a bound page does not change any more
     TaskLocal.OfInt.Bound mine = key.bind();
     Check.equal(1, mine.get(), "the bound value");
-    Check.equal(1, lookUp.run(), "the value in BPF");
+    Check.equal(1, Fixture.find(lookUp), "the value in BPF");
     Parallel.run(
         1,
         index -> {
-          Check.equal(NO_ENTRY, lookUp.run(), "the look-up in a thread that has used no key");
+          Check.equal(NO_ENTRY, Fixture.find(lookUp), "the look-up in a thread that has used no key");
           mine.set(2);
           Check.equal(1, mine.getAndAdd(40) - 1, "the value before an atomic addition");
           Check.equal(0, key.get(), "the value of the other thread itself");
           Fixture.seen(key, lookUp, "the same in BPF");
         });
     Check.equal(42, key.get(), "what the other thread has set");
-    Check.equal(42, lookUp.run(), "the same in BPF");
+    Check.equal(42, Fixture.find(lookUp), "the same in BPF");
   }
 
   private static void boundStruct(Fixture fixture) throws Exception {
