@@ -25,8 +25,8 @@ import org.jspecify.annotations.Nullable;
 /** The resources of a test. They are closed after it, the last one first. */
 public final class Fixture implements AutoCloseable {
 
-  /** How often to look again for an entry, a millisecond apart. */
-  private static final int TRIES = 20;
+  /** How often to look again for an entry: each look takes long on an emulated machine. */
+  private static final int TRIES = 3;
 
   private final @Nullable Wire wire;
   private final Settings settings;
@@ -158,7 +158,7 @@ public final class Fixture implements AutoCloseable {
    */
   static void seen(TaskLocal.OfInt key, BpfProgram lookUp, String what) {
     if (Need.socket() != null) {
-      Await.until(what + " at a later use of the key", () -> find(lookUp) == key.get());
+      Await.until(what + " at a later use of the key", () -> lookUp.run() == key.get());
     }
     Check.equal(key.get(), find(lookUp), what);
   }
@@ -173,7 +173,7 @@ public final class Fixture implements AutoCloseable {
     for (int tries = 0;
         found == MapTests.NO_ENTRY && Need.socket() != null && tries < TRIES;
         tries++) {
-      LockSupport.parkNanos(1_000_000);
+      LockSupport.parkNanos(5_000_000);
       found = lookUp.run();
     }
     return found;
