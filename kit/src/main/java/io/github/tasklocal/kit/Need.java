@@ -131,8 +131,18 @@ public enum Need {
    * where it has, or none is named}
    */
   public static @Nullable Path socket() {
-    String socket = System.getenv("TASKLOCAL_SOCKET");
-    return socket == null || socket.isEmpty() || UPTR.lack().isEmpty() ? null : Path.of(socket);
+    return Socket.PATH;
+  }
+
+  /** Found once: the names of all of the kernel's types are read for it. */
+  private static final class Socket {
+
+    static final @Nullable Path PATH = find();
+
+    private static @Nullable Path find() {
+      String socket = System.getenv("TASKLOCAL_SOCKET");
+      return socket == null || socket.isEmpty() || UPTR.isMet() ? null : Path.of(socket);
+    }
   }
 
   /** {@return what is lacking here, in words; empty if nothing is} */
