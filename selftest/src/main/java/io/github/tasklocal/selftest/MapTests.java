@@ -176,7 +176,8 @@ final class MapTests {
           for (int value = 1; value <= 20; value++) {
             key.set(value * 100 + index);
             for (BpfObject object : objects) {
-              Check.equal(key.get(), Fixture.find(object.program("look_up")), "the value in " + object);
+              Check.equal(
+                  key.get(), Fixture.find(object.program("look_up")), "the value in " + object);
             }
           }
         });
@@ -251,7 +252,9 @@ final class MapTests {
           TaskLocal.OfInt late = TaskLocal.of(ofWire(fixture, "late"), JAVA_INT);
           late.set(2000 + index);
           Check.equal(
-              2000 + index, Fixture.find(object.program("look_up_late")), "the value of the late key");
+              2000 + index,
+              Fixture.find(object.program("look_up_late")),
+              "the value of the late key");
         });
   }
 
@@ -364,7 +367,8 @@ final class MapTests {
   private static void awaitLookUp(BpfObject object, int value, Await.Cause cause) {
     BpfProgram lookUp = object.program("look_up");
     int ignored =
-        Await.change("the look-up to be " + value, () -> Fixture.find(lookUp), seen -> seen == value, cause);
+        Await.change(
+            "the look-up to be " + value, () -> Fixture.find(lookUp), seen -> seen == value, cause);
   }
 
   private static void awaitState(TaskLocalMap map, Class<? extends TaskLocalMap.State> state) {

@@ -199,7 +199,8 @@ final class ThreadTests {
     Parallel.run(
         1,
         index -> {
-          Check.equal(NO_ENTRY, Fixture.find(lookUp), "the look-up in a thread that has used no key");
+          Check.equal(
+              NO_ENTRY, Fixture.find(lookUp), "the look-up in a thread that has used no key");
           mine.set(2);
           Check.equal(1, mine.getAndAdd(40) - 1, "the value before an atomic addition");
           Check.equal(0, key.get(), "the value of the other thread itself");
