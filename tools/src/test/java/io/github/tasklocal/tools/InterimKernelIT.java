@@ -90,7 +90,7 @@ class InterimKernelIT {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"INT", "TERM", "HUP"})
+  @ValueSource(strings = {"INT", "TERM"})
   void anApplicationIsSeenWhileTopRunsAndWaitsAfterwards(String signal) throws Exception {
     for (int round = 0; round < 2; round++) {
       try (TopProcess top = top()) {
