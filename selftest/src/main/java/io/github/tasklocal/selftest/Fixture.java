@@ -164,9 +164,10 @@ public final class Fixture implements AutoCloseable {
   }
 
   /**
-   * {@return what {@code look_up.bpf.c} finds for the calling thread} Before Linux 6.2 it finds no
-   * entry while its processor is at the storage of another task that it has preempted
-   * (bpf_task_storage_trylock in kernel/bpf/bpf_task_storage.c): there it looks again.
+   * {@return what {@code look_up.bpf.c} finds for the calling thread} On Linux 6.1 it has found no
+   * entry of a thread that had one; by the source, it finds none while its processor is at the
+   * storage of another task that it has preempted (bpf_task_storage_trylock in
+   * kernel/bpf/bpf_task_storage.c, until 6.2). Where there are slots it looks again.
    */
   static int find(BpfProgram lookUp) {
     int found = lookUp.run();
