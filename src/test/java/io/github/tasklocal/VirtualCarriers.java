@@ -16,7 +16,9 @@ import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.memory.FullHeapChild;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -182,6 +184,13 @@ final class VirtualCarriers {
     }
   }
 
+  @SuppressWarnings("InfiniteLoopStatement") // until the process ends
+  private static void allocateInAutomaticArenas() {
+    while (true) {
+      MemorySegment ignored = Arena.ofAuto().allocate(1);
+    }
+  }
+
   /** Who has bound a value of a thread reaches that thread's own, and sees it shown. */
   private static void held() throws Throwable {
     try (ExecutorService one = Executors.newSingleThreadExecutor()) {
@@ -208,7 +217,10 @@ final class VirtualCarriers {
     }
   }
 
-  /** A thread that goes to and fro between carriers that show its values and one that does not. */
+  /**
+   * A thread that goes to and fro between carriers that show its values and one that does not;
+   * while others hold the monitor that it needs to get memory for the latter.
+   */
   @SuppressWarnings("ThreadPriorityCheck") // any way to block will do
   private static void alternating() throws Throwable {
     try (ExecutorService one = Executors.newSingleThreadExecutor();
@@ -222,13 +234,17 @@ final class VirtualCarriers {
       Thread.Builder builder =
           on(task -> all.get(Math.floorMod(next.getAndIncrement(), 3)).execute(task));
       AtomicInteger shown = new AtomicInteger();
+      for (int i = 0; i < 2; i++) {
+        Thread ignored =
+            Thread.ofPlatform().daemon().start(VirtualCarriers::allocateInAutomaticArenas);
+      }
       List<FutureTask<Void>> ends = new ArrayList<>();
       for (int i = 0; i < 8; i++) {
         int begin = 1000 * (i + 1);
         FutureTask<Void> end =
             new FutureTask<>(
                 () -> {
-                  for (int round = 0; round < 2000; round++) {
+                  for (int round = 0; round < 1000; round++) {
                     VALUE.set(begin + round);
                     if (round % 2 == 0) {
                       LockSupport.parkNanos(1);

@@ -144,11 +144,17 @@ final class VirtualRecord implements Runnable {
     return address;
   }
 
-  /** The thread cannot be shown now: until its next mount, BPF sees the carrier's values. */
+  /**
+   * The thread cannot be shown now: until its next mount, BPF sees the carrier's values. May block;
+   * then it is shown if it goes on where it can be.
+   */
   private void showNowhere() {
     MemorySegment here = memory;
     if (here == null) {
       here = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), DataPage.ALIGNMENT);
+      if (isHere(thread)) {
+        return; // it has waited for the cleaner's monitor, and gone on where it is shown
+      }
       awaitLeft();
       for (int i = 0; i < offsets.length; i++) {
         set(here.address() + offsets[i], words[i]);
