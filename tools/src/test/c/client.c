@@ -31,6 +31,7 @@
  *	connections N PATH	how many connections were made and kept
  *	fork-resume PATH	status for a child that resumes with this process's token
  *	fork-prctl		errno for a child that registers itself with this token
+ *	guess-prctl		errno for a prctl with a token that is not this process's
  *	late PAGE		1 if a prctl is acknowledged right after the connection's end
  *	exec-prctl		executes itself, to print the errno of a prctl with the old token
  *	exec			executes itself, with the connection open
@@ -322,6 +323,8 @@ int main(int argc, char **argv)
 			printf("%d\n", fork_resume(text));
 		else if (!strcmp(word, "fork-prctl"))
 			printf("%d\n", fork_prctl());
+		else if (!strcmp(word, "guess-prctl"))
+			printf("%d\n", call(token ^ 1, first));
 		else if (!strcmp(word, "late"))
 			printf("%d\n", late(a));
 		else if (!strcmp(word, "exec-prctl")) {

@@ -15,14 +15,51 @@ import org.jspecify.annotations.Nullable;
 /** What a path shows at which a map is pinned, or a serving side listens; or may be. */
 public final class PinFile {
 
+  /**
+   * What is there, where it is no file as others. Not records: the JDK remembers a record class whose
+   * equals was called, softly (java.lang.runtime.ObjectMethods), and with it this copy of the
+   * library.
+   */
+  abstract static sealed class Special {
+    private final Object key;
+
+    private Special(Object key) {
+      this.key = key;
+    }
+
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Special special
+          && special.getClass() == getClass()
+          && special.key.equals(key);
+    }
+
+    @Override
+    public int hashCode() {
+      return key.hashCode();
+    }
+  }
+
   /** A file that is there or not: it cannot be looked at. */
-  record Unknown() {}
+  static final class Unknown extends Special {
+    private Unknown() {
+      super("");
+    }
+  }
 
   /** A file that is still mounted, and that no folder has any more. */
-  record Removed(Object key) {}
+  static final class Removed extends Special {
+    private Removed(Object key) {
+      super(key);
+    }
+  }
 
   /** A socket, at which a serving side may listen. */
-  record Socket(Object key) {}
+  static final class Socket extends Special {
+    private Socket(Object key) {
+      super(key);
+    }
+  }
 
   /** Of a file's mode: what kind of file it is, and a socket. */
   private static final int KIND = 0xf000;

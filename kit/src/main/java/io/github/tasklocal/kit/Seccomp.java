@@ -24,6 +24,7 @@ public final class Seccomp {
   private static final Map<String, Integer> CALLS =
       Map.of(
           "bpf", AMD64 ? 321 : 280,
+          "membarrier", AMD64 ? 324 : 283,
           "pidfd_open", 434,
           "perf_event_open", AMD64 ? 298 : 241,
           "userfaultfd", AMD64 ? 323 : 282);

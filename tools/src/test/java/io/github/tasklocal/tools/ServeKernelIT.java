@@ -2,6 +2,7 @@
 package io.github.tasklocal.tools;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Await;
@@ -60,6 +61,40 @@ class ServeKernelIT {
         assertThat(client.number("end", second)).isZero();
         try (ServeView view = side.view()) {
           assertThat(view.values()).containsExactly(42);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aMapThatComesLaterShowsNoPageOfAnEndedThread() throws Exception {
+    Path lastPid = Path.of("/proc/sys/kernel/ns_last_pid");
+    assumeTrue(Files.isWritable(lastPid), "needs CONFIG_CHECKPOINT_RESTORE, to choose a tid");
+    try (Bpffs bpffs = new Bpffs("rwx------")) {
+      Path pin = bpffs.path("other");
+      try (ServeSide side = new ServeSide(folder, "--map", pin);
+          ServeClient client = side.client();
+          BpfObject other = MapOptions.open("dump", Wire.B)) {
+        String _ = client.connect(side.socket());
+        assertThat(client.number("key", "v")).isZero();
+        int ended = client.thread(2, 42);
+        int _ = client.thread(3, 43);
+        int tid = client.number("tid", ended);
+        assertThat(client.number("end", ended)).isZero();
+        Await.until("its end", () -> !Files.exists(Path.of("/proc/" + tid)));
+        // Others start threads, too.
+        int tries = 0;
+        do {
+          assertThat(tries++).as("tries to get tid " + tid).isLessThan(200);
+          Files.writeString(lastPid, String.valueOf(tid - 1));
+        } while (client.number("tid", client.number("thread")) != tid);
+        other.load();
+        other.map(Wire.B.mapName()).pin(pin);
+        side.process().awaitLine("the map", line -> line.contains("\"map\""));
+        try (ServeView view = ServeView.ofMap(pin, Wire.B)) {
+          // Answered only when all threads from before are registered there.
+          int _ = client.thread(4, 44);
+          assertThat(view.values()).containsExactlyInAnyOrder(43, 44);
         }
       }
     }

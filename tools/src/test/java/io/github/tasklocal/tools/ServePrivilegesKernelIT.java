@@ -4,8 +4,10 @@ package io.github.tasklocal.tools;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.tools.system.Errnos;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -109,5 +111,21 @@ class ServePrivilegesKernelIT {
       assertThat(refused.out())
           .isEqualTo("serve: %s: run as root, or with CAP_BPF and CAP_PERFMON\n".formatted(said));
     }
+  }
+
+  @Test
+  void aGroupIsLetInAndNobodyElse() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--mode", "660", "--group", "nogroup");
+        ServeClient member = client(1, 65534);
+        ServeClient other = client(1, 1)) {
+      assertThat(other.number("connect", side.socket())).isEqualTo(Errnos.EACCES);
+      assertThat(member.connect(side.socket())).isNotEmpty();
+    }
+  }
+
+  private ServeClient client(int user, int group) throws IOException {
+    return new ServeClient(
+        folder,
+        List.of("setpriv --reuid=%d --regid=%d --clear-groups".formatted(user, group).split(" ")));
   }
 }

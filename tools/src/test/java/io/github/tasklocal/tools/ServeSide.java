@@ -41,7 +41,10 @@ final class ServeSide implements AutoCloseable {
 
   /** {@return the arguments with which it is started} */
   List<Object> arguments() {
-    List<Object> command = new ArrayList<>(List.of("serve", "--json", "--mode", "666"));
+    List<Object> command = new ArrayList<>(List.of("serve", "--json"));
+    if (!options.contains("--mode")) {
+      command.addAll(List.of("--mode", "666"));
+    }
     command.addAll(List.of("--socket", socket(), "--pins", pins()));
     command.addAll(options);
     return command;

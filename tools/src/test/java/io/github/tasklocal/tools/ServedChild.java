@@ -7,10 +7,12 @@ import io.github.tasklocal.NativeThread;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.TaskLocalThread;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Seccomp;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.InputStreamReader;
+import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
@@ -20,6 +22,7 @@ import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.ThreadFactory;
 
@@ -30,6 +33,9 @@ public final class ServedChild {
 
   /** Kept, as they would not be seen otherwise. */
   private static final List<Object> KEPT = new ArrayList<>();
+
+  /** The states that a listener was told. */
+  private static final List<String> HEARD = new CopyOnWriteArrayList<>();
 
   private static TaskLocalMap map;
 
@@ -128,7 +134,13 @@ public final class ServedChild {
         boolean ignored = WORKERS.get(first).tasks.add(ServedChild::spin);
       }
       case "end" -> WORKERS.get(first).end();
-      case "copy" -> inCopy(first);
+      case "copy" -> inCopy("startInCopy", int.class, first);
+      case "watch-in-copy" -> inCopy("watchInCopy", String.class, words[1]);
+      case "unload" -> unload();
+      case "listen" -> map.addListener(state -> HEARD.add(state.getClass().getSimpleName()));
+      case "heard" -> {
+        return HEARD;
+      }
       default -> throw new IllegalArgumentException(words[0]);
     }
     return "done";
@@ -176,8 +188,8 @@ public final class ServedChild {
     return thread.tid();
   }
 
-  /** Another copy of the library sets a value in a thread of its own. */
-  private static void inCopy(int value) throws Exception {
+  /** Has another copy of the library do something. */
+  private static void inCopy(String method, Class<?> type, Object argument) throws Exception {
     List<URL> urls = new ArrayList<>();
     for (String each : System.getProperty("java.class.path").split(File.pathSeparator)) {
       urls.add(Path.of(each).toUri().toURL());
@@ -185,13 +197,38 @@ public final class ServedChild {
     URLClassLoader copy =
         new URLClassLoader(urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
     KEPT.add(copy);
-    copy.loadClass(ServedChild.class.getName())
-        .getMethod("startInCopy", int.class)
-        .invoke(null, value);
+    copy.loadClass(ServedChild.class.getName()).getMethod(method, type).invoke(null, argument);
   }
 
-  /** For {@link #inCopy}. */
+  /** For {@link #inCopy}: sets a value in a thread of its own. */
   public static void startInCopy(int value) throws Exception {
     start(Thread.ofPlatform().daemon().factory(), value);
+  }
+
+  /** For {@link #inCopy}: connects. */
+  public static void watchInCopy(String socket) {
+    map = TaskLocalMap.watch(Path.of(socket));
+  }
+
+  /** For {@link #unload}. */
+  public static void closeInCopy() {
+    map.close();
+  }
+
+  /** Takes the copies out, as a server does with an application, and waits until they are gone. */
+  private static void unload() throws Exception {
+    List<WeakReference<Object>> copies = KEPT.stream().map(WeakReference::new).toList();
+    for (Object each : KEPT) {
+      try (URLClassLoader copy = (URLClassLoader) each) {
+        copy.loadClass(ServedChild.class.getName()).getMethod("closeInCopy").invoke(null);
+      }
+    }
+    KEPT.clear();
+    Await.until(
+        "the copies are unloaded",
+        () -> {
+          System.gc();
+          return copies.stream().allMatch(each -> each.get() == null);
+        });
   }
 }

@@ -214,6 +214,66 @@ class ServedKernelIT {
     }
   }
 
+  @Test
+  void theConnectionOutlivesTheCopyThatMadeIt() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch-in-copy", side.socket())).isEqualTo("done");
+      assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
+      awaitValues(view, 1);
+      assertThat(app.ask("watch", side.socket())).contains("Served", "threads=1");
+      assertThat(app.ask("unload")).isEqualTo("done");
+      assertThat(app.ask("set", 0, 2)).isEqualTo("done");
+      assertThat(app.ask("threads", 100, 3)).isEqualTo("done");
+      awaitValues(view, IntStream.rangeClosed(2, 102).boxed().toArray(Integer[]::new));
+      side.kill();
+      app.await("Waiting");
+      side.restart();
+      app.await("Served");
+      app.await("threads=101, waiting=0, unregistered=0");
+    }
+  }
+
+  @Test
+  void listenersAreToldWhetherTheProcessIsServed() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("listen")).isEqualTo("done");
+      side.kill();
+      awaitHeard(app, "[Served, Waiting]");
+      side.restart();
+      awaitHeard(app, "[Served, Waiting, Served]");
+      assertThat(app.ask("close")).isEqualTo("done");
+      awaitHeard(app, "[Served, Waiting, Served, Closed]");
+    }
+  }
+
+  private static void awaitHeard(ServedApp app, String states) {
+    String ignored = Await.until(states, () -> ask(app, "heard"), states::equals);
+  }
+
+  @Test
+  void pagesServeOtherThreadsAlsoWhereMembarrierIsRefused() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--max-pages=64");
+        ServeView view = side.view();
+        ServedApp app = ServedApp.contained(folder)) {
+      assertThat(app.ask("refuse", "membarrier")).isEqualTo("done");
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 62, 1)).isEqualTo("done");
+      assertThat(view.values()).hasSize(62);
+      for (int i = 0; i < 62; i++) {
+        assertThat(app.ask("end", i)).isEqualTo("done");
+      }
+      awaitValues(view);
+      assertThat(app.ask("threads", 1, 100)).isEqualTo("done");
+      app.await("threads=0, waiting=1, unregistered=0"); // until then the pages rest
+      assertThat(app.ask("get", 62)).isEqualTo("100");
+      awaitValues(view, 100);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {PIDFDS, "--slots"})
   void aProcessThatIsContainedAsByAContainerEngineIsServed(String way) throws Exception {

@@ -41,8 +41,9 @@ final class ByPidfd implements Registration {
     }
     int status = set(process, array, page, start, pidfd);
     if (status == 0 && maps.follows()) {
-      process.threads().values().remove(tid);
-      process.threads().put(new ServedProcess.Place(array, page, start), tid);
+      ServedProcess.Registered thread = new ServedProcess.Registered(tid, Pidfds.number(pidfd));
+      process.threads().values().remove(thread);
+      process.threads().put(new ServedProcess.Place(array, page, start), thread);
     }
     return status;
   }
@@ -75,12 +76,16 @@ final class ByPidfd implements Registration {
   }
 
   /** Registers a thread once more; {@return whether it lives} */
-  private boolean again(ServedProcess process, ServedProcess.Place place, int tid) {
-    int pidfd = Pidfds.ofThread(tid);
+  private boolean again(
+      ServedProcess process, ServedProcess.Place place, ServedProcess.Registered thread) {
+    int pidfd = Pidfds.ofThread(thread.tid());
     if (pidfd < 0) {
       return false;
     }
-    boolean lives = Pidfds.checkThread(pidfd, process.pid()) >= 0;
+    // Another thread may have the number by now, and no place.
+    boolean lives =
+        Pidfds.checkThread(pidfd, process.pid()) >= 0
+            && Pidfds.number(pidfd) == thread.pidfdNumber();
     if (lives) {
       int ignored = set(process, place.array(), place.page(), place.start(), pidfd);
     }
@@ -101,7 +106,7 @@ final class ByPidfd implements Registration {
     }
     int status = maps.remove(pidfd);
     if (status == 0) {
-      process.threads().values().remove(tid);
+      process.threads().values().remove(new ServedProcess.Registered(tid, Pidfds.number(pidfd)));
     }
     return status;
   }

@@ -13,6 +13,14 @@ final class ServedProcess {
   /** Where a thread's values are. */
   record Place(ServedArray array, int page, int start) {}
 
+  /**
+   * A thread.
+   *
+   * @param tid its number, which may be another thread's after its end
+   * @param pidfdNumber which only its pidfds have
+   */
+  record Registered(int tid, long pidfdNumber) {}
+
   /** No connection. */
   static final int NONE = -1;
 
@@ -22,7 +30,7 @@ final class ServedProcess {
   private final List<ServedArray> arrays = new ArrayList<>();
 
   /** Of registered threads, by where their values are: no two have one place. */
-  private final Map<Place, Integer> threads = new HashMap<>();
+  private final Map<Place, Registered> threads = new HashMap<>();
 
   private int connection;
   private ServeTables.@Nullable Grant grant;
@@ -129,7 +137,7 @@ final class ServedProcess {
   }
 
   /** {@return the threads that were registered here, by where their values are} */
-  Map<Place, Integer> threads() {
+  Map<Place, Registered> threads() {
     return threads;
   }
 

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -78,6 +79,20 @@ public final class Pidfds {
       return status == -Errnos.ESRCH ? status : checkByProc(pidfd, process);
     } catch (Throwable e) {
       throw Calls.impossible(e);
+    }
+  }
+
+  /**
+   * {@return the number that the kernel gives to no other thread's pidfds as long as it runs} It is
+   * that of the file in pidfs, which is as old as pidfds of threads (6.9, {@code fs/pidfs.c}).
+   *
+   * @param pidfd which is known to be one
+   */
+  public static long number(int pidfd) {
+    try {
+      return (Long) Files.getAttribute(Path.of("/proc/self/fd/" + pidfd), "unix:ino");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
