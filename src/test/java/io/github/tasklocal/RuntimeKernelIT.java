@@ -167,7 +167,28 @@ class RuntimeKernelIT {
     Files.createFile(folder.resolve("libbpf.so.1"));
     assertThat(openWithLibrariesOf(folder))
         .startsWith("NotSupportedException")
-        .contains("libbpf.so.1", "install libbpf 1.1 or newer", "apt-get install libbpf1");
+        .contains("libbpf.so.1", "install libbpf 1.1 or newer", "apt-get install libbpf1")
+        .contains("file too short", "tasklocal-tools.jar serve") // the dynamic linker's own words
+        .doesNotContain("Exception java.lang");
+  }
+
+  @Test
+  @KernelTest
+  void aLibbpfOnAFileSystemMountedNoexecIsNotSaidToBeMissing() throws IOException {
+    List<String> mounting =
+        List.of(
+            "unshare",
+            "--mount",
+            "sh",
+            "-ec",
+            "mount -t tmpfs -o noexec none \"$1\"; cp -L \"$2\"/libbpf.so.1 \"$1\"; shift 2; exec \"$@\"",
+            "sh",
+            folder.toString(),
+            libraryFolder());
+    assertThat(openWithLibrariesOf(folder, mounting))
+        .startsWith("NotSupportedException")
+        .contains("failed to map segment", "without noexec")
+        .doesNotContain("apt-get install");
   }
 
   @Test
@@ -184,16 +205,19 @@ class RuntimeKernelIT {
     return "/lib/" + System.getProperty("os.arch").replace("amd64", "x86_64") + "-linux-gnu";
   }
 
-  /** Opens a map that exists. */
   private String openWithLibrariesOf(Path libraries) throws IOException {
+    return openWithLibrariesOf(libraries, List.of());
+  }
+
+  /** Opens a map that exists, in a process that another command starts. */
+  private String openWithLibrariesOf(Path libraries, List<String> before) throws IOException {
     try (Bpffs bpffs = new Bpffs("rwxr-xr-x");
         BpfObject object = BpfObject.load(Clang.compile(folder, "values"))) {
       Path pin = bpffs.path("map");
       object.map(Wire.A.mapName()).pin(pin);
-      return Jvm.run(
-              Children.childCommand(Children.classPath(), "open", pin.toString()),
-              Map.of("LD_LIBRARY_PATH", libraries.toString()))
-          .output();
+      List<String> command = new ArrayList<>(before);
+      command.addAll(Children.childCommand(Children.classPath(), "open", pin.toString()));
+      return Jvm.run(command, Map.of("LD_LIBRARY_PATH", libraries.toString())).output();
     }
   }
 }

@@ -231,6 +231,27 @@ class WatchKernelIT {
     }
   }
 
+  @Test
+  void aWatchToWhichNoServingSideComesNamesTheCommandAndInAContainerTheFolderToMount(
+      @TempDir Path folder) {
+    Path missing = folder.resolve("none");
+    for (Path absent : List.of(folder.resolve("a.sock"), missing.resolve("a.sock"))) {
+      TaskLocalMap[] map = new TaskLocalMap[1];
+      List<String> logged =
+          logged(() -> map[0] = TaskLocalMap.watch(absent), "no serving side has listened there");
+      String volume = "mount the machine's there (-v %1$s:%1$s)".formatted(missing);
+      assertThat(logged)
+          .hasSize(1)
+          .first()
+          .satisfies(
+              message -> {
+                assertThat(message).contains(absent.toString(), "tasklocal-tools.jar serve");
+                assertThat(message.contains(volume)).isEqualTo(absent.startsWith(missing));
+              });
+      map[0].close();
+    }
+  }
+
   private static void noProblem(Waiting state) {
     assertThat(state.problem()).isEmpty();
   }

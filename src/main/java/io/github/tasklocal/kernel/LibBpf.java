@@ -82,8 +82,8 @@ public final class LibBpf {
       } catch (UnsatisfiedLinkError e) {
         return "it is version 1.0";
       } catch (LinkageError e) {
-        Throwable cause = e.getCause() == null ? e : e.getCause();
-        return String.valueOf(cause.getMessage());
+        String why = DynamicLinker.why("libbpf.so.1");
+        return why == null ? String.valueOf(e.getMessage()) : why;
       }
     }
   }
@@ -139,7 +139,11 @@ public final class LibBpf {
           subject,
           null,
           "libbpf.so.1 cannot be used (" + Library.MISSING + ")",
-          "install libbpf 1.1 or newer (Debian and Ubuntu: apt-get install libbpf1)");
+          (DynamicLinker.isNotExecutable(Library.MISSING)
+                  ? "mount the file system on which it lies without noexec"
+                  : "install libbpf 1.1 or newer (Debian and Ubuntu: apt-get install libbpf1)")
+              + "; values can be shared without it through a serving side, tasklocal-tools.jar"
+              + " serve");
     }
   }
 

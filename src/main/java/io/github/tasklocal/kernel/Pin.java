@@ -34,7 +34,8 @@ public final class Pin {
 
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
 
-  private static final String MOUNT = "mount a bpffs: mount -t bpf bpf /sys/fs/bpf";
+  private static final String MOUNT =
+      "mount a bpffs: mount -t bpf bpf /sys/fs/bpf; into a container, the machine's as a volume";
 
   /**
    * The pins that the shutdown hook removes, and the lock under which pins are made and removed: it

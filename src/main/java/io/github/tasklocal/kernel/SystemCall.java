@@ -127,10 +127,15 @@ enum SystemCall {
   String cure() {
     String ofDefault =
         switch (this) {
-          case BPF, PRIVILEGED_BPF ->
-              "; Docker's and Podman's own profiles let it pass with --cap-add BPF";
+          case BPF ->
+              "; or share values through a serving side, tasklocal-tools.jar serve, which takes"
+                  + " none: mount the folder of its socket, /run/tasklocal";
+          case PRIVILEGED_BPF ->
+              "; Docker's own lets it pass with --cap-add BPF from version 23 on, those of older"
+                  + " Docker and of Podman 4.3 with --cap-add SYS_ADMIN only";
           case PERF_EVENT_OPEN ->
-              "; Docker's and Podman's own profiles let it pass with --cap-add PERFMON";
+              "; Docker's own lets it pass with --cap-add PERFMON from version 23 on, those of"
+                  + " older Docker and of Podman 4.3 with --cap-add SYS_ADMIN only";
           case PIDFD_OPEN -> "";
         };
     return ("allow %s in the seccomp profile: --security-opt seccomp=PROFILE.json of docker and"

@@ -132,7 +132,18 @@ public final class PinFile {
             ? ": no map has been pinned there for 10 seconds"
             : ": no serving side has listened there for 10 seconds")
         + (why == null ? "" : " (" + why.getMessage() + ")")
+        + (mayBePin() ? "" : ": " + startOrMount())
         + ". Waiting for one.";
+  }
+
+  /** {@return how a serving side comes to be there} */
+  private String startOrMount() {
+    Path folder = pin.toAbsolutePath().getParent();
+    return folder == null || Pin.exists(folder)
+        ? "start it, tasklocal-tools.jar serve"
+        : "there is no folder %1$s; in a container, mount the machine's there (-v %1$s:%1$s), else"
+                .formatted(folder)
+            + " start it, tasklocal-tools.jar serve";
   }
 
   /** {@return whether a pin can have the name; one with a dot is a socket's} */

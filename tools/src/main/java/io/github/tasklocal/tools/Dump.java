@@ -188,9 +188,7 @@ final class Dump implements Callable<Integer> {
         ": start the application with -Dtasklocal.map=%s, or let it call TaskLocalMap.watch; a"
                 .formatted(pin)
             + " thread registers at its first use of a key";
-    return Namespaces.inFirst("pid")
-        ? who + cure
-        : who + cure + "; from here, only threads of this pid namespace can be seen";
+    return Namespaces.inFirst("pid") ? who + cure : who + cure + "; " + Namespaces.OTHERS_UNSEEN;
   }
 
   /** A key that no thread has is most often a typing error. */

@@ -2,6 +2,7 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.tools.TopCounts.Row;
+import io.github.tasklocal.tools.system.Namespaces;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -195,6 +196,7 @@ final class TopTable {
       notes.add(
           interval.rows().isEmpty()
               ? "no thread that has registered with the map has run"
+                  + (Namespaces.inFirst("pid") ? "" : "; " + Namespaces.OTHERS_UNSEEN)
               : "no process lived through the interval");
     } else {
       notes.add(

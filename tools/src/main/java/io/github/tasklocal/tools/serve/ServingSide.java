@@ -172,8 +172,9 @@ public record ServingSide(
         throw new Failure(
             "%s open files are allowed, and %d processes take %d"
                 .formatted(words[3], limits.processes(), needed),
-            "raise the limit (ulimit -n %d, or LimitNOFILE=%d in the unit), or lower --max-processes"
-                .formatted(needed, needed));
+            ("raise the limit (ulimit -n %1$d, LimitNOFILE=%1$d in the unit, --ulimit nofile=%1$d of a"
+                    + " container), or lower --max-processes")
+                .formatted(needed));
       }
     }
   }
@@ -182,7 +183,8 @@ public record ServingSide(
     if (!Namespaces.inFirst("pid")) {
       throw new Failure(
           "this is not the first pid namespace, so processes outside of it could not be told apart",
-          "run it on the machine itself, or in a container with --pid=host");
+          "run it on the machine itself, or in a container with --pid=host (hostPID of"
+              + " Kubernetes)");
     }
     // CAP_SYS_ADMIN stands for both, but nothing here takes more of it.
     List<String> lacking =

@@ -22,6 +22,11 @@ public final class Namespaces {
           "pid", 0xEFFFFFFCL,
           "cgroup", 0xEFFFFFFBL);
 
+  /** What a command says in a pid namespace other than the first that shows it no process. */
+  public static final String OTHERS_UNSEEN =
+      "from here, only threads of this pid namespace can be seen: a container sees all with"
+          + " --pid=host (hostPID of Kubernetes)";
+
   private Namespaces() {}
 
   /** {@return whether this process is in the first namespace of a kind, or the kernel has none} */
