@@ -13,6 +13,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -171,8 +172,8 @@ public final class NativeThread {
   }
 
   /** A hold on the thread's page, which is made if there is none. */
-  ThreadPage page() {
-    ThreadPage page = borrow();
+  static ThreadPage page(NativeThread thread) {
+    ThreadPage page = borrow(thread);
     try {
       return page.escaping();
     } finally {
@@ -181,13 +182,17 @@ public final class NativeThread {
   }
 
   /** The thread's page, which is made if there is none; held until it is given back. */
-  ThreadPage borrow() {
-    return ThreadPages.REGISTRY.holds().borrow(task);
+  static ThreadPage borrow(NativeThread thread) {
+    return ThreadPages.REGISTRY.holds().borrow(required(thread).task);
   }
 
   /** The same, or null if it has none. */
-  @Nullable ThreadPage borrowIfAny() {
-    return ThreadPages.REGISTRY.holds().borrowIfAny(task);
+  static @Nullable ThreadPage borrowIfAny(NativeThread thread) {
+    return ThreadPages.REGISTRY.holds().borrowIfAny(required(thread).task);
+  }
+
+  private static NativeThread required(NativeThread thread) {
+    return Objects.requireNonNull(thread, "thread is null: pass one of NativeThread.list()");
   }
 
   @Override

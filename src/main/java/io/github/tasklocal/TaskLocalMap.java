@@ -570,7 +570,7 @@ public final class TaskLocalMap implements AutoCloseable {
    * @param listener one that was added; nothing happens if it was not
    */
   public void removeListener(Consumer<? super State> listener) {
-    listeners.remove(listener);
+    listeners.remove(Objects.requireNonNull(listener, "listener is null: name one that was added"));
   }
 
   private void changed() {

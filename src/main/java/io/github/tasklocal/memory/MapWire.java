@@ -103,7 +103,8 @@ public final class MapWire {
         subject,
         null,
         found + ", and without CAP_SYS_ADMIN its BTF cannot be read, so that the wire is not known",
-        "name it: TaskLocalMap.open(path, Wire." + bySize + ")");
+        "name it: start java with -Dtasklocal.map.wire=%s if -Dtasklocal.map names the map, or call TaskLocalMap.open(path, Wire.%s)"
+            .formatted(bySize, bySize));
   }
 
   private static WrongObjectException wrong(String subject, String found) {

@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 public final class PinFile {
 
   /**
-   * What is there, where it is no file as others. Not records: the JDK remembers a record class whose
-   * equals was called, softly (java.lang.runtime.ObjectMethods), and with it this copy of the
+   * What is there, where it is no file as others. Not records: the JDK remembers a record class
+   * whose equals was called, softly (java.lang.runtime.ObjectMethods), and with it this copy of the
    * library.
    */
   abstract static sealed class Special {
@@ -67,6 +67,9 @@ public final class PinFile {
   private static final int SOCKET = 0xc000;
 
   final Path pin;
+
+  /** Why what is there could not be opened when that was tried last, for the {@link Watch}. */
+  @Nullable KernelException refused;
 
   /** Why nothing can be there yet. */
   private @Nullable KernelException lacking;

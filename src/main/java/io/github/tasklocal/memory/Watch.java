@@ -82,7 +82,9 @@ public final class Watch {
       if (served.map() != null && !(found instanceof PinFile.Socket)) {
         continue; // it is waited for
       }
-      if (found != null) {
+      if (found == null) {
+        each.refused = null;
+      } else {
         isThere |= isSame(each, found) || open(each, found);
       }
       if (map != null) {
@@ -91,6 +93,9 @@ public final class Watch {
     }
     if (isThere) {
       absence.end();
+      if (map == null) {
+        sayFirst(); // what was wrong at an earlier path may be gone
+      }
     } else {
       lookWhatLacks();
     }
@@ -130,16 +135,17 @@ public final class Watch {
       }
     } catch (NotFoundException e) {
       if (!(found instanceof PinFile.Socket)) {
+        at.refused = null;
         return false; // removed since we looked
       }
       if (served.map() == null) {
-        refuse(e);
+        refuse(at, e);
       }
     } catch (KernelException e) {
       if (found instanceof PinFile.Unknown && before != null) {
         return true; // nobody says that the pin has changed
       }
-      refuse(e);
+      refuse(at, e);
       if (e instanceof WrongObjectException || e instanceof NotSupportedException) {
         place = at;
         file =
@@ -149,12 +155,30 @@ public final class Watch {
     return true;
   }
 
+  private void refuse(PinFile at, KernelException e) {
+    at.refused = e;
+    sayFirst();
+  }
+
+  /** Says what is wrong at the first of the paths where anything is: that would be taken first. */
+  private void sayFirst() {
+    for (PinFile each : absence.places) {
+      KernelException first = each.refused;
+      if (first != null) {
+        say(first);
+        return;
+      }
+    }
+  }
+
   /** Says what is wrong, unless that was said last. */
-  private void refuse(KernelException e) {
+  private void say(KernelException e) {
     KernelException last = problem;
     boolean isNew = last == null || !Objects.equals(last.getMessage(), e.getMessage());
-    news |= isNew || map != null;
-    leave(isNew ? e : last);
+    if (isNew || map != null) {
+      news = true;
+      leave(isNew ? e : last);
+    }
   }
 
   /** Nothing is there: is there anything that a map cannot come for? */
@@ -163,7 +187,7 @@ public final class Watch {
     KernelException wrong =
         absence.goesOn(problem != null) && served.map() == null ? absence.wrongPlace() : null;
     if (wrong != null) {
-      refuse(wrong);
+      say(wrong);
     } else {
       leave(null);
       news |= isChange;
@@ -209,6 +233,9 @@ public final class Watch {
     file = found;
     map = now;
     problem = null;
+    for (PinFile each : absence.places) {
+      each.refused = null;
+    }
     news = true;
   }
 

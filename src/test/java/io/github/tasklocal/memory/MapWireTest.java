@@ -81,6 +81,7 @@ class MapWireTest {
         .isExactlyInstanceOf(NotPermittedException.class)
         .hasMessageContaining("values of " + size + " bytes")
         .hasMessageContaining("CAP_SYS_ADMIN")
+        .hasMessageContaining("-Dtasklocal.map.wire=" + likely + " ")
         .hasMessageEndingWith("Wire." + likely + ")");
   }
 

@@ -146,7 +146,7 @@ final class Dump implements Callable<Integer> {
           "%,d thread%s read while its process exchanged the values of virtual threads: those marked may be of two of them"
               .formatted(exchanged, exchanged == 1 ? " was" : "s were"));
     }
-    notes.forEach(note -> command.commandLine().getErr().println("dump: " + note));
+    notes.forEach(note -> Output.say(command, note));
     return 0;
   }
 
@@ -174,7 +174,7 @@ final class Dump implements Callable<Integer> {
         if (pid != 0) {
           throw new Failure(nobody);
         }
-        command.commandLine().getErr().println(command.name() + ": " + nobody);
+        Output.say(command, nobody);
       }
       return threads;
     }

@@ -133,12 +133,9 @@ final class MapOptions {
               : takeOver(name, beforeLoad);
     }
     if (created && command != null) {
-      command
-          .commandLine()
-          .getErr()
-          .printf(
-              "%s: made the map %s; processes that watch it have a second to register%n",
-              command.name(), pin);
+      Output.say(
+          command,
+          "made the map %s; processes that watch it have a second to register".formatted(pin));
     }
     return object;
   }

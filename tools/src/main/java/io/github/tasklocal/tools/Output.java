@@ -11,6 +11,7 @@ import java.util.function.IntSupplier;
 import org.jline.terminal.impl.ffm.FfmTerminalProvider;
 import org.jline.terminal.spi.SystemStream;
 import org.jline.utils.WCWidth;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Help.Ansi.Style;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -75,7 +76,7 @@ final class Output {
 
   /** {@return the output of a command} */
   static Output of(CommandSpec command) {
-    boolean terminal = Native.isEnabled() && Native.isTerminal();
+    boolean terminal = Native.isEnabled() && Native.isTerminal(Native.STDOUT);
     String noColor = System.getenv("NO_COLOR");
     boolean colour =
         terminal && (noColor == null || noColor.isEmpty()) && !"dumb".equals(System.getenv("TERM"));
@@ -86,6 +87,30 @@ final class Output {
         colour,
         charset.newEncoder().canEncode('\u2026'),
         () -> new FfmTerminalProvider().systemStreamWidth(SystemStream.Output));
+  }
+
+  /**
+   * Prints what a command has to say beside its output, after its name, on standard error. A
+   * terminal gets lines that end between words, since it breaks longer ones anywhere.
+   *
+   * @param text of characters that can be printed, or several lines of them
+   */
+  static void say(CommandSpec command, @Nullable String text) {
+    boolean terminal = Native.isEnabled() && Native.isTerminal(Native.STDERR);
+    Output output =
+        new Output(
+            command.commandLine().getErr(),
+            terminal,
+            false,
+            false,
+            () -> new FfmTerminalProvider().systemStreamWidth(SystemStream.Error));
+    output.said(command.name() + ": " + text);
+  }
+
+  /** Prints lines of words. */
+  void said(String text) {
+    text.lines().forEach(line -> item("", 0, line));
+    out.flush();
   }
 
   /** {@return whether this is a terminal} */

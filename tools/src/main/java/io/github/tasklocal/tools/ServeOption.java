@@ -47,9 +47,6 @@ final class ServeOption {
     List<Path> maps = MapOptions.readsSlots() ? List.of() : List.of(map);
     return Interim.start(
         new ServingSide(access.socket(), Serve.HOME, maps, false, true, LIMITS),
-        words -> {
-          CommandSpec spec = Tools.require(command);
-          spec.commandLine().getErr().println(spec.name() + ": " + words);
-        });
+        words -> Output.say(Tools.require(command), words));
   }
 }

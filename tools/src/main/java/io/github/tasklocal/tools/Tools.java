@@ -64,7 +64,7 @@ final class Tools {
               && !(failure instanceof FileSystemException)) {
             throw failure;
           }
-          failed.getErr().println(failed.getCommandName() + ": " + said);
+          Output.say(failed.getCommandSpec(), said);
           return 1;
         });
     command.setParameterExceptionHandler(Tools::refuse);
@@ -75,7 +75,7 @@ final class Tools {
   private static int refuse(ParameterException bad, String[] args) {
     CommandLine command = bad.getCommandLine();
     PrintWriter err = command.getErr();
-    err.println(command.getCommandName() + ": " + bad.getMessage());
+    Output.say(command.getCommandSpec(), bad.getMessage());
     if (!UnmatchedArgumentException.printSuggestions(bad, err)) {
       err.println("See: " + command.getCommandSpec().qualifiedName() + " --help");
     }

@@ -225,7 +225,7 @@ final class Top implements Callable<Integer> {
   private void show(TopInterval seen, Output output, TopTable table, @Nullable TopScreen screen) {
     String hint = format.csv || format.json ? seen.textHint().about(key) : null;
     if (hint != null && !hinted) { // tables have it in their notes
-      Tools.require(spec).commandLine().getErr().println("top: " + hint);
+      Output.say(Tools.require(spec), hint);
       hinted = true;
     }
     if (format.csv) {

@@ -198,6 +198,10 @@ final class TopTable {
               ? "no thread that has registered with the map has run"
                   + (Namespaces.inFirst("pid") ? "" : "; " + Namespaces.OTHERS_UNSEEN)
               : "no process lived through the interval");
+      if (interval.rows().isEmpty()) {
+        notes.add(
+            "start applications with -Dtasklocal.map; --mode 666 lets in those of other users");
+      }
     } else {
       notes.add(
           String.format(

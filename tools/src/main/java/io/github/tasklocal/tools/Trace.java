@@ -137,25 +137,20 @@ final class Trace implements Callable<Integer> {
       run(object, writer, named, hint, stop);
       String text = hint.about(key);
       if (text != null) {
-        Tools.require(spec).commandLine().getErr().println("trace: " + text);
+        Output.say(Tools.require(spec), text);
       }
       long skipped = object.global("skipped").get(JAVA_LONG, 0);
       if (skipped > 0) {
-        Tools.require(spec)
-            .commandLine()
-            .getErr()
-            .printf(
-                "trace: %d looks were skipped: the process was exchanging the values of virtual"
-                    + " threads%n",
-                skipped);
+        Output.say(
+            Tools.require(spec),
+            skipped
+                + " looks were skipped: the process was exchanging the values of virtual threads");
       }
       long lost = object.global("lost").get(JAVA_LONG, 0);
       if (lost > 0) {
-        Tools.require(spec)
-            .commandLine()
-            .getErr()
-            .printf(
-                "trace: %d changes came too fast and are missing; fewer come with --pid%n", lost);
+        Output.say(
+            Tools.require(spec),
+            lost + " changes came too fast and are missing; fewer come with --pid");
       }
     }
     return 0;

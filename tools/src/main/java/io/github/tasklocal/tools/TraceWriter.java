@@ -4,12 +4,8 @@ package io.github.tasklocal.tools;
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonWriter;
 import io.github.tasklocal.tools.system.Failure;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Locale;
@@ -127,7 +123,7 @@ abstract sealed class TraceWriter {
             "process_name",
             change.pid(),
             change.pid(),
-            processName(change.procId(), change.comm()));
+            ProcessName.of(change.procId(), change.comm()));
       }
       if (!change.comm().equals(threadNames.put(change.tid(), change.comm()))) {
         name("thread_name", change.pid(), change.tid(), Output.printable(change.comm()));
@@ -183,15 +179,6 @@ abstract sealed class TraceWriter {
     /** The format's unit, in plain digits down to the nanosecond. */
     private static BigDecimal micros(long nanos) {
       return BigDecimal.valueOf(nanos, 3);
-    }
-
-    private static String processName(int pid, String otherwise) {
-      try {
-        byte[] name = Files.readAllBytes(Path.of("/proc", String.valueOf(pid), "comm"));
-        return Output.printable(new String(name, StandardCharsets.UTF_8).strip());
-      } catch (IOException e) {
-        return Output.printable(otherwise); // the process has ended
-      }
     }
 
     @Override

@@ -74,6 +74,24 @@ class OutputTest {
   }
 
   @Test
+  void whatACommandSaysIsBrokenBetweenWordsOnATerminalAndNowhereElse() {
+    String said =
+        "top: serves at /run/tasklocal/tasklocal.sock (rw-rw----) while it runs, as nobody else"
+            + " does\nin a second line";
+    terminal(80).said(said);
+    pipe().said(said);
+    assertThat(printed.toString())
+        .isEqualTo(
+            """
+            top: serves at /run/tasklocal/tasklocal.sock (rw-rw----) while it runs, as
+            nobody else does
+            in a second line
+            """
+                + said
+                + "\n");
+  }
+
+  @Test
   void aColumnOfTextIsCutWhereTheTerminalIsTooNarrow() {
     List<Column> columns = List.of(new Column("comm", Kind.TEXT), new Column("n", Kind.NUMBER));
     assertThat(terminal(12).tableText(columns, List.of(List.of("a-long-worker-1", "10"))))

@@ -609,7 +609,8 @@ class TopKernelIT {
     map.close();
     Command result = top("top.int", "--once", "--interval", "0.2");
     assertThat(result.exit()).isZero();
-    assertThat(result.out()).contains("no thread that has registered with the map has run");
+    assertThat(result.out())
+        .contains("no thread that has registered with the map has run", "--mode 666");
     assertThat(pinned.pin()).exists();
   }
 

@@ -198,13 +198,19 @@ class TraceKernelIT {
     long end = System.nanoTime();
     JsonObject trace = JsonParser.object().from(Files.readString(file));
     Map<String, Integer> names = new HashMap<>();
+    Set<String> processes = new HashSet<>();
     Map<Integer, Double> ends = new HashMap<>();
     int spans = 0;
     for (Object each : trace.getArray("traceEvents")) {
       JsonObject event = (JsonObject) each;
       assertThat(event.getInt("pid")).isEqualTo(Integer.parseInt(PID));
       switch (event.getString("ph")) {
-        case "M" -> names.merge(event.getString("name"), 1, Integer::sum);
+        case "M" -> {
+          names.merge(event.getString("name"), 1, Integer::sum);
+          if (event.getString("name").equals("process_name")) {
+            processes.add(event.getObject("args").getString("name"));
+          }
+        }
         case "X" -> {
           spans++;
           double begin = event.getDouble("ts");
@@ -221,6 +227,9 @@ class TraceKernelIT {
     }
     assertThat(spans).isGreaterThan(50);
     assertThat(names).containsEntry("process_name", 1).containsKey("thread_name");
+    // As the JVM itself says: the jar of Surefire, with its folder.
+    String main = System.getProperty("sun.java.command").split(" ", 2)[0];
+    assertThat(processes).containsExactly(Path.of(main).getFileName().toString());
   }
 
   @Test

@@ -16,7 +16,11 @@ import org.jspecify.annotations.Nullable;
 @SuppressWarnings("restricted")
 public final class Native {
 
-  private static final int STDOUT = 1;
+  /** The descriptor of standard output. */
+  public static final int STDOUT = 1;
+
+  /** The descriptor of standard error. */
+  public static final int STDERR = 2;
 
   /** BPF_FS_MAGIC of linux/magic.h. */
   private static final int BPF_FS = 0xcafe4a11;
@@ -129,10 +133,10 @@ public final class Native {
     return Native.class.getModule().isNativeAccessEnabled();
   }
 
-  /** {@return whether standard output is a terminal} */
-  public static boolean isTerminal() {
+  /** {@return whether a descriptor leads to a terminal} */
+  public static boolean isTerminal(int descriptor) {
     try {
-      return (int) Functions.ISATTY.invokeExact(Calls.state(), STDOUT) == 1;
+      return (int) Functions.ISATTY.invokeExact(Calls.state(), descriptor) == 1;
     } catch (Throwable e) {
       throw Calls.impossible(e);
     }

@@ -32,7 +32,8 @@ import java.util.stream.Collectors;
  * Tells BPF programs which threads of a JVM collect garbage, which compile, and which are others of
  * the virtual machine, by the key "jvm.kind", an int.
  *
- * <p>{@link #premain} is the agent, for any JVM. {@link #main} is a demonstration of it.
+ * <p>{@link #premain} is the agent, for any JVM; {@link #agentmain} is the same for one that runs
+ * already. {@link #main} is a demonstration of it.
  */
 public final class GcLabels {
 
@@ -70,14 +71,31 @@ public final class GcLabels {
    * @param option where the map is pinned that shares the labels, now or later
    */
   public static void premain(String option) {
-    pin = option == null || option.isEmpty() ? TaskLocalMap.defaultPin() : Path.of(option);
+    start(option);
+  }
+
+  /**
+   * The same in a JVM that runs already. If the agent is there already, the labels are shared
+   * through this map, too.
+   *
+   * @param option as of {@link #premain}
+   */
+  public static void agentmain(String option) {
+    start(option);
+  }
+
+  private static synchronized void start(String option) {
+    boolean isFirst = pin == null;
     try {
-      GcLabels agent = new GcLabels();
+      pin = option == null || option.isEmpty() ? TaskLocalMap.defaultPin() : Path.of(option);
       TaskLocalMap.watch(pin); // stays open as long as the JVM runs
-      Executors.newSingleThreadScheduledExecutor(
-              Thread.ofPlatform().daemon().name("gc-labels").factory())
-          .scheduleWithFixedDelay(agent::label, 0, 200, TimeUnit.MILLISECONDS);
-    } catch (TaskLocalException e) {
+      if (isFirst) {
+        GcLabels agent = new GcLabels();
+        Executors.newSingleThreadScheduledExecutor(
+                Thread.ofPlatform().daemon().name("gc-labels").factory())
+            .scheduleWithFixedDelay(agent::label, 0, 200, TimeUnit.MILLISECONDS);
+      }
+    } catch (RuntimeException e) { // such as a bad path, or native access that is denied
       warn(e);
     }
   }
@@ -132,7 +150,9 @@ public final class GcLabels {
     System.out.printf("process %d makes garbage and code%n", ProcessHandle.current().pid());
     if (args.length == 2 && args[0].equals("--check")) {
       Thread.ofPlatform().daemon().name("work").start(() -> work(3600));
-      if (!Check.seesLabels(args[1]) || !Check.seesTimes(args[1])) {
+      if (!Check.seesLabels(args[1])
+          || !Check.seesTimes(args[1])
+          || !Check.seesLabelsOfAnother(args[1])) {
         System.exit(1);
       }
       return;
@@ -223,6 +243,70 @@ public final class GcLabels {
       return right;
     }
 
+    /**
+     * Whether the agent labels the threads of a JVM that runs already, with nothing of ours on its
+     * class path: the JDK's web server. Waits five minutes at most.
+     */
+    static boolean seesLabelsOfAnother(String tools) throws Exception {
+      Path folder = Files.createTempDirectory("gc-labels");
+      Process other =
+          new ProcessBuilder(
+                  program("java"),
+                  "-XX:+UseG1GC",
+                  "-XX:+EnableDynamicAgentLoading",
+                  "--enable-native-access=ALL-UNNAMED",
+                  "--add-modules", // which a program on the class path has anyway
+                  "java.instrument",
+                  "-m",
+                  "jdk.httpserver",
+                  "-p",
+                  "0",
+                  "-d",
+                  folder.toString())
+              .redirectErrorStream(true)
+              .start();
+      try {
+        other.inputReader().readLine(); // it serves
+        Path jar =
+            Path.of(GcLabels.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        String pid = String.valueOf(other.pid());
+        Process jcmd =
+            new ProcessBuilder(
+                    program("jcmd"), pid, "JVMTI.agent_load", jar.toString(), pin.toString())
+                .redirectErrorStream(true)
+                .start();
+        String said = new String(jcmd.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        if (!said.contains("return code: 0")) { // jcmd's own status is 0 even then
+          System.out.println("The agent was not attached to JVM " + pid + ": " + said.strip());
+          return false;
+        }
+        long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(5);
+        Map<Label, Integer> seen = new EnumMap<>(Label.class);
+        while (other.isAlive() && System.nanoTime() < end) {
+          seen.clear();
+          for (Object process : run(tools, "dump").getArray("processes")) {
+            if (((JsonObject) process).getInt("pid") == other.pid()) {
+              for (Object each : ((JsonObject) process).getArray("threads")) {
+                int label = ((JsonObject) each).getObject("values").getInt("jvm.kind");
+                seen.merge(Label.values()[label], 1, Integer::sum);
+              }
+            }
+          }
+          if (seen.keySet().containsAll(EnumSet.of(Label.GC, Label.JIT, Label.VM))) {
+            System.out.println(
+                "BPF sees the labels of a JVM that the agent was attached to: " + seen);
+            return true;
+          }
+        }
+        System.out.println("BPF does not see the labels of JVM " + pid + ", but " + seen);
+        return false;
+      } finally {
+        other.destroy();
+        other.waitFor();
+        Files.delete(folder);
+      }
+    }
+
     static double share(Map<Label, Double> times, Label label) {
       double all = times.values().stream().mapToDouble(time -> time).sum();
       return 100 * times.getOrDefault(label, 0.0) / all;
@@ -243,10 +327,14 @@ public final class GcLabels {
       return times;
     }
 
+    private static String program(String name) {
+      return Path.of(System.getProperty("java.home"), "bin", name).toString();
+    }
+
     /** {@return what a command of the tools prints} */
     static JsonObject run(String tools, String command, String... options) throws Exception {
       List<String> line = new ArrayList<>();
-      line.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+      line.add(program("java"));
       line.addAll(
           List.of(
               "-jar", tools, command, "--create", "--pin=" + pin, "--key=jvm.kind:int", "--json"));
