@@ -20,10 +20,14 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
   final boolean sequenced;
 
   SegmentAccess(MemoryLayout layout) {
-    this.sequenced =
-        layout instanceof StructLayout struct
-            && struct.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
-            && first.name().equals(Optional.of("sequence"));
+    this.sequenced = isSequenced(layout);
+  }
+
+  /** {@return whether a value has a sequence, so that BPF programs detect a half-written one} */
+  static boolean isSequenced(MemoryLayout layout) {
+    return layout instanceof StructLayout struct
+        && struct.memberLayouts().getFirst() instanceof ValueLayout.OfInt first
+        && first.name().equals(Optional.of("sequence"));
   }
 
   SegmentAccess(boolean sequenced) {
@@ -109,13 +113,23 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     }
   }
 
-  /** {@return the sequence, which is one more from now on: odd} */
-  private static int begin(MemorySegment value) {
-    int before = (int) SEQUENCE.getOpaque(value, 0L);
-    if ((before & 1) != 0) {
+  /**
+   * {@return the sequence of a value}
+   *
+   * @throws IllegalStateException if it is odd
+   */
+  static int requireNoWriter(MemorySegment value) {
+    int sequence = (int) SEQUENCE.getOpaque(value, 0L);
+    if ((sequence & 1) != 0) {
       throw new IllegalStateException(
           "the value is being written: a writer must not call update for the same value");
     }
+    return sequence;
+  }
+
+  /** {@return the sequence, which is one more from now on: odd} */
+  private static int begin(MemorySegment value) {
+    int before = requireNoWriter(value);
     SEQUENCE.setOpaque(value, 0L, before + 1);
     VarHandle.storeStoreFence();
     return before;
@@ -141,24 +155,39 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     if (sequenced) {
       write(to, begin(words()));
     } else {
-      write(words(), to, 0);
+      write(words(), to, 0, 0);
       Reference.reachabilityFence(this);
     }
   }
 
+  /**
+   * Sets the whole words of a value with a sequence, as {@link #update}; the sequence is left
+   * alone.
+   *
+   * @param from has them from an index on
+   */
+  static void writeSequenced(MemorySegment words, long[] from, int at) {
+    finish(words, from, at, begin(words));
+  }
+
   /** Sets what follows the sequence, which is odd, and ends the update. */
   private void write(long[] to, int before) {
-    MemorySegment words = words();
-    int besideSequence = MemorySegment.ofArray(to).get(ValueLayout.JAVA_INT, Integer.BYTES);
-    SEQUENCE.setOpaque(words, (long) Integer.BYTES, besideSequence);
-    write(words, to, 1);
-    end(words, before);
+    finish(words(), to, 0, before);
     Reference.reachabilityFence(this);
   }
 
-  private static void write(MemorySegment words, long[] to, int first) {
-    for (int i = first; i < to.length; i++) {
-      WORD.setOpaque(words, (long) i * Long.BYTES, to[i]);
+  private static void finish(MemorySegment words, long[] from, int at, int before) {
+    long second = (long) at * Long.BYTES + Integer.BYTES;
+    int besideSequence = MemorySegment.ofArray(from).get(ValueLayout.JAVA_INT, second);
+    SEQUENCE.setOpaque(words, (long) Integer.BYTES, besideSequence);
+    write(words, from, at, 1);
+    end(words, before);
+  }
+
+  /** Sets whole words of a value, from the first one to set on. */
+  private static void write(MemorySegment words, long[] from, int at, int first) {
+    for (int i = first; i < words.byteSize() / Long.BYTES; i++) {
+      WORD.setOpaque(words, (long) i * Long.BYTES, from[at + i]);
     }
   }
 

@@ -8,13 +8,18 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.memory.Memory;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
+import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A value of a key for the length of a call, from the key's {@code with}: sets the calling thread's
- * value, runs the code, and puts the earlier value back, even if the code throws.
+ * A value of a key, or of several, for the length of a call, from the key's {@code with}: sets the
+ * calling thread's value, runs the code, and puts the earlier value back, even if the code throws.
  *
  * {@snippet :
  * static final TaskLocalScope URGENT = PRIORITY.with(7);
@@ -27,6 +32,9 @@ import org.jspecify.annotations.Nullable;
  * the code itself or a BPF program has set meanwhile is overwritten at the end. Other keys and
  * other threads are not affected: work that the code gives to another thread runs there with that
  * thread's own values.
+ *
+ * <p>{@link TaskLocal#capture} gives a scope with the values that the calling thread has, of all
+ * keys or of some; {@code wrap} makes a task that runs in a scope, wherever it is run.
  *
  * <p>A scope is immutable, and any number of threads may use it at once: keep the scope of a
  * frequent value in a constant. For a value of up to 8 bytes {@code run} and {@code call} allocate
@@ -95,12 +103,53 @@ public abstract sealed class TaskLocalScope {
   public abstract Entered enter();
 
   /**
+   * {@return a task that runs another one in this scope, in whichever thread it is run} It is an
+   * object with two references.
+   *
+   * @param task what to run
+   */
+  public final Runnable wrap(Runnable task) {
+    Runnable code = required(task);
+    return () -> run(code);
+  }
+
+  /**
+   * {@return a task that runs another one in this scope, in whichever thread it is run} It is an
+   * object with two references, and each call makes one more.
+   *
+   * {@snippet :
+   * scope.fork(TaskLocal.capture().wrap(() -> find(order))); // a StructuredTaskScope
+   * }
+   *
+   * @param task what to run
+   * @param <T> what it returns
+   */
+  public final <T extends @Nullable Object> Callable<T> wrap(Callable<T> task) {
+    Callable<T> code = required(task);
+    return () -> call(code::call);
+  }
+
+  /**
+   * {@return an executor that runs all its tasks in this scope, in the threads of another one}
+   * Shutting it down shuts the other one down. For the values that each task's submitter has, there
+   * is {@link TaskLocal#capturing(ExecutorService)}.
+   *
+   * @param executor runs the tasks
+   */
+  public final ExecutorService wrap(ExecutorService executor) {
+    return new WrappingExecutor(executor, () -> this);
+  }
+
+  /**
    * A value that a thread has until this is closed. It belongs to the thread that has entered it,
    * whichever carriers that is mounted on; scopes that are nested are closed from the inside out,
    * as {@code try} statements do.
    */
   public static final class Entered implements AutoCloseable {
-    private final Key key;
+    /** Null if there are several, which a capture has. */
+    private final @Nullable Key key;
+
+    private final @Nullable OfCapture capture;
     private final Thread thread;
 
     /**
@@ -121,6 +170,7 @@ public abstract sealed class TaskLocalScope {
 
     private Entered(Key key, int size) {
       this.key = key;
+      this.capture = null;
       this.thread = Thread.currentThread();
       this.size = size;
       this.local = null;
@@ -129,9 +179,19 @@ public abstract sealed class TaskLocalScope {
 
     private Entered(Key key, TaskLocal.OfSegment local, long[] words) {
       this.key = key;
+      this.capture = null;
       this.thread = Thread.currentThread();
       this.size = 0;
       this.local = local;
+      this.words = words;
+    }
+
+    private Entered(OfCapture capture, long[] words) {
+      this.key = null;
+      this.capture = capture;
+      this.thread = Thread.currentThread();
+      this.size = 0;
+      this.local = null;
       this.words = words;
     }
 
@@ -152,22 +212,29 @@ public abstract sealed class TaskLocalScope {
         closed = true;
         if (local != null && words != null) {
           local.write(words);
-        } else {
+        } else if (key != null) {
           long _ = OfBits.exchange(key, size, bits);
+        } else if (capture != null && words != null) {
+          capture.write(words);
         }
       }
     }
 
-    private static WrongThreadException wrongThread(Key key, Thread thread) {
+    private static WrongThreadException wrongThread(@Nullable Key key, Thread thread) {
       return new WrongThreadException(
-          ("a value of \"%s\" was entered by the thread \"%s\" and closed by \"%s\": close it"
+          ("a value of %s was entered by the thread \"%s\" and closed by \"%s\": close it"
                   + " where it was entered, as a try statement does")
-              .formatted(key.name(), thread.getName(), Thread.currentThread().getName()));
+              .formatted(
+                  key == null ? "several keys" : "\"" + key.name() + "\"",
+                  thread.getName(),
+                  Thread.currentThread().getName()));
     }
 
     @Override
     public String toString() {
-      return "Entered[" + key.name() + (closed ? ", closed]" : "]");
+      return "Entered["
+          + (key == null ? "several keys" : key.name())
+          + (closed ? ", closed]" : "]");
     }
   }
 
@@ -325,6 +392,138 @@ public abstract sealed class TaskLocalScope {
     @Override
     public String toString() {
       return "TaskLocalScope[" + local.name() + "]";
+    }
+  }
+
+  /** {@return a scope with the calling thread's values of some keys} */
+  static TaskLocalScope capture(List<Key> keys) {
+    int count = 0;
+    for (Key each : keys) {
+      count += OfCapture.words(each);
+    }
+    return new OfCapture(keys, OfCapture.read(keys, count));
+  }
+
+  /** A scope of values of several keys. */
+  static final class OfCapture extends TaskLocalScope {
+
+    private static final VarHandle WORD = JAVA_LONG.varHandle();
+
+    private final List<Key> keys;
+
+    /** The whole words of their values in turn. */
+    private final long[] values;
+
+    OfCapture(List<Key> keys, long[] values) {
+      this.keys = keys;
+      this.values = values;
+    }
+
+    private static int words(Key key) {
+      return (int) SegmentAccess.wordBytes(key.size()) / Long.BYTES;
+    }
+
+    /** {@return the calling thread's values} A virtual thread has zero for a key not used. */
+    private static long[] read(List<Key> keys, int count) {
+      long[] found = new long[count];
+      int at = 0;
+      for (int k = 0; k < keys.size(); k++) { // no iterator, which would be allocated
+        Key each = keys.get(k);
+        long address = TaskLocalThread.addressIfUsed(each);
+        for (int i = 0; i < words(each); i++, at++) {
+          if (address != 0) {
+            found[at] = (long) WORD.getOpaque(Memory.ALL, place(address, i));
+          }
+        }
+      }
+      return found;
+    }
+
+    private static long place(long address, int word) {
+      return Memory.at(address + (long) word * Long.BYTES, Long.BYTES);
+    }
+
+    /**
+     * Sets the calling thread's values, and returns those before. All that can fail comes first.
+     */
+    private long[] exchange() {
+      int at = 0;
+      for (int k = 0; k < keys.size(); k++) {
+        Key each = keys.get(k);
+        // With address, a virtual thread has room for the key from now on.
+        long address =
+            isZero(at, words(each))
+                ? TaskLocalThread.addressIfUsed(each)
+                : TaskLocalThread.address(each, each.offset());
+        if (address != 0 && SegmentAccess.isSequenced(each.layout())) {
+          int _ = SegmentAccess.requireNoWriter(Memory.ALL.asSlice(address, each.size()));
+        }
+        at += words(each);
+      }
+      long[] before = read(keys, values.length);
+      write(values);
+      return before;
+    }
+
+    private boolean isZero(int at, int count) {
+      long any = 0;
+      for (int i = 0; i < count; i++) {
+        any |= values[at + i];
+      }
+      return any == 0;
+    }
+
+    /** Sets the calling thread's values; what it has not used is zero, and stays so. */
+    private void write(long[] to) {
+      int at = 0;
+      for (int k = 0; k < keys.size(); k++) {
+        Key each = keys.get(k);
+        int count = words(each);
+        long address = TaskLocalThread.addressIfUsed(each);
+        if (address != 0 && SegmentAccess.isSequenced(each.layout())) {
+          MemorySegment here = Memory.ALL.asSlice(address, (long) count * Long.BYTES);
+          SegmentAccess.writeSequenced(here, to, at);
+        } else if (address != 0) {
+          for (int i = 0; i < count; i++) {
+            WORD.setOpaque(Memory.ALL, place(address, i), to[at + i]);
+          }
+        }
+        at += count;
+      }
+    }
+
+    @Override
+    public void run(Runnable task) {
+      Runnable code = required(task);
+      long[] before = exchange();
+      try {
+        code.run();
+      } finally {
+        write(before);
+      }
+    }
+
+    @Override
+    public <T extends @Nullable Object, X extends Throwable> T call(
+        Operation<? extends T, X> operation) throws X {
+      Operation<? extends T, X> code = required(operation);
+      long[] before = exchange();
+      try {
+        return code.call();
+      } finally {
+        write(before);
+      }
+    }
+
+    @Override
+    public Entered enter() {
+      return new Entered(this, exchange());
+    }
+
+    @Override
+    public String toString() {
+      return "TaskLocalScope"
+          + keys.stream().map(Key::name).collect(Collectors.joining(", ", "[", "]"));
     }
   }
 }

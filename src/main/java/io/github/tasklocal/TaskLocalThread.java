@@ -212,6 +212,17 @@ public class TaskLocalThread extends Thread {
     return ThreadPages.address(thread) + offset;
   }
 
+  /**
+   * {@return where the calling thread's value of a key lies; 0 if the thread is virtual and has not
+   * used the key, so that its value is zero} It is right as long as that of {@link #address}.
+   */
+  static long addressIfUsed(Key key) {
+    Thread thread = Thread.currentThread();
+    return VirtualThreads.isMounted(thread) && !VirtualThreads.hasUsed(thread, key)
+        ? 0
+        : address(key, key.offset());
+  }
+
   /** The calling thread's page. */
   static ThreadPage page() {
     Thread thread = Thread.currentThread();

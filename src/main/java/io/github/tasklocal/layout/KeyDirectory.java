@@ -38,6 +38,9 @@ public final class KeyDirectory {
   /** How many keys there are; they are read after it, and written before. */
   private volatile int count;
 
+  /** The keys that there were when somebody last asked for all. */
+  private volatile List<Key> listed = List.of();
+
   /**
    * Makes an empty directory for threads that have a page each.
    *
@@ -100,15 +103,27 @@ public final class KeyDirectory {
     }
   }
 
-  /** {@return the keys in the order in which they were made} */
+  /**
+   * {@return the keys in the order in which they were made} It is the same list until there is
+   * another key, and is then found without a lock.
+   */
   public List<Key> keys() {
-    catchUp();
-    List<Key> copy = new ArrayList<>();
-    int known = count;
-    for (int i = 0; i < known; i++) {
-      copy.add(Objects.requireNonNull(keys[i]));
+    List<Key> all = listed;
+    // Read without the lock: a key is seen if the caller knows of it, by whatever way.
+    return all.size() == shared.size() / 2 ? all : list();
+  }
+
+  private List<Key> list() {
+    synchronized (shared) {
+      catchUp();
+      List<Key> all = new ArrayList<>();
+      for (int i = 0; i < count; i++) {
+        all.add(Objects.requireNonNull(keys[i]));
+      }
+      List<Key> list = List.copyOf(all);
+      listed = list;
+      return list;
     }
-    return List.copyOf(copy);
   }
 
   private @Nullable Key find(String name) {

@@ -119,6 +119,11 @@ final class VirtualRecord implements Runnable {
     return isHere(current) && (used & 1L << key.index()) != 0 ? address : slowAddress(key);
   }
 
+  /** {@return whether the thread has used a key} */
+  boolean hasUsed(Key key) {
+    return (used & 1L << key.index()) != 0;
+  }
+
   /** {@return whether the address is that of the carrier on which the calling thread is} */
   private boolean isHere(Thread current) {
     return JdkVirtualThread.isOn(current, on);

@@ -155,6 +155,21 @@ public final class VirtualThreads {
         : otherAddress(current, key);
   }
 
+  /**
+   * {@return whether the calling thread may have used a key; if not, its value is zero} Changes
+   * nothing, and asks for no memory.
+   *
+   * @param current the calling thread, which {@link #isMounted}
+   */
+  public static boolean hasUsed(Thread current, Key key) {
+    if (Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record) {
+      return record.hasUsed(key);
+    }
+    SharedData data = ThreadPages.DATA;
+    MemorySegment values = data.anyPlain() ? data.virtualValues.get() : null;
+    return values != null && values.byteSize() >= key.offset() + key.size();
+  }
+
   private static long otherAddress(Thread current, Key key) {
     if (over || !Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
       return plainAddress(key);

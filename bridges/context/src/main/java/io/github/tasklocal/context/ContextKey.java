@@ -156,8 +156,7 @@ public final class ContextKey {
         ContextKeys.warn(
             "\"%s\" is no %s, so the thread has no value of the key \"%s\": list it with a number of"
                     .formatted(text, type, name())
-                + " bytes, as a text. (Said once for each key.)",
-            null);
+                + " bytes, as a text. (Said once for each key.)");
       }
     } catch (RuntimeException | Error e) {
       if (!isSaid) {

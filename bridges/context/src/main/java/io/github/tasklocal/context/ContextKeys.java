@@ -76,7 +76,7 @@ public final class ContextKeys {
       }
     }
     if (!problems.isEmpty()) {
-      warn("-D" + PROPERTY + ": left out " + String.join("; ", problems), null);
+      warn("-D" + PROPERTY + ": left out " + String.join("; ", problems));
     }
     return new ContextKeys(keys);
   }
@@ -126,16 +126,36 @@ public final class ContextKeys {
   }
 
   /**
-   * Logs a warning, unless the log itself fails.
+   * Says in the log that nothing is shown, if there are no keys: for a bridge that the user has
+   * asked for.
    *
-   * @param message what is wrong
-   * @param cause or null
+   * @param source what the bridge shows, such as "the MDC"
+   * @return this
    */
+  public ContextKeys warnIfEmpty(String source) {
+    if (isEmpty()) {
+      warn(
+          "No value of %s is shown: list them, as in -D%s=tenant:16,http.route:32"
+              .formatted(source, PROPERTY));
+    }
+    return this;
+  }
+
+  /**
+   * Logs a warning, for a bridge; what the log throws is dropped, as it is foreign code.
+   *
+   * @param message what is wrong, and what mends it
+   */
+  public static void warn(String message) {
+    warn(message, null);
+  }
+
+  /** Logs a warning likewise. */
   static void warn(String message, @Nullable Throwable cause) {
     try {
       LOGGER.log(Level.WARNING, message, cause);
     } catch (RuntimeException | Error e) {
-      // Foreign code: the application must not fail for it.
+      // The application must not fail for it.
     }
   }
 

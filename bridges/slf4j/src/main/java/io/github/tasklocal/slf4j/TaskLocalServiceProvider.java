@@ -2,13 +2,12 @@
 package io.github.tasklocal.slf4j;
 
 import io.github.tasklocal.context.ContextKeys;
-import java.lang.System.Logger;
-import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.ILoggerFactory;
 import org.slf4j.IMarkerFactory;
 import org.slf4j.LoggerFactory;
@@ -42,7 +41,8 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
   public static final String BACKEND = "tasklocal.slf4j.provider";
 
   private final SLF4JServiceProvider backend;
-  private MDCAdapter mdc = new NOPMDCAdapter();
+  private @Nullable MDCAdapter backends;
+  private @Nullable MDCAdapter mdc;
 
   /** Finds the backend's provider; SLF4J calls it. */
   public TaskLocalServiceProvider() {
@@ -67,11 +67,11 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
           found.add(each);
         }
       } catch (ServiceConfigurationError e) {
-        warn("A provider of SLF4J cannot be made, and is left out: " + e.getMessage());
+        ContextKeys.warn("A provider of SLF4J cannot be made, and is left out: " + e.getMessage());
       }
     }
     if (found.isEmpty()) {
-      warn(
+      ContextKeys.warn(
           named == null
               ? "There is no provider for SLF4J 2 on the class path, so nothing is logged: add a"
                   + " backend, such as logback-classic 1.3 or newer"
@@ -80,7 +80,7 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
       return new NOP_FallbackServiceProvider();
     }
     if (found.size() > 1) {
-      warn(
+      ContextKeys.warn(
           "There are several providers for SLF4J, %s, and the first is used: leave one on the class"
                   .formatted(names)
               + " path, or name it with -D"
@@ -93,26 +93,6 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
   @Override
   public void initialize() {
     backend.initialize();
-    MDCAdapter theirs = backend.getMDCAdapter();
-    if (theirs == null) {
-      return;
-    }
-    ContextKeys keys = ContextKeys.ofProcess();
-    if (theirs instanceof NOPMDCAdapter) {
-      mdc = theirs;
-      warn(
-          "The backend of SLF4J, %s, has no MDC, so there is nothing to show: use one that has, such"
-                  .formatted(backend.getClass().getName())
-              + " as Logback or Log4j");
-    } else if (keys.isEmpty()) {
-      mdc = theirs;
-      warn(
-          "No value of the MDC is shown: list them, as in -D"
-              + ContextKeys.PROPERTY
-              + "=tenant:16,http.route:32");
-    } else {
-      mdc = new SharedMdc(theirs, keys);
-    }
   }
 
   @Override
@@ -125,23 +105,32 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
     return backend.getMarkerFactory();
   }
 
+  /** SLF4J asks before and after {@link #initialize}, and backends answer at different times. */
   @Override
-  public MDCAdapter getMDCAdapter() {
+  @SuppressWarnings("ReferenceEquality") // another object is another MDC
+  public synchronized @Nullable MDCAdapter getMDCAdapter() {
+    MDCAdapter theirs = backend.getMDCAdapter();
+    if (theirs != backends) {
+      backends = theirs;
+      mdc = theirs == null ? null : shared(theirs);
+    }
     return mdc;
+  }
+
+  private MDCAdapter shared(MDCAdapter theirs) {
+    if (theirs instanceof NOPMDCAdapter) {
+      ContextKeys.warn(
+          "The backend of SLF4J, %s, has no MDC, so there is nothing to show: use one that has, such"
+                  .formatted(backend.getClass().getName())
+              + " as Logback or Log4j");
+      return theirs;
+    }
+    ContextKeys keys = ContextKeys.ofProcess().warnIfEmpty("the MDC");
+    return keys.isEmpty() ? theirs : new SharedMdc(theirs, keys);
   }
 
   @Override
   public String getRequestedApiVersion() {
     return backend.getRequestedApiVersion();
-  }
-
-  /** Logs a warning, unless the log fails: it may lead to SLF4J, which is about to begin. */
-  private static void warn(String message) {
-    try {
-      Logger logger = System.getLogger("io.github.tasklocal");
-      logger.log(Level.WARNING, message);
-    } catch (RuntimeException | Error e) {
-      // The application must not fail for it.
-    }
   }
 }

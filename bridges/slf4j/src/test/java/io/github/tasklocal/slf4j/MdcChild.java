@@ -13,7 +13,7 @@ final class MdcChild {
   private MdcChild() {}
 
   public static void main(String[] args) throws Exception {
-    LoggerFactory.getLogger(MdcChild.class).warn("a line of the application");
+    LoggerFactory.getLogger(MdcChild.class).error("a line of the application");
     System.out.println("backend " + LoggerFactory.getILoggerFactory().getClass().getName());
     for (Thread.Builder each : new Thread.Builder[] {Thread.ofPlatform(), Thread.ofVirtual()}) {
       each.start(MdcChild::work).join();

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.micrometer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.TaskLocal;
+import io.micrometer.context.ContextExecutorService;
+import io.micrometer.context.ContextRegistry;
+import io.micrometer.context.ContextSnapshot;
+import io.micrometer.context.ContextSnapshotFactory;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import reactor.core.publisher.Flux;
+import reactor.core.publisher.Hooks;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Scheduler;
+import reactor.core.scheduler.Schedulers;
+
+/** The list is in the pom, as a user would give it to Java; the registry finds the accessor. */
+class TaskLocalAccessorTest {
+
+  private static final TaskLocal.OfSegment TEXT =
+      TaskLocal.of("carried.text", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
+  private static final TaskLocal.OfLong NUMBER =
+      TaskLocal.of("carried.number", ValueLayout.JAVA_LONG);
+  private static final TaskLocal.OfInt UNLISTED =
+      TaskLocal.of("carried.not", ValueLayout.JAVA_INT);
+
+  @BeforeEach
+  @AfterEach
+  void clear() {
+    set("", 0);
+  }
+
+  private static String set(String text, long number) {
+    TEXT.setString(text);
+    NUMBER.set(number);
+    UNLISTED.set((int) number);
+    return read();
+  }
+
+  private static String read() {
+    return TEXT.getString() + " " + NUMBER.get();
+  }
+
+  @Test
+  void theRegistryHasTheAccessorByBeingOnTheClassPath() {
+    assertThat(ContextRegistry.getInstance().getThreadLocalAccessors())
+        .filteredOn(each -> each.key().equals(TaskLocalAccessor.KEY))
+        .hasSize(1)
+        .hasOnlyElementsOfType(TaskLocalAccessor.class);
+  }
+
+  @Test
+  void aSnapshotSetsTheListedValuesAndPutsTheEarlierOnesBack() {
+    ContextSnapshotFactory factory = ContextSnapshotFactory.builder().build();
+    set("acme", 1);
+    ContextSnapshot snapshot = factory.captureAll();
+    set("globex", 2);
+    try (ContextSnapshot.Scope _ = snapshot.setThreadLocals()) {
+      assertThat(read()).isEqualTo("acme 1");
+      assertThat(UNLISTED.get()).isEqualTo(2);
+      set("initech", 3);
+    }
+    assertThat(read()).isEqualTo("globex 2");
+  }
+
+  @Test
+  void aSnapshotWithoutTheValuesClearsThemIfItIsToClear() {
+    ContextSnapshotFactory factory = ContextSnapshotFactory.builder().clearMissing(true).build();
+    ContextSnapshot empty = factory.captureFrom(java.util.Map.of());
+    set("globex", 2);
+    try (ContextSnapshot.Scope _ = empty.setThreadLocals()) {
+      assertThat(read()).isEqualTo(" 0");
+    }
+    assertThat(read()).isEqualTo("globex 2");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void anExecutorsTasksHaveTheValuesOfTheirSubmitter(boolean isVirtual) throws Exception {
+    try (ExecutorService threads =
+            isVirtual
+                ? Executors.newVirtualThreadPerTaskExecutor()
+                : Executors.newFixedThreadPool(2);
+        ExecutorService pool =
+            ContextExecutorService.wrap(
+                threads, ContextSnapshotFactory.builder().build()::captureAll)) {
+      List<Future<String>> seen = new ArrayList<>();
+      List<String> expected = new ArrayList<>();
+      for (int i = 0; i < 200; i++) {
+        expected.add(i % 3 == 0 ? set("", 0) : set("t" + i, i));
+        seen.add(
+            pool.submit(
+                () -> {
+                  String before = read();
+                  Thread.sleep(1); // a virtual thread may go on with another carrier
+                  assertThat(read()).isEqualTo(before);
+                  return before;
+                }));
+      }
+      for (int i = 0; i < seen.size(); i++) {
+        assertThat(seen.get(i).get()).isEqualTo(expected.get(i));
+      }
+      assertThat(threads.submit(TaskLocalAccessorTest::read).get()).isEqualTo(" 0");
+    }
+  }
+
+  @Test
+  void reactorCarriesTheValuesOfTheSubscriberThroughItsThreads() {
+    Hooks.enableAutomaticContextPropagation();
+    Scheduler one = Schedulers.newSingle("one");
+    Scheduler other = Schedulers.newBoundedElastic(2, 100, "other");
+    try {
+      List<Mono<List<String>>> all = new ArrayList<>();
+      List<String> expected = new ArrayList<>();
+      for (int i = 0; i < 50; i++) {
+        expected.add(set("t" + i, i));
+        all.add(
+            Mono.fromCallable(TaskLocalAccessorTest::read)
+                .subscribeOn(one)
+                .publishOn(other)
+                .map(first -> List.of(first, read(), Thread.currentThread().getName()))
+                .contextCapture());
+        List<String> found = all.get(i).block();
+        assertThat(found.subList(0, 2)).containsExactly(expected.get(i), expected.get(i));
+        assertThat(found.get(2)).startsWith("other-");
+        set("", 0);
+      }
+      set("many", 7);
+      List<String> many =
+          Flux.range(0, 200)
+              .flatMap(i -> Mono.fromCallable(TaskLocalAccessorTest::read).subscribeOn(other))
+              .contextCapture()
+              .collectList()
+              .block();
+      assertThat(many).hasSize(200).containsOnly("many 7");
+      set("", 0);
+      // What is left on the schedulers' threads.
+      assertThat(
+              Mono.fromCallable(TaskLocalAccessorTest::read)
+                  .subscribeOn(other)
+                  .contextCapture()
+                  .block())
+          .isEqualTo(" 0");
+    } finally {
+      Hooks.disableAutomaticContextPropagation();
+      one.dispose();
+      other.dispose();
+    }
+  }
+}

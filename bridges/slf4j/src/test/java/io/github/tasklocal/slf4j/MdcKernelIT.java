@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.slf4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.junit.KernelTest;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
+
+/**
+ * What an application has put into the MDC, by Logback and the options alone, a BPF program of the
+ * tools finds at the threads.
+ */
+@KernelTest
+class MdcKernelIT {
+
+  private static final Bpffs BPFFS = new Bpffs("rwx------");
+
+  @SuppressWarnings("NullAway.Init")
+  private static TaskLocalMap map;
+
+  @BeforeAll
+  static void share() {
+    assertThat(LoggerFactory.getILoggerFactory())
+        .isInstanceOf(ch.qos.logback.classic.LoggerContext.class);
+    dump("--create");
+    map = TaskLocalMap.open(pin());
+  }
+
+  @AfterAll
+  static void shareNoMore() throws Exception {
+    map.close();
+    BPFFS.close();
+  }
+
+  private static Path pin() {
+    return BPFFS.path("map");
+  }
+
+  /** {@return what the kernel has of the threads that are registered, a line each} */
+  private static String dump(String... more) {
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Jvm.java(),
+                "-jar",
+                System.getProperty("tasklocal.toolsJar"),
+                "dump",
+                "--pin",
+                pin().toString()));
+    command.addAll(List.of(more));
+    return Jvm.output(command);
+  }
+
+  private static String values() {
+    return dump("--key", "tenant:string", "--key", "user.id:long");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBpfProgramSeesTheMdcOfEachThread(boolean isVirtual) throws Exception {
+    // One at a time on virtual threads, as there may be one carrier only.
+    List<String> tenants = isVirtual ? List.of("acme") : List.of("acme", "globex");
+    AtomicInteger ready = new AtomicInteger();
+    CountDownLatch changed = new CountDownLatch(tenants.size());
+    AtomicInteger step = new AtomicInteger();
+    List<Thread> threads =
+        tenants.stream()
+            .map(
+                tenant ->
+                    (isVirtual ? Thread.ofVirtual() : Thread.ofPlatform().name("is-" + tenant))
+                        .start(
+                            () -> {
+                              MDC.put("unlisted", "secret");
+                              MDC.put("user.id", "42");
+                              try (MDC.MDCCloseable _ = MDC.putCloseable("tenant", tenant)) {
+                                ready.incrementAndGet();
+                                spinUntil(step, 1);
+                              }
+                              changed.countDown();
+                              spinUntil(step, 2);
+                            }))
+            .toList();
+    try {
+      Await.until("the threads have their MDC", ready::get, count -> count == tenants.size());
+      String during = values();
+      for (String tenant : tenants) {
+        String comm = isVirtual ? "ForkJoinPool" : "is-" + tenant;
+        assertThat(during).containsPattern(comm + "[^\n]*\"" + tenant + "\" +42\n");
+      }
+      assertThat(during).doesNotContain("secret");
+      step.set(1);
+      changed.await();
+      assertThat(values()).doesNotContain("acme", "globex").containsPattern("\"\" +42\n");
+    } finally {
+      step.set(2);
+      for (Thread each : threads) {
+        each.join();
+      }
+    }
+  }
+
+  /** Stays on the processor, or a virtual thread would be on no carrier. */
+  private static void spinUntil(AtomicInteger step, int at) {
+    while (step.get() < at) {
+      Thread.onSpinWait();
+    }
+  }
+}
