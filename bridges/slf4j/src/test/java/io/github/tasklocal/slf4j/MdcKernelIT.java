@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -88,10 +89,10 @@ class MdcKernelIT {
                               MDC.put("user.id", "42");
                               try (MDC.MDCCloseable _ = MDC.putCloseable("tenant", tenant)) {
                                 ready.incrementAndGet();
-                                spinUntil(step, 1);
+                                stayUntil(step, 1);
                               }
                               changed.countDown();
-                              spinUntil(step, 2);
+                              stayUntil(step, 2);
                             }))
             .toList();
     try {
@@ -104,7 +105,7 @@ class MdcKernelIT {
       assertThat(during).doesNotContain("secret");
       step.set(1);
       changed.await();
-      assertThat(values()).doesNotContain("acme", "globex").containsPattern("\"\" +42\n");
+      assertThat(values()).doesNotContain("\"acme\"", "\"globex\"").containsPattern("\"\" +42\n");
     } finally {
       step.set(2);
       for (Thread each : threads) {
@@ -113,10 +114,14 @@ class MdcKernelIT {
     }
   }
 
-  /** Stays on the processor, or a virtual thread would be on no carrier. */
-  private static void spinUntil(AtomicInteger step, int at) {
+  /** A virtual thread stays on its carrier, or no task would show its values. */
+  private static void stayUntil(AtomicInteger step, int at) {
     while (step.get() < at) {
-      Thread.onSpinWait();
+      if (Thread.currentThread().isVirtual()) {
+        Thread.onSpinWait();
+      } else {
+        LockSupport.parkNanos(1_000_000);
+      }
     }
   }
 }
