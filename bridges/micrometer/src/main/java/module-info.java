@@ -2,7 +2,7 @@
 
 /** Carries listed values between threads, by the context propagation of Micrometer. */
 module io.github.tasklocal.micrometer {
-  requires transitive context.propagation;
+  requires context.propagation;
   requires io.github.tasklocal.context;
   requires static org.jspecify;
 

@@ -141,16 +141,11 @@ public final class ContextKeys {
     return this;
   }
 
-  /**
-   * Logs a warning, for a bridge; what the log throws is dropped, as it is foreign code.
-   *
-   * @param message what is wrong, and what mends it
-   */
-  public static void warn(String message) {
+  static void warn(String message) {
     warn(message, null);
   }
 
-  /** Logs a warning likewise. */
+  /** Logs a warning; what the log throws is dropped, as it is foreign code. */
   static void warn(String message, @Nullable Throwable cause) {
     try {
       LOGGER.log(Level.WARNING, message, cause);

@@ -26,28 +26,47 @@ import org.jspecify.annotations.Nullable;
  * log4j2.isThreadContextMapInheritable}), a new thread shows nothing of what it has inherited until
  * that is changed there.
  *
- * <p>Needs Log4j 2.19.
+ * <p>Needs Log4j 2.19, and Java 22: an older one is told so in the log, and nothing is shown.
  */
 public final class TaskLocalThreadContextMap extends DefaultThreadContextMap {
 
   @Serial private static final long serialVersionUID = 1;
 
-  private static final ContextKeys KEYS =
-      ContextKeys.ofProcess().warnIfEmpty("Log4j's ThreadContext");
+  /** This class is compiled for older ones, so that it can say so there. */
+  private static final int OLDEST_JAVA = 22;
+
+  /** Null if there are none in this Java. */
+  private static final @Nullable ContextKeys KEYS = keys();
 
   /** Makes a map; Log4j calls it. */
   public TaskLocalThreadContextMap() {}
 
+  private static @Nullable ContextKeys keys() {
+    if (Runtime.version().feature() >= OLDEST_JAVA) {
+      return ContextKeys.ofProcess().warnIfEmpty("Log4j's ThreadContext");
+    }
+    System.getLogger("io.github.tasklocal")
+        .log(
+            System.Logger.Level.WARNING,
+            "No value of Log4j's ThreadContext is shown: TaskLocal needs Java %d or newer, and this"
+                    .formatted(OLDEST_JAVA)
+                + " is "
+                + Runtime.version());
+    return null;
+  }
+
   private static void show(String name, @Nullable String value) {
-    ContextKey key = KEYS.find(name);
+    ContextKey key = KEYS == null ? null : KEYS.find(name);
     if (key != null) {
       key.set(value);
     }
   }
 
   private void showAll() {
-    for (ContextKey each : KEYS.all()) {
-      each.set(get(each.name()));
+    if (KEYS != null) {
+      for (ContextKey each : KEYS.all()) {
+        each.set(get(each.name()));
+      }
     }
   }
 

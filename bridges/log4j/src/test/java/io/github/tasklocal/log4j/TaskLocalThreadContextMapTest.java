@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.kit.Jvm;
+import java.io.DataInputStream;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -97,6 +98,19 @@ class TaskLocalThreadContextMapTest {
           assertThat(event.getContextData().toMap())
               .containsOnly(Map.entry("ctx.a", "acme"), Map.entry("ctx.unlisted", "x"));
         });
+  }
+
+  /** 17, in which it says what it needs. */
+  @Test
+  void anOlderJavaCanLoadTheBridge() throws Exception {
+    try (DataInputStream code =
+        new DataInputStream(
+            TaskLocalThreadContextMap.class.getResourceAsStream(
+                "TaskLocalThreadContextMap.class"))) {
+      assertThat(code.readInt()).isEqualTo(0xcafebabe);
+      assertThat(code.readUnsignedShort()).isZero();
+      assertThat(code.readUnsignedShort()).isEqualTo(17 + 44);
+    }
   }
 
   @Test

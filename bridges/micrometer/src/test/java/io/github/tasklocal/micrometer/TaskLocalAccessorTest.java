@@ -8,6 +8,7 @@ import io.micrometer.context.ContextExecutorService;
 import io.micrometer.context.ContextRegistry;
 import io.micrometer.context.ContextSnapshot;
 import io.micrometer.context.ContextSnapshotFactory;
+import java.io.DataInputStream;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -25,6 +26,7 @@ import reactor.core.publisher.Hooks;
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
+import reactor.util.context.Context;
 
 /** The list is in the pom, as a user would give it to Java; the registry finds the accessor. */
 class TaskLocalAccessorTest {
@@ -33,8 +35,7 @@ class TaskLocalAccessorTest {
       TaskLocal.of("carried.text", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
   private static final TaskLocal.OfLong NUMBER =
       TaskLocal.of("carried.number", ValueLayout.JAVA_LONG);
-  private static final TaskLocal.OfInt UNLISTED =
-      TaskLocal.of("carried.not", ValueLayout.JAVA_INT);
+  private static final TaskLocal.OfInt UNLISTED = TaskLocal.of("carried.not", ValueLayout.JAVA_INT);
 
   @BeforeEach
   @AfterEach
@@ -51,6 +52,18 @@ class TaskLocalAccessorTest {
 
   private static String read() {
     return TEXT.getString() + " " + NUMBER.get();
+  }
+
+  /** 17, in which it says what it needs. */
+  @Test
+  void anOlderJavaCanLoadTheBridge() throws Exception {
+    try (DataInputStream code =
+        new DataInputStream(
+            TaskLocalAccessor.class.getResourceAsStream("TaskLocalAccessor.class"))) {
+      assertThat(code.readInt()).isEqualTo(0xcafebabe);
+      assertThat(code.readUnsignedShort()).isZero();
+      assertThat(code.readUnsignedShort()).isEqualTo(17 + 44);
+    }
   }
 
   @Test
@@ -78,7 +91,7 @@ class TaskLocalAccessorTest {
   @Test
   void aSnapshotWithoutTheValuesClearsThemIfItIsToClear() {
     ContextSnapshotFactory factory = ContextSnapshotFactory.builder().clearMissing(true).build();
-    ContextSnapshot empty = factory.captureFrom(java.util.Map.of());
+    ContextSnapshot empty = factory.captureFrom(Context.of("other", "x"));
     set("globex", 2);
     try (ContextSnapshot.Scope _ = empty.setThreadLocals()) {
       assertThat(read()).isEqualTo(" 0");

@@ -29,16 +29,19 @@ import org.slf4j.spi.SLF4JServiceProvider;
  * MDC} except for what is done beside each change: for a listed key, its value in the calling
  * thread is what the MDC has there; if it has a deque of that name, what was pushed last.
  *
- * <p>Needs SLF4J 2.0.9, in which the option is new, and a backend for SLF4J 2: Logback 1.3, Log4j
- * 2.19, {@code slf4j-jdk14} or another. The backend is found as SLF4J finds it. Of several the
- * first is taken, unless the system property {@value #BACKEND} has the class name of another one. A
- * backend without an MDC ({@code slf4j-simple}) has none with this provider either, which is
- * logged.
+ * <p>Needs Java 22; an older one is told so in the log, and nothing is shown. Needs SLF4J 2.0.9, in
+ * which the option is new, and a backend for SLF4J 2: Logback 1.3, Log4j 2.19, {@code slf4j-jdk14}
+ * or another. The backend is found as SLF4J finds it. Of several the first is taken, unless the
+ * system property {@value #BACKEND} has the class name of another one. A backend without an MDC
+ * ({@code slf4j-simple}) has none with this provider either, which is logged.
  */
 public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
 
   /** The system property that names the provider of the backend, where there are several. */
   public static final String BACKEND = "tasklocal.slf4j.provider";
+
+  /** This class is compiled for older ones, so that it can say so there. */
+  private static final int OLDEST_JAVA = 22;
 
   private final SLF4JServiceProvider backend;
   private @Nullable MDCAdapter backends;
@@ -67,11 +70,11 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
           found.add(each);
         }
       } catch (ServiceConfigurationError e) {
-        ContextKeys.warn("A provider of SLF4J cannot be made, and is left out: " + e.getMessage());
+        warn("A provider of SLF4J cannot be made, and is left out: " + e.getMessage());
       }
     }
     if (found.isEmpty()) {
-      ContextKeys.warn(
+      warn(
           named == null
               ? "There is no provider for SLF4J 2 on the class path, so nothing is logged: add a"
                   + " backend, such as logback-classic 1.3 or newer"
@@ -80,14 +83,14 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
       return new NOP_FallbackServiceProvider();
     }
     if (found.size() > 1) {
-      ContextKeys.warn(
+      warn(
           "There are several providers for SLF4J, %s, and the first is used: leave one on the class"
                   .formatted(names)
               + " path, or name it with -D"
               + BACKEND
               + "=CLASS");
     }
-    return found.getFirst();
+    return found.get(0);
   }
 
   @Override
@@ -119,10 +122,16 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
 
   private MDCAdapter shared(MDCAdapter theirs) {
     if (theirs instanceof NOPMDCAdapter) {
-      ContextKeys.warn(
+      warn(
           "The backend of SLF4J, %s, has no MDC, so there is nothing to show: use one that has, such"
                   .formatted(backend.getClass().getName())
               + " as Logback or Log4j");
+      return theirs;
+    }
+    if (Runtime.version().feature() < OLDEST_JAVA) {
+      warn(
+          "No value of the MDC is shown: TaskLocal needs Java %d or newer, and this is %s"
+              .formatted(OLDEST_JAVA, Runtime.version()));
       return theirs;
     }
     ContextKeys keys = ContextKeys.ofProcess().warnIfEmpty("the MDC");
@@ -132,5 +141,14 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
   @Override
   public String getRequestedApiVersion() {
     return backend.getRequestedApiVersion();
+  }
+
+  /** Logs a warning; what the log throws is dropped, since the application goes on without us. */
+  private static void warn(String message) {
+    try {
+      System.getLogger("io.github.tasklocal").log(System.Logger.Level.WARNING, message);
+    } catch (RuntimeException | Error e) {
+      // The application must not fail for it.
+    }
   }
 }

@@ -4,6 +4,7 @@ package io.github.tasklocal.slf4j;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Jvm;
+import java.io.DataInputStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -51,6 +52,18 @@ class TaskLocalServiceProviderTest {
     assertThat(output.lines().filter(line -> line.startsWith("seen ")))
         .containsExactly("seen acme acme []", "seen acme acme []");
     assertThat(output).contains("a line of the application").doesNotContain("provider for");
+  }
+
+  /** 17, in which it says what it needs. */
+  @Test
+  void anOlderJavaCanLoadTheBridge() throws Exception {
+    try (DataInputStream code =
+        new DataInputStream(
+            TaskLocalServiceProvider.class.getResourceAsStream("TaskLocalServiceProvider.class"))) {
+      assertThat(code.readInt()).isEqualTo(0xcafebabe);
+      assertThat(code.readUnsignedShort()).isZero();
+      assertThat(code.readUnsignedShort()).isEqualTo(17 + 44);
+    }
   }
 
   @Test
