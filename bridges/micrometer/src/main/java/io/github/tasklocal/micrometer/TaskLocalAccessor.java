@@ -83,6 +83,7 @@ public final class TaskLocalAccessor implements ThreadLocalAccessor<TaskLocalSco
   /** What setValue without an argument was called before version 1.0.3. */
   @Override
   @Deprecated
+  @SuppressWarnings("InlineMeSuggester") // nobody calls it but that registry
   public void reset() {
     setValue();
   }
