@@ -176,7 +176,9 @@ public class BridgeBench {
     Map<String, Double> scores = new LinkedHashMap<>();
     for (RunResult each : results) {
       String name = each.getParams().getBenchmark();
-      scores.put(name.substring(name.lastIndexOf('.') + 1), each.getPrimaryResult().getStatistics().getMin());
+      scores.put(
+          name.substring(name.lastIndexOf('.') + 1),
+          each.getPrimaryResult().getStatistics().getMin());
     }
     System.out.printf("%n%-20s %10s %10s %8s%n", "", "with", "without", "ratio");
     scores.forEach(
