@@ -52,8 +52,8 @@ class ReportsKernelIT {
   private static final int ENOUGH = 20;
 
   /**
-   * A few large requests, or many small ones: 60, 30 and 10 % of the work. All are so large that what
-   * Spring does for a request hardly counts.
+   * A few large requests, or many small ones: 60, 30 and 10 % of the work. All are so large that
+   * what Spring does for a request hardly counts.
    */
   private record Tenant(String name, int requests, int pages, LongAdder answers) {
     Tenant(String name, int requests, int pages) {
