@@ -274,7 +274,11 @@ class TaskLocalCaptureTest {
     Values own = Values.set(11);
     TaskLocalScope captured = TaskLocal.capture();
     List<Values> seen = new ArrayList<>();
-    Runnable task = captured.wrap(() -> { seen.add(Values.read()); });
+    Runnable task =
+        captured.wrap(
+            () -> {
+              seen.add(Values.read());
+            });
     Callable<Values> call = captured.wrap(Values::read);
     for (Kind kind : Kind.values()) {
       assertThat(kind.call(call)).isEqualTo(own);
@@ -289,8 +293,7 @@ class TaskLocalCaptureTest {
   }
 
   @Test
-  void tasksOfACapturingExecutorHaveTheirSubmittersValuesInEveryWayOfSubmitting()
-      throws Exception {
+  void tasksOfACapturingExecutorHaveTheirSubmittersValuesInEveryWayOfSubmitting() throws Exception {
     try (ExecutorService one = Executors.newSingleThreadExecutor();
         ExecutorService pool = TaskLocal.capturing(one)) {
       Values poolsOwn = one.submit(() -> Values.set(50)).get();
