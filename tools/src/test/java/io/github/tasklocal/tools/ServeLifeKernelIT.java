@@ -100,7 +100,8 @@ class ServeLifeKernelIT {
   @Test
   void whoLocksTheSocketsFolderKeepsNoneFromStarting() throws Exception {
     Process locks =
-        new ProcessBuilder("flock", folder.toString(), "sh", "-c", "echo locked; exec sleep 600")
+        new ProcessBuilder(
+                "flock", "--no-fork", folder.toString(), "sh", "-c", "echo locked; exec sleep 600")
             .start();
     try {
       assertThat(locks.inputReader().readLine()).isEqualTo("locked");

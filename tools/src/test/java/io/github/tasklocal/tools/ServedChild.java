@@ -39,6 +39,9 @@ public final class ServedChild {
 
   private static TaskLocalMap map;
 
+  /** A thread that runs no Java. */
+  private static NativeThread compiler;
+
   private ServedChild() {}
 
   /** The key, which is not made before it is used. */
@@ -121,8 +124,8 @@ public final class ServedChild {
       }
       case "own" -> start(TaskLocalThread.factory("own-"), first);
       case "virtual" -> start(TaskLocalThread.virtualFactory("v-"), first);
-      case "gc" -> {
-        return inGarbageCollector(first);
+      case "compiler" -> {
+        return inCompiler(first);
       }
       case "set" -> WORKERS.get(first).call(() -> set(Integer.parseInt(words[2])));
       case "get" -> {
@@ -178,14 +181,16 @@ public final class ServedChild {
     return Key.VALUE.get();
   }
 
-  private static int inGarbageCollector(int value) {
-    NativeThread thread =
-        NativeThread.list().stream()
-            .filter(each -> each.kind() == NativeThread.Kind.JIT)
-            .findFirst()
-            .orElseThrow();
-    Key.VALUE.set(thread, value);
-    return thread.tid();
+  private static int inCompiler(int value) {
+    if (compiler == null) {
+      compiler =
+          NativeThread.list().stream()
+              .filter(each -> each.kind() == NativeThread.Kind.JIT)
+              .findFirst()
+              .orElseThrow();
+    }
+    Key.VALUE.set(compiler, value);
+    return compiler.tid();
   }
 
   /** Has another copy of the library do something. */

@@ -83,11 +83,11 @@ class ServedKernelIT {
     try (ServeSide side = new ServeSide(folder);
         ServeView view = side.view();
         ServedApp app = new ServedApp(folder)) {
-      String tid = app.ask("gc", 3);
+      String tid = app.ask("compiler", 3);
       assertThat(app.ask("watch", side.socket())).contains("threads=0, waiting=1, unregistered=0");
       assertThat(app.ask("why")).contains("tid=" + tid, "-Dtasklocal.map");
       assertThat(view.values()).isEmpty();
-      assertThat(app.ask("gc", 4)).isEqualTo(tid);
+      assertThat(app.ask("compiler", 4)).isEqualTo(tid);
       awaitValues(view, 4);
       app.await("threads=1, waiting=0, unregistered=0");
     }
@@ -208,7 +208,7 @@ class ServedKernelIT {
       assertThat(app.ask("copy", 1)).isEqualTo("done");
       awaitValues(view, 1);
       assertThat(app.ask("threads", 1, 2)).isEqualTo("done");
-      String ignored = app.ask("gc", 3);
+      String ignored = app.ask("compiler", 3);
       awaitValues(view, 1, 2, 3);
       assertThat(app.ask("watch", side.socket())).contains("threads=3");
     }
