@@ -17,6 +17,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ForkJoinPool;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -37,7 +39,11 @@ class NullArgumentTest {
           Wire.class,
           Wire.C,
           MemorySegment.class,
-          Arena.global().allocate(16));
+          Arena.global().allocate(16),
+          TaskLocal[].class,
+          new TaskLocal[0],
+          ExecutorService.class,
+          ForkJoinPool.commonPool());
 
   record Call(Method method, Object receiver, List<Object> arguments, int at) {
     @Override
