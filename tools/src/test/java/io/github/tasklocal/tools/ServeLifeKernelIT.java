@@ -66,6 +66,7 @@ class ServeLifeKernelIT {
   @Test
   void oneThatCannotBeginLeavesEverythingAsItWas() throws Exception {
     try (ServeSide side = new ServeSide(folder)) {
+      Await.until("a stock", () -> side.arrays() == 4);
       Path fresh = Files.createDirectory(side.bpffs().path("of_its_own")).resolve("tasklocal");
       for (Path pins : List.of(fresh, side.pins())) {
         if (pins.equals(side.pins())) {
