@@ -36,7 +36,8 @@ public final class ChildSteps {
    *     filter that refuses a system call; {@code end-main OBJECT}; {@code pin OBJECT MAP PIN END},
    *     where the end is to {@code wait} for a signal, to {@code exit}, to exit while the object is
    *     {@code held}, to {@code throw}, to {@code return}, or to return and {@code keep} the pin;
-   *     {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}
+   *     {@code take-over OBJECT MAP PIN}; {@code pin-and-exit OBJECT MAP PIN...}; {@code
+   *     pin-in-hook OBJECT MAP PIN}
    */
   public static void main(String... arguments) throws Exception {
     try {
@@ -89,6 +90,7 @@ public final class ChildSteps {
         object.load();
       }
       case "pin-and-exit" -> pinAndExit(arguments);
+      case "pin-in-hook" -> pinInHook(arguments);
       case "huge-pages" -> hugePages(BpfObject.load(Path.of(arguments[1])));
       case "version" -> otherVersion(BpfObject.load(Path.of(arguments[1])));
       case "end-main" -> endMain(BpfObject.load(Path.of(arguments[1])));
@@ -219,6 +221,22 @@ public final class ChildSteps {
     }
     pinned.await();
     System.exit(3);
+  }
+
+  /** Pins for the first time once the virtual machine is ending. */
+  private static void pinInHook(String... arguments) {
+    BpfMap map = BpfObject.load(Path.of(arguments[1])).map(arguments[2]);
+    Runtime.getRuntime()
+        .addShutdownHook(
+            new Thread(
+                () -> {
+                  try {
+                    map.pin(Path.of(arguments[3]));
+                  } catch (IllegalStateException e) {
+                    System.out.println(e.getMessage());
+                  }
+                }));
+    System.exit(0);
   }
 
   private static void startDaemon(Runnable work) {

@@ -189,14 +189,23 @@ public final class Pin {
 
   private static void removeAtExit() {
     if (ending) {
-      throw new IllegalStateException("the virtual machine is ending: nothing would remove a pin");
+      throw isEnding(null);
     }
     if (hook == null) {
       Thread made = new Thread(null, Pin::removeAll, "tasklocal-pins", 0, false);
       made.setContextClassLoader(null); // the caller's would stay reachable until the end
-      Runtime.getRuntime().addShutdownHook(made);
+      try {
+        Runtime.getRuntime().addShutdownHook(made);
+      } catch (IllegalStateException e) {
+        throw isEnding(e);
+      }
       hook = made;
     }
+  }
+
+  private static IllegalStateException isEnding(@Nullable Throwable cause) {
+    return new IllegalStateException(
+        "the virtual machine is ending: nothing would remove a pin", cause);
   }
 
   private static void unhookIfNone() {

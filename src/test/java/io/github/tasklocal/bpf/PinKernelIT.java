@@ -306,6 +306,15 @@ class PinKernelIT {
   }
 
   @Test
+  void aJvmThatIsEndingMakesNoFirstPin() throws IOException {
+    Jvm.Result child =
+        Children.child("pin-in-hook", file.toString(), "counts", bpffs.path("counts").toString());
+    assertThat(child.output())
+        .isEqualTo("the virtual machine is ending: nothing would remove a pin\n");
+    assertThat(pins()).isEmpty();
+  }
+
+  @Test
   void aJvmThatEndsLeavesThePinThatReplacedItsOwn() throws Exception {
     Path pin = bpffs.path("counts");
     try (Waiting child = new Waiting(pin);

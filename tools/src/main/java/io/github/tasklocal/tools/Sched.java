@@ -88,12 +88,6 @@ final class Sched implements Callable<Integer> {
               + " to standard error.")
   private boolean json;
 
-  /** The scheduler is asked to end. */
-  private final CountDownLatch stop = new CountDownLatch(1);
-
-  /** The scheduler has ended. */
-  private final CountDownLatch stopped = new CountDownLatch(1);
-
   private Sched() {}
 
   @Override
@@ -102,30 +96,12 @@ final class Sched implements Callable<Integer> {
       throw bad("--interval takes a number of seconds of at least 1, not " + interval);
     }
     requireSchedExt();
-    // A signal ends the JVM, which gives this thread 5 seconds to end in order.
-    Runtime.getRuntime()
-        .addShutdownHook(
-            new Thread(
-                () -> {
-                  stop.countDown();
-                  try {
-                    if (!stopped.await(5, TimeUnit.SECONDS)) {
-                      System.err.println(
-                          "sched: it took longer than 5 seconds to end; the kernel unloads the"
-                              + " scheduler");
-                    }
-                  } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                  }
-                }));
-    try {
-      return run();
-    } finally {
-      stopped.countDown();
+    try (Stop stop = new Stop()) {
+      return run(stop);
     }
   }
 
-  private int run() throws Exception {
+  private int run(Stop stop) throws Exception {
     PrintStream words = json ? System.err : System.out;
     String why;
     SchedStats total;

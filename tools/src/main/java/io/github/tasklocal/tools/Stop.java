@@ -15,7 +15,11 @@ final class Stop implements AutoCloseable {
   private final Thread hook = new Thread(this::ask);
 
   Stop() {
-    Runtime.getRuntime().addShutdownHook(hook);
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      asked.countDown(); // the JVM is ending
+    }
   }
 
   private volatile Runnable action = () -> {};

@@ -53,6 +53,7 @@ class ServePrivilegesKernelIT {
             until grep -q "serves at" /run/said || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
             if [ -S SOCKET ]; then
               printf "%s\\n" "connect SOCKET" grant "key v" thread "register 0 2" | NOBODY ./client
+              until grep -q "has left" /run/said || ! kill -0 $! 2>/dev/null; do sleep 0.1; done
               kill $!
             fi
             wait $!
