@@ -11,13 +11,15 @@
  */
 module io.github.tasklocal {
   requires static java.instrument; // for the agent in this jar
-  requires static java.management; // to tell Java's threads from others
+  requires static java.management; // to tell Java's threads from others, and for the MBean
+  requires static jdk.jfr; // for its events
   requires static org.jspecify;
 
   exports io.github.tasklocal;
   exports io.github.tasklocal.bpf;
   exports io.github.tasklocal.error;
   exports io.github.tasklocal.layout;
+  exports io.github.tasklocal.management;
   exports io.github.tasklocal.memory to
       java.instrument; // which calls the agent
 }

@@ -12,6 +12,7 @@ import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.LibBpf;
 import io.github.tasklocal.kernel.ServingSide;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.memory.Agent;
 import io.github.tasklocal.memory.Log;
 import io.github.tasklocal.memory.MapWire;
 import io.github.tasklocal.memory.Maps;
@@ -73,12 +74,12 @@ import org.jspecify.annotations.Nullable;
  * BPF program that sleeps longer, or holds the ended thread's task, can then still reach it.
  *
  * <p><b>Without a line of code.</b> Started with {@code -Dtasklocal.map=PATH}, Java watches that
- * pin or socket from the process's first key on, for as long as the classes are in use; {@code
- * -Dtasklocal.map=default} means {@link #defaultSocket}, or {@link #defaultPin} if nobody listens
- * there, where the project's tools pin a map of wire C. {@code -Dtasklocal.map.wire=A}, B or C
- * names the wire where the process has no right to find it out. If the pin cannot be watched, the
- * reason is logged, and the keys work as without a map. The application may open the same map as
- * well.
+ * pin or socket from the process's first key on, for as long as the classes are in use; so does
+ * {@code -javaagent:tasklocal.jar=PATH}. {@code -Dtasklocal.map=default} means {@link
+ * #defaultSocket}, or {@link #defaultPin} if nobody listens there, where the project's tools pin a
+ * map of wire C. {@code -Dtasklocal.map.wire=A}, B or C names the wire where the process has no
+ * right to find it out. If the pin cannot be watched, the reason is logged, and the keys work as
+ * without a map. The application may open the same map as well.
  *
  * <p>A thread whose registration fails goes on with plain memory, and registration is tried again
  * every second: see {@link #unregistered}, {@link #failures} and {@link #lastFailure}. The first
@@ -112,7 +113,7 @@ public final class TaskLocalMap implements AutoCloseable {
   /**
    * Names the pin or socket to watch from the first key on; with {@code .wire} appended, its wire.
    */
-  static final String PROPERTY = "tasklocal.map";
+  static final String PROPERTY = Agent.MAP;
 
   private static final AtomicBoolean WATCHES_NAMED = new AtomicBoolean();
 

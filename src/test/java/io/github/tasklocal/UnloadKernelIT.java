@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Garbage;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.management.TaskLocalMXBean;
+import java.lang.management.ManagementFactory;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import javax.management.MBeanServer;
+import javax.management.ObjectName;
+import jdk.jfr.Recording;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,7 +31,10 @@ class UnloadKernelIT {
   void nothingKeepsTheClassLoaderOfACopyThatHasClosedEverything(@TempDir Path folder)
       throws Exception {
     String file = BpfView.compile(folder, Wire.C).toString();
-    try (Bpffs bpffs = new Bpffs("rwx------")) {
+    MBeanServer server = ManagementFactory.getPlatformMBeanServer();
+    try (Bpffs bpffs = new Bpffs("rwx------");
+        Recording recording = new Recording()) {
+      recording.start(); // the JDK knows the copies' events, and has their beans
       List<WeakReference<ClassLoader>> copies = new ArrayList<>();
       for (int i = 0; i < 3; i++) {
         copies.add(use(file, bpffs.path("map").toString()));
@@ -37,6 +47,7 @@ class UnloadKernelIT {
               return copy.get() == null;
             });
       }
+      assertThat(server.isRegistered(new ObjectName(TaskLocalMXBean.NAME))).isFalse();
     }
   }
 

@@ -5,8 +5,12 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.management.TaskLocalMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
+import javax.management.MBeanServer;
+import javax.management.ObjectName;
 
 /** What an application does that is taken out of its server again: run in a copy of the library. */
 public final class UnloadSteps {
@@ -25,6 +29,13 @@ public final class UnloadSteps {
         Thread thread = new TaskLocalThread(() -> key.bind().set(8));
         thread.start();
         thread.join();
+        // The platform's MBean server was started before.
+        MBeanServer server = ManagementFactory.getPlatformMBeanServer();
+        ObjectName name = new ObjectName(TaskLocalMXBean.NAME);
+        Await.until("the copy's bean", () -> server.isRegistered(name));
+        if (server.getAttribute(name, "Maps") == null) {
+          throw new AssertionError("the bean has no maps");
+        }
         for (NativeThread each : NativeThread.list()) {
           if (each.kind() == NativeThread.Kind.GC) {
             key.set(each, 9);

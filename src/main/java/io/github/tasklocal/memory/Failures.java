@@ -2,6 +2,8 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -16,6 +18,7 @@ final class Failures {
   private final KernelException unexplained;
 
   private final AtomicReference<@Nullable KernelException> unlogged = new AtomicReference<>();
+  private final Map<String, Integer> kinds = new ConcurrentHashMap<>();
   private volatile int count;
   private volatile @Nullable KernelException last;
 
@@ -56,9 +59,25 @@ final class Failures {
     last = e;
     int before = count; // changed under the lock
     count = before + 1;
+    countKind(e);
     if (before == 0) {
       unlogged.set(e);
     }
+  }
+
+  private void countKind(KernelException e) {
+    try {
+      String errno = e.errnoName();
+      String type = e.getClass().getSimpleName();
+      Integer ignored = kinds.merge(errno == null ? type : type + " " + errno, 1, Integer::sum);
+    } catch (RuntimeException | Error lacking) {
+      // memory for its kind: the failure itself is counted
+    }
+  }
+
+  /** {@return how many there were by the exception's name and errno} */
+  Map<String, Integer> byKind() {
+    return kinds;
   }
 
   /** Something that was counted before has failed again. */

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
@@ -36,6 +37,10 @@ public final class Keeper {
   private final Object lock = new Object();
 
   private @Nullable Thread thread;
+  private @Nullable Management management;
+
+  /** Whether the MBean is being registered. */
+  private final AtomicBoolean registers = new AtomicBoolean();
 
   /** Kept here alone: when nothing keeps this, the thread ends. */
   @SuppressWarnings("UnusedVariable")
@@ -160,6 +165,11 @@ public final class Keeper {
         if (goesOn) {
           round();
           wait.set(watches.isEmpty() ? TEND_NANOS : LOOK_NANOS);
+        } else if (management != null) {
+          Runnable end = management.end();
+          if (end != null) {
+            inThread(end);
+          }
         }
         return goesOn;
       } catch (RuntimeException | Error e) {
@@ -173,7 +183,7 @@ public final class Keeper {
     private void round() {
       boolean isTime = System.nanoTime() - tended >= TEND_NANOS;
       boolean all = lookAtPins();
-      all &= !isTime || tend();
+      all &= !isTime || (tend() && show());
       if (isTime) {
         tended = System.nanoTime();
         long count = rounds; // changed by one thread at a time
@@ -206,6 +216,47 @@ public final class Keeper {
     } catch (RuntimeException | Error e) {
       failed(e);
       return false;
+    }
+  }
+
+  private boolean show() {
+    try {
+      Management shown = management;
+      if (shown == null) {
+        shown = new Management(maps, watches);
+        management = shown;
+      }
+      hand(shown.look());
+      return true;
+    } catch (RuntimeException | Error e) {
+      failed(e);
+      return false;
+    }
+  }
+
+  /** Has the bean registered, unless that is under way: it may take long. */
+  private void hand(@Nullable Runnable work) {
+    if (work != null && registers.compareAndSet(false, true)) {
+      boolean fails = true;
+      try {
+        inThread(new Registration(work, registers));
+        fails = false;
+      } finally {
+        if (fails) {
+          registers.set(false);
+        }
+      }
+    }
+  }
+
+  private record Registration(Runnable work, AtomicBoolean isUnderWay) implements Runnable {
+    @Override
+    public void run() {
+      try {
+        work.run();
+      } finally {
+        isUnderWay.set(false);
+      }
     }
   }
 

@@ -6,6 +6,7 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Walk.Work;
@@ -207,6 +208,11 @@ public final class Maps {
         walk.all(map, Work.TRY_AGAIN);
       }
     }
+  }
+
+  /** {@return the keys of the process} */
+  List<Key> keys() {
+    return keys.keys();
   }
 
   /** {@return who has an entry in an open map, and who should} */

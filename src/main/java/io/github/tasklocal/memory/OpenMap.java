@@ -10,6 +10,7 @@ import io.github.tasklocal.kernel.Task;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.Entry.Status;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -233,6 +234,11 @@ public final class OpenMap {
   /** {@return how many registrations have failed} */
   public int failures() {
     return failures.count();
+  }
+
+  /** {@return how many have failed by the exception's name and errno; changes as more do} */
+  Map<String, Integer> failuresByKind() {
+    return failures.byKind();
   }
 
   /** {@return the last failure, or null} */

@@ -13,7 +13,7 @@ final class ServedWatch {
 
   private final SocketMaps sockets;
 
-  private @Nullable OpenMap map;
+  private volatile @Nullable OpenMap map;
 
   /** A socket at which it was refused, and when. */
   private PinFile.@Nullable Socket refused;

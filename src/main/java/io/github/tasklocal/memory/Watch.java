@@ -316,6 +316,11 @@ public final class Watch {
     return map;
   }
 
+  /** {@return whether nothing is open for it, not even a socket's map that waits} */
+  boolean isWithoutMap() {
+    return map == null && served.map() == null;
+  }
+
   /** {@return why what lies at the pin cannot be opened, or null if nothing is there or it can} */
   public @Nullable KernelException problem() {
     return problem;

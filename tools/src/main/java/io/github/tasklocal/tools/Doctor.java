@@ -2,6 +2,7 @@
 package io.github.tasklocal.tools;
 
 import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.tools.system.Failure;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -15,7 +16,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** Prints what this machine can do, what is missing, and what mends it. */
+/** Prints what this machine or an application can do, what is missing, and what mends it. */
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
@@ -53,15 +54,26 @@ final class Doctor implements Callable<Integer> {
       description = "Where a serving side listens (${DEFAULT-VALUE}).")
   private Path socket = TaskLocalMap.defaultSocket();
 
+  @Option(
+      names = "--pid",
+      paramLabel = "PID",
+      description = {
+        "Instead: a Java program that runs; asks the library there for its maps, and for the threads"
+            + " that BPF does not see, with the reason. Starts the JVM's local management agent"
+            + " there, as jconsole does."
+      })
+  private @Nullable Integer pid;
+
   @Option(names = "--json", description = "Print JSON.")
   private boolean json;
 
   Doctor() {}
 
   @Override
-  public Integer call() {
+  public Integer call() throws Failure {
     Output out = Output.of(Tools.require(spec));
-    List<Finding> findings = new Needs(pin, socket).all();
+    List<Finding> findings =
+        pid == null ? new Needs(pin, socket).all() : new ProcessNeeds(pid).all();
     if (json) {
       out.json(document(findings));
     } else {
