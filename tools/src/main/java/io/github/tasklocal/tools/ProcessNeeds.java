@@ -9,6 +9,7 @@ import io.github.tasklocal.management.TaskLocalMXBean.MapView;
 import io.github.tasklocal.management.TaskLocalMXBean.ThreadView;
 import io.github.tasklocal.tools.system.Failure;
 import java.io.IOException;
+import java.io.ObjectInputFilter;
 import java.lang.reflect.UndeclaredThrowableException;
 import java.util.ArrayList;
 import java.util.List;
@@ -31,6 +32,10 @@ final class ProcessNeeds {
   /** The bean comes within a second of the MBean server, which may be started by our asking. */
   private static final long PATIENCE_NANOS = TimeUnit.SECONDS.toNanos(10);
 
+  /** What an answer may be made of: the process may be another user's, and we are root. */
+  private static final String ANSWERS =
+      "maxdepth=20;java.base/*;java.management/*;java.management.rmi/*;java.rmi/*;!*";
+
   private final int pid;
   private final List<Finding> findings = new ArrayList<>();
   private boolean isShown = true;
@@ -45,7 +50,11 @@ final class ProcessNeeds {
    *
    * @throws Failure if the process cannot be asked
    */
+  @SuppressWarnings("BanJNDI") // with a filter
   List<Finding> all() throws Failure {
+    if (ObjectInputFilter.Config.getSerialFilter() == null) {
+      ObjectInputFilter.Config.setSerialFilter(ObjectInputFilter.Config.createFilter(ANSWERS));
+    }
     try (JMXConnector connector = JMXConnectorFactory.connect(address())) {
       MBeanServerConnection server = connector.getMBeanServerConnection();
       ObjectName name = new ObjectName(TaskLocalMXBean.NAME);

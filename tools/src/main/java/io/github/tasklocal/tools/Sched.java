@@ -19,8 +19,6 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -117,7 +115,7 @@ final class Sched implements Callable<Integer> {
       words.printf(
           "%s runs this machine's tasks and takes hints through %s. Ctrl-C ends it.%n",
           SchedExt.scheduler(), source);
-      show(stats, exited);
+      show(stats, exited, stop);
       why = reason(exited);
       total = SchedStats.read(stats);
     }
@@ -156,7 +154,7 @@ final class Sched implements Callable<Integer> {
   /**
    * Prints a line each interval, until the scheduler is asked to end or the kernel has unloaded it.
    */
-  private void show(MemorySegment stats, MemorySegment exited) throws InterruptedException {
+  private void show(MemorySegment stats, MemorySegment exited, Stop stop) {
     SchedStats before = SchedStats.read(stats);
     long then = System.nanoTime();
     for (int line = 0; ; line++) {
@@ -164,7 +162,7 @@ final class Sched implements Callable<Integer> {
         System.out.println(SchedStats.header());
       }
       for (int second = 0; second < interval; second++) {
-        if (stop.await(1, TimeUnit.SECONDS) || exited.get(JAVA_INT, 0) != 0) {
+        if (stop.await(1000) || exited.get(JAVA_INT, 0) != 0) {
           return;
         }
       }
