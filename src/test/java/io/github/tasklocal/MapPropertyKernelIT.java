@@ -82,6 +82,20 @@ class MapPropertyKernelIT {
   }
 
   @Test
+  void theAgentNamesTheMapUnlessThePropertyDoes() throws Exception {
+    String agent = "-javaagent:" + System.getProperty("tasklocal.jar");
+    try (BpfView view = BpfView.load(FILES.get(Wire.C), Wire.C)) {
+      view.map().pin(bpffs.path("map"));
+      try (Sharing child = new Sharing(command(agent + "=" + bpffs.path("map")))) {
+        assertThat(view.of(child.tid)).isEqualTo(41);
+        assertThat(child.end()).isEqualTo("ok\n");
+      }
+      Jvm.Result both = keys(agent + "=" + bpffs.path("map"), "-Dtasklocal.map=nowhere");
+      assertThat(both.output()).contains("-Dtasklocal.map=nowhere is ignored");
+    }
+  }
+
+  @Test
   void defaultIsTheDefaultPin() throws Exception {
     assertThat(TaskLocalMap.defaultPin()).hasToString("/sys/fs/bpf/tasklocal/tld_data_map");
     Files.createDirectory(bpffs.path("tasklocal"));

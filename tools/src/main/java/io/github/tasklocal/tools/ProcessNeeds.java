@@ -124,7 +124,8 @@ final class ProcessNeeds {
     if (unseen > 0) {
       no(
           "virtual",
-          unseen + " virtual threads have used keys whose values BPF does not see",
+          (unseen == 1 ? "1 virtual thread has" : unseen + " virtual threads have")
+              + " used keys whose values BPF does not see",
           "start Java with --add-exports java.base/jdk.internal.misc=ALL-UNNAMED, or"
               + " -javaagent:tasklocal.jar");
     }
@@ -135,7 +136,6 @@ final class ProcessNeeds {
   }
 
   private void look(MapView map) {
-    String threads = map.threads() == 1 ? "1 thread" : map.threads() + " threads";
     String problem = map.problem();
     if (map.state().equals("waiting")) {
       no(
@@ -147,7 +147,7 @@ final class ProcessNeeds {
       findings.add(
           Finding.yes(
               "map",
-              map.name() + ": " + map.state() + wire + ", shows " + threads,
+              map.name() + ": " + map.state() + wire + ", shows " + threads(map.threads()),
               map.failures() == 0 ? "" : map.failures() + " failures, the last: " + problem));
     }
   }
@@ -170,12 +170,7 @@ final class ProcessNeeds {
     unshown.stream()
         .limit(waiting + unregistered > 0 ? NAMED : 0)
         .forEach(
-            each ->
-                findings.add(
-                    Finding.no(
-                        "",
-                        "\"" + each.thread() + "\" (tid " + each.tid() + "): " + each.reason(),
-                        "")));
+            each -> findings.add(Finding.no("thread", each.reason(), "")));
   }
 
   private static String threads(int count) {
