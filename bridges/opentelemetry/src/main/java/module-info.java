@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Shows the trace of OpenTelemetry's context, and listed values of it, to BPF programs. */
+module io.github.tasklocal.opentelemetry {
+  requires io.github.tasklocal.context;
+  requires io.opentelemetry.api;
+  requires io.opentelemetry.context;
+  requires static io.opentelemetry.sdk.autoconfigure.spi;
+  requires static io.opentelemetry.sdk.common;
+  requires static io.opentelemetry.sdk.trace;
+  requires static org.jspecify;
+
+  exports io.github.tasklocal.opentelemetry;
+
+  uses io.opentelemetry.context.ContextStorageProvider;
+
+  // The other way in is for the Java agent, which knows no modules.
+  provides io.opentelemetry.context.ContextStorageProvider with
+      io.github.tasklocal.opentelemetry.TaskLocalContextStorageProvider;
+}
