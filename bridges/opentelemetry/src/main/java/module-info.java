@@ -14,7 +14,6 @@ module io.github.tasklocal.opentelemetry {
 
   uses io.opentelemetry.context.ContextStorageProvider;
 
-  // The other way in is for the Java agent, which knows no modules.
-  provides io.opentelemetry.context.ContextStorageProvider with
-      io.github.tasklocal.opentelemetry.TaskLocalContextStorageProvider;
+  provides io.opentelemetry.sdk.autoconfigure.spi.AutoConfigurationCustomizerProvider with
+      io.github.tasklocal.opentelemetry.TaskLocalCustomizerProvider;
 }

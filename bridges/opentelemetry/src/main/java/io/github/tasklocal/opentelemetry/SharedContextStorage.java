@@ -64,14 +64,15 @@ final class SharedContextStorage implements ContextStorage {
   }
 
   /**
-   * {@return a storage whose contexts are shown; the same one where they are shown already, or
-   * cannot be, which is said}
+   * {@return a storage whose contexts are shown, around the application's; the same one where they
+   * are shown already, or cannot be, which is said}
    */
-  static synchronized ContextStorage of(ContextStorage storage) {
+  static synchronized ContextStorage of(ContextStorage given) {
     if (isMade) {
-      return storage;
+      return given;
     }
     isMade = true;
+    ContextStorage storage = TaskLocalContextStorageProvider.applications(given);
     if (Runtime.version().feature() < OLDEST_JAVA) {
       warn(
           "No trace is shown: TaskLocal needs Java %d or newer, and this is %s"

@@ -10,41 +10,86 @@ import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 
 /**
- * Shows the trace of each thread to BPF programs: whenever a context of OpenTelemetry becomes a
- * thread's current one, by {@code attach} or by the close of another, its span is in the keys
- * {@code trace_id}, {@code span_id} and {@code trace_flags} ({@link
- * io.github.tasklocal.context.TraceKeys}). Being on the class path is enough. Names in the list
- * that all bridges have are looked for in the context's baggage, and then in the attributes of its
- * span, as these are at that moment:
+ * The way in for applications whose SDK is not configured by the environment, or that use a context
+ * before it is: shows the same as {@link TaskLocalCustomizerProvider}. OpenTelemetry makes all
+ * providers of its class path when it makes its storage of contexts, so this one is never too late.
+ * It is named in a jar of its own, {@code tasklocal-opentelemetry-VERSION-storage.jar}, which has
+ * to be on the class path, too.
  *
- * <pre>{@code -Dtasklocal.context=tenant:16,http.route:32}</pre>
- *
- * <p>A listed key changes only where the context has another value than the one before: one that is
- * in no context can be filled by another bridge.
- *
- * <p>OpenTelemetry finds this class when it makes its storage of contexts, so it cannot come too
- * late. The storage itself is that of the application's own provider, or else OpenTelemetry's. With
- * a provider of the application on the class path OpenTelemetry wants to be told which to use:
- *
- * <pre>{@code
- * -Dio.opentelemetry.context.contextStorageProvider=\
- * io.github.tasklocal.opentelemetry.TaskLocalContextStorageProvider
- * }</pre>
- *
- * <p>Needs OpenTelemetry 1.28 and Java 22; an older Java is told so in the log, and nothing is
- * shown.
+ * <p>The storage is that of the application: of the provider that {@code
+ * -Dio.opentelemetry.context.contextStorageProvider} names, or else of its only other provider, or
+ * else OpenTelemetry's. Without that option OpenTelemetry takes its default where there are two
+ * providers, and warns of it; then the application's own is put in the default's place, and the log
+ * says so. That cannot be done if others wrap the storage as well: then the log says what to name.
  */
 public final class TaskLocalContextStorageProvider implements ContextStorageProvider {
 
+  private static final String CHOICE = "io.opentelemetry.context.contextStorageProvider";
+
+  private static boolean isFound;
+  private static boolean isChosen;
+
   /** Makes a provider; OpenTelemetry calls it. */
-  public TaskLocalContextStorageProvider() {}
+  public TaskLocalContextStorageProvider() {
+    find();
+  }
+
+  /** Wrappers come in after all providers were made, whichever of them is chosen. */
+  private static synchronized void find() {
+    if (!isFound) {
+      isFound = true;
+      ContextStorage.addWrapper(SharedContextStorage::of);
+    }
+  }
 
   @Override
   public ContextStorage get() {
-    return SharedContextStorage.of(applications());
+    choose();
+    List<ContextStorageProvider> others = others();
+    if (others.size() == 1) {
+      return others.get(0).get();
+    }
+    if (others.size() > 1) {
+      SharedContextStorage.warn(
+          "OpenTelemetry's default storage of contexts is used, as there are several providers of"
+              + " another: leave one of %s on the class path".formatted(names(others)));
+    }
+    return ContextStorage.defaultStorage();
   }
 
-  private static ContextStorage applications() {
+  private static synchronized void choose() {
+    isChosen = true;
+  }
+
+  /** {@return the storage that the application would have if this class were not there} */
+  @SuppressWarnings("ReferenceEquality") // the default is one object
+  static synchronized ContextStorage applications(ContextStorage storage) {
+    if (!isFound || isChosen || !System.getProperty(CHOICE, "").isEmpty()) {
+      return storage;
+    }
+    List<ContextStorageProvider> others = others();
+    if (others.size() != 1) {
+      return storage;
+    }
+    String its = others.get(0).getClass().getName();
+    if (storage != ContextStorage.defaultStorage()) {
+      SharedContextStorage.warn(
+          "OpenTelemetry uses its default storage of contexts instead of that of %s: start java with -D%s=%s"
+              .formatted(its, CHOICE, its));
+      return storage;
+    }
+    SharedContextStorage.warn(
+        "The storage of contexts is that of %s, although OpenTelemetry says that it is the default; to tell it so, start java with -D%s=%s"
+            .formatted(its, CHOICE, its));
+    return others.get(0).get();
+  }
+
+  private static String names(List<ContextStorageProvider> providers) {
+    return String.join(", ", providers.stream().map(each -> each.getClass().getName()).toList());
+  }
+
+  /** {@return the providers that OpenTelemetry finds, without this one} */
+  private static List<ContextStorageProvider> others() {
     List<ContextStorageProvider> found = new ArrayList<>();
     Iterator<ContextStorageProvider> all =
         ServiceLoader.load(
@@ -53,7 +98,7 @@ public final class TaskLocalContextStorageProvider implements ContextStorageProv
     while (true) {
       try {
         if (!all.hasNext()) {
-          break;
+          return found;
         }
         ContextStorageProvider each = all.next();
         if (!(each instanceof TaskLocalContextStorageProvider)) {
@@ -65,12 +110,5 @@ public final class TaskLocalContextStorageProvider implements ContextStorageProv
                 + e.getMessage());
       }
     }
-    if (found.size() > 1) {
-      SharedContextStorage.warn(
-          "There are several providers of OpenTelemetry's context storage, %s, so its default is"
-                  .formatted(found)
-              + " used: leave one on the class path");
-    }
-    return found.size() == 1 ? found.get(0).get() : ContextStorage.defaultStorage();
   }
 }

@@ -8,15 +8,28 @@ import io.opentelemetry.sdk.autoconfigure.spi.AutoConfigurationCustomizerProvide
 import io.opentelemetry.sdk.trace.ReadWriteSpan;
 import io.opentelemetry.sdk.trace.ReadableSpan;
 import io.opentelemetry.sdk.trace.SpanProcessor;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * The way in for an extension of OpenTelemetry's Java agent, whose storage of contexts no provider
- * reaches: shows the same as {@link TaskLocalContextStorageProvider}. Where the SDK of an
- * application is configured by the environment, it finds this class, too; it changes nothing there
- * unless another provider of the storage was chosen.
+ * Shows the trace of each thread to BPF programs: whenever a context of OpenTelemetry becomes a
+ * thread's current one, by {@code attach} or by the close of another, its span is in the keys
+ * {@code trace_id}, {@code span_id} and {@code trace_flags} ({@link
+ * io.github.tasklocal.context.TraceKeys}). Names in the list that all bridges have are looked for
+ * in the context's baggage, and then in the attributes of its span, as these are at that moment:
  *
- * <p>OpenTelemetry ignores a wrapper of its storage without a word when the storage was made
- * before. So the first span looks whether that happened, and the log says what to do.
+ * <pre>{@code -Dtasklocal.context=tenant:16,http.route:32}</pre>
+ *
+ * <p>A listed key changes only where the context has another value than the one before: one that is
+ * in no context can be filled by another bridge.
+ *
+ * <p>Where the SDK is configured by the environment ({@code AutoConfiguredOpenTelemetrySdk}), it
+ * finds this class on the class path. So does OpenTelemetry's Java agent in an extension. The
+ * application's storage of contexts stays what it is, and is wrapped. OpenTelemetry ignores a
+ * wrapper without a word when the storage was made before: so the first span looks whether that
+ * happened, and the log says what to do ({@link TaskLocalContextStorageProvider}).
+ *
+ * <p>Needs OpenTelemetry 1.28 and Java 22; an older Java is told so in the log, and nothing is
+ * shown.
  */
 public final class TaskLocalCustomizerProvider implements AutoConfigurationCustomizerProvider {
 
@@ -35,20 +48,19 @@ public final class TaskLocalCustomizerProvider implements AutoConfigurationCusto
   /** Looks at the first span only; at the others it costs one read. */
   private static final class FirstSpan implements SpanProcessor {
 
-    private volatile boolean isSeen;
+    /** The process's, as the storage is: an application may have several SDKs. */
+    private static final AtomicBoolean IS_SEEN = new AtomicBoolean();
 
     @Override
     public void onStart(Context parent, ReadWriteSpan span) {
-      if (!isSeen) {
-        isSeen = true;
+      if (!IS_SEEN.get() && IS_SEEN.compareAndSet(false, true)) {
         ContextStorage storage = ContextStorage.get(); // made now, if it was not
         if (!SharedContextStorage.isMade()) {
           SharedContextStorage.warn(
-              "No trace is shown: OpenTelemetry had made its storage of contexts, %s, before its SDK"
-                      .formatted(storage)
-                  + " was configured. Start java with"
-                  + " -Dio.opentelemetry.context.contextStorageProvider="
-                  + TaskLocalContextStorageProvider.class.getName());
+              "No trace is shown: OpenTelemetry had made its storage of contexts, a %s, before its SDK"
+                      .formatted(storage.getClass().getName())
+                  + " was configured. Add tasklocal-opentelemetry-VERSION-storage.jar to the class"
+                  + " path, which comes in earlier");
         }
       }
     }

@@ -19,11 +19,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ProvidersTest {
 
   private static final String STORAGE = "-Dio.opentelemetry.context.contextStorageProvider=";
-  private static final String OURS = STORAGE + TaskLocalContextStorageProvider.class.getName();
+  private static final String USED = "the application's own storage";
+
+  /** What the storage jar holds. */
+  private static final Path STORAGE_JAR = Path.of("src", "storage").toAbsolutePath();
 
   @TempDir
   @SuppressWarnings("NullAway.Init")
   private Path folder;
+
+  private boolean hasStorageJar;
 
   private String run(List<String> options, String... arguments) {
     List<String> all = new ArrayList<>(Jvm.shortLived());
@@ -33,6 +38,9 @@ class ProvidersTest {
     all.addAll(options);
     List<Path> classPath = new ArrayList<>(Jvm.classPath());
     classPath.add(folder);
+    if (hasStorageJar) {
+      classPath.add(STORAGE_JAR);
+    }
     Jvm.Result result = Jvm.run(Jvm.command(all, Jvm.join(classPath), TraceChild.class, arguments));
     assertThat(result.exit()).as(result.output()).isZero();
     assertThat(result.output()).doesNotContain("after false");
@@ -50,39 +58,95 @@ class ProvidersTest {
         services.resolve(ContextStorageProvider.class.getName()), TraceChild.Own.class.getName());
   }
 
-  /** However late the SDK is configured. */
+  @Test
+  void aTraceIsShownWithTheBridgeOnTheClassPath() {
+    String output = run(List.of());
+    assertThat(seen(output)).containsExactly("seen", "seen");
+    assertThat(output).doesNotContain("WARNING");
+  }
+
+  /** OpenTelemetry takes its default where there are two providers and none is chosen. */
+  @Test
+  void theApplicationsOwnStorageIsUsedWithNothingChosen() throws Exception {
+    hasOwn();
+    String output = run(List.of());
+    assertThat(seen(output)).containsExactly("seen", "seen");
+    assertThat(output).containsOnlyOnce(USED).doesNotContain("WARNING");
+  }
+
+  @Test
+  void aStorageThatWasMadeTooEarlyIsNamedOnceWithTheCure() {
+    String output = run(List.of(), "late", "twice");
+    assertThat(seen(output)).hasSize(4).allMatch(line -> line.startsWith("not seen"));
+    assertThat(output)
+        .containsOnlyOnce("No trace is shown: OpenTelemetry had made its storage")
+        .contains("tasklocal-opentelemetry-VERSION-storage.jar");
+  }
+
+  /** However late the SDK is configured, and where it is made by hand. */
   @ParameterizedTest
-  @ValueSource(strings = {"early", "late"})
-  void aTraceIsShownWithTheBridgeOnTheClassPath(String when) {
+  @ValueSource(strings = {"early", "late", "by hand"})
+  void theStorageJarIsNeverTooLate(String when) {
+    hasStorageJar = true;
     String output = run(List.of(), when);
     assertThat(seen(output)).containsExactly("seen", "seen");
     assertThat(output).doesNotContain("WARNING");
   }
 
-  @Test
-  void theApplicationsOwnProviderIsUsedWhereOursIsNamed() throws Exception {
+  @ParameterizedTest
+  @ValueSource(strings = {"early", "late", "by hand"})
+  void theApplicationsOwnStorageIsUsedBesideTheStorageJar(String when) throws Exception {
     hasOwn();
-    String output = run(List.of(OURS));
+    hasStorageJar = true;
+    String own = TraceChild.Own.class.getName();
+    String output = run(List.of(), when);
     assertThat(seen(output)).containsExactly("seen", "seen");
-    assertThat(output).containsOnlyOnce("the application's own storage").doesNotContain("WARNING");
-  }
-
-  @Test
-  void whereAnotherProviderWasChosenTheSdksConfigurationIsTheWayIn() throws Exception {
-    hasOwn();
-    for (String chosen : List.of("default", TraceChild.Own.class.getName())) {
-      String output = run(List.of(STORAGE + chosen));
-      assertThat(seen(output)).containsExactly("seen", "seen");
-    }
-  }
-
-  @Test
-  void aStorageThatWasMadeTooEarlyIsNamedWithTheCure() {
-    String output = run(List.of(STORAGE + "default"), "late");
-    assertThat(seen(output)).hasSize(2).allMatch(line -> line.startsWith("not seen"));
     assertThat(output)
-        .containsOnlyOnce("No trace is shown: OpenTelemetry had made its storage")
-        .contains(OURS);
+        .containsOnlyOnce(USED)
+        .containsOnlyOnce("The storage of contexts is that of " + own)
+        .contains(STORAGE + own);
+  }
+
+  @ParameterizedTest
+  @ValueSource(classes = {TraceChild.Own.class, TaskLocalContextStorageProvider.class})
+  void nothingIsSaidBesideTheStorageJarIfOneOfTheProvidersIsChosen(Class<?> chosen)
+      throws Exception {
+    hasOwn();
+    hasStorageJar = true;
+    String output = run(List.of(STORAGE + chosen.getName()), "by hand");
+    assertThat(seen(output)).containsExactly("seen", "seen");
+    assertThat(output).containsOnlyOnce(USED).doesNotContain("WARNING");
+  }
+
+  /** Whose storage that wrapper wants cannot be known any more. */
+  @Test
+  void whatCannotBeUsedBesideTheStorageJarIsNamed() throws Exception {
+    hasOwn();
+    hasStorageJar = true;
+    String output = run(List.of(), "wrapped", "by hand");
+    assertThat(seen(output)).containsExactly("seen", "seen");
+    assertThat(output)
+        .doesNotContain(USED)
+        .contains("start java with " + STORAGE + TraceChild.Own.class.getName());
+  }
+
+  @Test
+  void aStorageThatWasChosenIsUsed() throws Exception {
+    hasOwn();
+    assertThat(run(List.of(STORAGE + "default"))).doesNotContain(USED, "WARNING");
+    assertThat(run(List.of(STORAGE + TraceChild.Own.class.getName())))
+        .containsOnlyOnce(USED)
+        .doesNotContain("WARNING");
+  }
+
+  /** Such as a text of the same name. */
+  @Test
+  void aTraceIsNotShownWhereSomebodyElseHasTheNameAndTheRestIs() {
+    String output = run(List.of("-Dtasklocal.context=tenant:16"), "taken");
+    assertThat(seen(output)).isEmpty();
+    assertThat(output)
+        .containsOnlyOnce("The keys trace_id, span_id and trace_flags are not shown")
+        .contains("[32:b1]", "tenant acme", "done");
   }
 
   /** 17, in which it says what it needs. */

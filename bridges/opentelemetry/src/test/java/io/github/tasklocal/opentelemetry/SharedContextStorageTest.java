@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
 import io.opentelemetry.api.baggage.Baggage;
+import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.SpanContext;
 import io.opentelemetry.api.trace.TraceFlags;
@@ -30,6 +31,10 @@ class SharedContextStorageTest {
   private static final TaskLocal.OfSegment TENANT =
       TaskLocal.of("tenant", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
   private static final TaskLocal.OfLong STATUS = TaskLocal.of("status", ValueLayout.JAVA_LONG);
+  private static final TaskLocal.OfBoolean RETRY = TaskLocal.of("retry", ValueLayout.JAVA_BOOLEAN);
+  private static final TaskLocal.OfDouble SHARE = TaskLocal.of("share", ValueLayout.JAVA_DOUBLE);
+  private static final TaskLocal.OfSegment TAGS =
+      TaskLocal.of("tags", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
 
   @SuppressWarnings("MustBeClosedChecker") // closed in an order of the test's own
   @ParameterizedTest
@@ -124,6 +129,38 @@ class SharedContextStorageTest {
             }
             assertThat(TENANT.getString()).isEmpty();
             assertThat(STATUS.get()).isZero();
+          }
+        });
+  }
+
+  /** An attribute has one of eight types; a list of values is no value of a key. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void anAttributeOfAnyTypeIsShownIfItIsOneValue(boolean isVirtual) throws Exception {
+    inThread(
+        isVirtual,
+        () -> {
+          try (SdkTracerProvider sdk = Sdk.recording()) {
+            Span span =
+                sdk.get("test")
+                    .spanBuilder("request")
+                    .setAttribute("tenant", 42) // a number for a text
+                    .setAttribute("status", "-7") // a text for a number
+                    .setAttribute("retry", true)
+                    .setAttribute("share", 0.25)
+                    .setAttribute(AttributeKey.stringArrayKey("tags"), List.of("a", "b"))
+                    .startSpan();
+            try (Scope _ = span.makeCurrent()) {
+              assertThat(TENANT.getString()).isEqualTo("42");
+              assertThat(STATUS.get()).isEqualTo(-7);
+              assertThat(RETRY.get()).isTrue();
+              assertThat(SHARE.get()).isEqualTo(0.25);
+              assertThat(TAGS.getString()).isEmpty();
+            }
+            assertThat(TENANT.getString()).isEmpty();
+            assertThat(STATUS.get()).isZero();
+            assertThat(RETRY.get()).isFalse();
+            assertThat(SHARE.get()).isZero();
           }
         });
   }
