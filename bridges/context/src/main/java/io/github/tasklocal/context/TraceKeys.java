@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * zero: a BPF program that runs on the thread's processor, and finds another {@code span_id} there,
  * has the {@code trace_id} and the flags that belong to it.
  *
+ * <p>With {@code -Dtasklocal.profilers=true} the three are also in a record where profilers look for it
+ * that know nothing of this library (docs/context.md has the rules).
+ *
  * <p>They are made at the first use of this class. If that cannot be (a name is taken by another
  * layout, there is no room), it is logged once, and none of the three is shown.
  */
@@ -37,6 +40,9 @@ public final class TraceKeys {
   private static final @Nullable VarHandle TRACE_ID;
   private static final TaskLocal.@Nullable OfLong SPAN_ID;
   private static final TaskLocal.@Nullable OfByte FLAGS;
+
+  /** For profilers, if it was asked for. */
+  private static final @Nullable VarHandle RECORD;
 
   static {
     VarHandle traceId = null;
@@ -55,6 +61,13 @@ public final class TraceKeys {
               + (e instanceof IllegalArgumentException ? e.getMessage() : e));
     }
     boolean areAll = flags != null;
+    VarHandle record = null;
+    try {
+      record = areAll ? ThreadContext.open() : null;
+    } catch (RuntimeException | LinkageError e) {
+      ContextKeys.warn("Profilers are told nothing of traces: " + e);
+    }
+    RECORD = record;
     TRACE_ID = areAll ? traceId : null;
     SPAN_ID = areAll ? spanId : null;
     FLAGS = flags;
@@ -102,6 +115,15 @@ public final class TraceKeys {
       TRACE_ID.setRelease(1L, second);
       FLAGS.setRelease(flags);
       SPAN_ID.setRelease(spanId);
+      if (RECORD != null) {
+        RECORD.setOpaque(3L, 0L);
+        if (spanId != 0) {
+          RECORD.setRelease(0L, first);
+          RECORD.setRelease(1L, second);
+          RECORD.setRelease(2L, spanId);
+          RECORD.setRelease(3L, ThreadContext.valid(flags));
+        }
+      }
     } catch (RuntimeException | Error e) {
       if (!isSaid) {
         isSaid = true;

@@ -30,6 +30,9 @@ final class SharedContextStorage implements ContextStorage {
   private final Listed[] listed;
   private final boolean hasAttributes;
 
+  /** Whether a span has told of its SDK, if that was not configured by the environment. */
+  private volatile boolean isPublished;
+
   /** Whether a problem of the context was logged: once is enough. */
   private volatile boolean isSaid;
 
@@ -73,7 +76,7 @@ final class SharedContextStorage implements ContextStorage {
     }
     isMade = true;
     ContextStorage storage = TaskLocalContextStorageProvider.applications(given);
-    if (Runtime.version().feature() < OLDEST_JAVA) {
+    if (!isJavaNewEnough()) {
       warn(
           "No trace is shown: TaskLocal needs Java %d or newer, and this is %s"
               .formatted(OLDEST_JAVA, Runtime.version()));
@@ -88,6 +91,11 @@ final class SharedContextStorage implements ContextStorage {
       warn("No trace is shown, and the application goes on: " + e);
       return storage;
     }
+  }
+
+  /** {@return whether this Java has what the library needs} */
+  static boolean isJavaNewEnough() {
+    return Runtime.version().feature() >= OLDEST_JAVA;
   }
 
   /** {@return whether there is one, or it was said why not} */
@@ -153,6 +161,10 @@ final class SharedContextStorage implements ContextStorage {
       boolean isOtherSpan = span != Span.fromContext(from);
       if (isOtherSpan) {
         show(span.getSpanContext());
+        if (!isPublished && hasAttributes && span.getSpanContext().isValid()) {
+          isPublished = true;
+          Resources.publish(span);
+        }
       }
       if (listed.length > 0
           && ((isOtherSpan && hasAttributes)

@@ -43,6 +43,19 @@ public final class TaskLocalCustomizerProvider implements AutoConfigurationCusto
       customizer.addTracerProviderCustomizer(
           (builder, config) -> builder.addSpanProcessor(new FirstSpan()));
     }
+    if (SharedContextStorage.isJavaNewEnough()) {
+      customizer.addResourceCustomizer(
+          (resource, config) -> {
+            Resources.publish(resource);
+            return resource;
+          });
+    }
+  }
+
+  /** The last, so that the resource is as all others have made it. */
+  @Override
+  public int order() {
+    return Integer.MAX_VALUE;
   }
 
   /** Looks at the first span only; at the others it costs one read. */

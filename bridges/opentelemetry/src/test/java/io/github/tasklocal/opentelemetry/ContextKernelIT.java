@@ -41,6 +41,7 @@ class ContextKernelIT {
 
   @BeforeAll
   static void share() {
+    Object ignored = new TaskLocalContextStorageProvider(); // as OpenTelemetry does
     dump("--create");
     map = TaskLocalMap.open(pin());
   }

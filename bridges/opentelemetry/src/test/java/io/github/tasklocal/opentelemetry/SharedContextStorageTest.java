@@ -22,6 +22,7 @@ import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.locks.LockSupport;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -35,6 +36,12 @@ class SharedContextStorageTest {
   private static final TaskLocal.OfDouble SHARE = TaskLocal.of("share", ValueLayout.JAVA_DOUBLE);
   private static final TaskLocal.OfSegment TAGS =
       TaskLocal.of("tags", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
+
+  /** As OpenTelemetry does, where the storage jar is on the class path. */
+  @BeforeAll
+  static void comeIn() {
+    Object ignored = new TaskLocalContextStorageProvider();
+  }
 
   @SuppressWarnings("MustBeClosedChecker") // closed in an order of the test's own
   @ParameterizedTest

@@ -77,7 +77,7 @@ public class BridgeBench {
   private final ContextSnapshotFactory snapshots =
       snapshots(new ContextRegistry().registerThreadLocalAccessor(new TaskLocalAccessor()));
   private final ContextStorage plainStorage = ContextStorage.defaultStorage();
-  private final ContextStorage storage = new TaskLocalContextStorageProvider().get();
+  private final ContextStorage storage = storage();
   private final Context traced =
       Context.root()
           .with(
@@ -94,6 +94,12 @@ public class BridgeBench {
     OTHER.set("a context");
     registry.registerThreadLocalAccessor("other", OTHER);
     return ContextSnapshotFactory.builder().contextRegistry(registry).build();
+  }
+
+  /** As in an application with the storage jar. */
+  private static ContextStorage storage() {
+    Object ignored = new TaskLocalContextStorageProvider();
+    return ContextStorage.get();
   }
 
   /** A listed value is put and removed. */
