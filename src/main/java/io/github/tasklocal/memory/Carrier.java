@@ -76,8 +76,9 @@ final class Carrier {
   }
 
   /**
-   * Stores words in the page, and gets those that were there. Whoever stops the thread meanwhile, and
-   * knows nothing of the page's sequence, finds 0 in the guard before any other word has changed.
+   * Stores words in the page, and gets those that were there. Whoever stops the thread meanwhile,
+   * and knows nothing of the page's sequence, finds 0 in the guard before any other word has
+   * changed.
    */
   private void exchange(short[] offsets, int guard, long[] before, long[] after) {
     if (offsets.length == 0) {

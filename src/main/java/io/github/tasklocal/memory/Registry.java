@@ -84,8 +84,8 @@ public final class Registry {
 
   /**
    * Has each thread say where its page begins: at its first use of a key, when it moves to another
-   * page, and at its next use if it has one already. A thread of another copy of the library does so
-   * at its first use of a key of this one.
+   * page, and at its next use if it has one already. A thread of another copy of the library does
+   * so at its first use of a key of this one.
    *
    * @param code gets the page, in its thread and under no lock; must neither fail nor use a key
    */

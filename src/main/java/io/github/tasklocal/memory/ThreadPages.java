@@ -105,11 +105,11 @@ public final class ThreadPages {
 
   /**
    * Lets a value be found by who stops a thread and knows neither maps nor pages: each thread says
-   * where it has the value, when it gets its page, and when it moves to another. A thread that has a
-   * page says so at its next use of any key, and a carrier before it next shows a virtual thread.
+   * where it has the value, when it gets its page, and when it moves to another. A thread that has
+   * a page says so at its next use of any key, and a carrier before it next shows a virtual thread.
    *
-   * <p>Values of virtual threads follow them from now on, where that was allowed, also without a map.
-   * While one comes or goes, a word of it is 0.
+   * <p>Values of virtual threads follow them from now on, where that was allowed, also without a
+   * map. While one comes or goes, a word of it is 0.
    *
    * @param key which no thread has used
    * @param guard where that word is in the value, in bytes

@@ -203,7 +203,8 @@ final class VirtualRecord implements Runnable {
     }
     long[] moreWords = Arrays.copyOf(words, before + more);
     int inKey = guardOffset - key.offset();
-    short guardNow = inKey >= 0 && inKey < key.size() ? (short) (before + inKey / Long.BYTES) : guard;
+    short guardNow =
+        inKey >= 0 && inKey < key.size() ? (short) (before + inKey / Long.BYTES) : guard;
     Carrier carrier = at;
     if (carrier != null) {
       carrier.hide(moreOffsets, before, guardNow);

@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * OpenTelemetry's Java agent with our extension, before a server that is not changed and has a copy
- * of the library of its own: a BPF program of the tools reads both.
+ * of the library of its own: a BPF program of the tools reads both, and profilers read the trace.
  */
 @KernelTest
 class AgentKernelIT {
@@ -49,7 +49,7 @@ class AgentKernelIT {
     return Jvm.output(command);
   }
 
-  private static List<String> server(Path pin, String kind) {
+  private List<String> server(Path pin, String kind) {
     Path agent =
         Jvm.classPath().stream()
             .filter(each -> each.getFileName().toString().startsWith("opentelemetry-javaagent"))
@@ -69,6 +69,8 @@ class AgentKernelIT {
       options.add("-Dotel." + each + ".exporter=none");
     }
     options.add("-Dtasklocal.map=" + pin);
+    options.add("-Dtasklocal.profilers=true");
+    options.add("-Djava.io.tmpdir=" + folder);
     return Jvm.command(options, Jvm.join(classPath), ServerChild.class, kind);
   }
 
@@ -97,6 +99,12 @@ class AgentKernelIT {
         // Not the client's span, but that of the server.
         assertThat(dump(pin, keys))
             .containsPattern(TRACE + " +(?!b7ad6b7169203331|0{16})[0-9a-f]{16} +" + mine + " *\n");
+        // By the rules of profilers, too, on one thread at least.
+        List<String> read =
+            Jvm.lines(Jvm.shortLived(), ProfilerReader.class, String.valueOf(server.pid()));
+        assertThat(read)
+            .contains("contexts 1", "context .2.2.1 tlsdesc_v1_dev")
+            .anyMatch(each -> each.matches("thread \\d+ " + TRACE + " (?!b7ad)[0-9a-f]{16} \\d+ 0"));
         ask(port, "/end", "00-" + TRACE.replace('0', '1') + "-b7ad6b7169203331-01");
         Await.until("it is done", () -> line(log, server, "worked"), Optional::isPresent);
         Await.until("no thread has the trace", () -> dump(pin, keys), now -> !now.contains(TRACE));
