@@ -9,6 +9,7 @@
  * {@code java.base} is exported to this module: by {@code --add-exports}, by the manifest of an
  * executable jar, or with this library's jar as {@code -javaagent}.
  */
+@SuppressWarnings("module") // a bridge, which is built later
 module io.github.tasklocal {
   requires static java.instrument; // for the agent in this jar
   requires static java.management; // to tell Java's threads from others, and for the MBean
@@ -21,5 +22,6 @@ module io.github.tasklocal {
   exports io.github.tasklocal.layout;
   exports io.github.tasklocal.management;
   exports io.github.tasklocal.memory to
+      io.github.tasklocal.context, // which tells profilers where values are
       java.instrument; // which calls the agent
 }

@@ -47,36 +47,57 @@ final class Carrier {
    * Shows words of a thread.
    *
    * @param offsets where each lies in the page
+   * @param guard which of them is 0 meanwhile, or -1
    */
-  void mount(VirtualRecord record, short[] offsets, long[] words) {
-    exchange(offsets, own, words);
+  void mount(VirtualRecord record, short[] offsets, int guard, long[] words) {
+    exchange(offsets, guard, own, words);
     mounted = record;
   }
 
   /** Shows its own words again, and takes those of the thread back. */
-  void unmount(short[] offsets, long[] words) {
+  void unmount(short[] offsets, int guard, long[] words) {
     mounted = null;
-    exchange(offsets, words, own);
+    exchange(offsets, guard, words, own);
   }
 
   /** Shows zero for words that the mounted thread has from now on, instead of its own. */
-  void hide(short[] offsets, int from) {
+  void hide(short[] offsets, int from, int guard) {
     begin();
+    if (guard >= from) {
+      own[guard] = exchange(address + offsets[guard], 0);
+      VarHandle.storeStoreFence();
+    }
     for (int i = from; i < offsets.length; i++) {
-      own[i] = exchange(address + offsets[i], 0);
+      if (i != guard) {
+        own[i] = exchange(address + offsets[i], 0);
+      }
     }
     end();
   }
 
-  /** Stores words in the page, and gets those that were there. */
-  private void exchange(short[] offsets, long[] before, long[] after) {
+  /**
+   * Stores words in the page, and gets those that were there. Whoever stops the thread meanwhile,
+   * and knows nothing of the page's sequence, finds 0 in the guard before any other word has
+   * changed.
+   */
+  private void exchange(short[] offsets, int guard, long[] before, long[] after) {
     if (offsets.length == 0) {
       return;
     }
     long page = address; // a local, as the field would be read anew for each word
     begin();
+    if (guard >= 0) {
+      before[guard] = exchange(page + offsets[guard], 0);
+      VarHandle.storeStoreFence();
+    }
     for (int i = 0; i < offsets.length; i++) {
-      before[i] = exchange(page + offsets[i], after[i]);
+      if (i != guard) {
+        before[i] = exchange(page + offsets[i], after[i]);
+      }
+    }
+    if (guard >= 0) {
+      VarHandle.storeStoreFence();
+      WORD.setOpaque(Memory.ALL, Memory.at(page + offsets[guard], Long.BYTES), after[guard]);
     }
     end();
   }

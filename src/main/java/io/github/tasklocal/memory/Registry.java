@@ -9,7 +9,9 @@ import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Reserved;
 import java.util.function.Consumer;
+import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The threads that have a page. A thread gets its page at its first use of a key, and is then
@@ -35,7 +37,10 @@ public final class Registry {
   private final ThreadLists lists;
 
   /** Kept here: the shared data keeps no function. */
-  private final Consumer<Object> leaver;
+  private final UnfitPages.Leaver leaver;
+
+  /** Gets the page of each thread, in the thread. */
+  private volatile @Nullable LongConsumer arrival;
 
   private final Starting starting;
 
@@ -77,6 +82,28 @@ public final class Registry {
     this.maps = new Maps(this, keys, uses);
   }
 
+  /**
+   * Has each thread say where its page begins: at its first use of a key, when it moves to another
+   * page, and at its next use if it has one already. A thread of another copy of the library does
+   * so at its first use of a key of this one.
+   *
+   * @param code gets the page, in its thread and under no lock; must neither fail nor use a key
+   */
+  void arrivals(LongConsumer code) {
+    synchronized (lock) {
+      catchUp();
+      arrival = code;
+      leaver.takeAll(); // each asks for its page anew, and stays there
+    }
+  }
+
+  private void arrived(ThreadPage page) {
+    LongConsumer code = arrival;
+    if (code != null) {
+      code.accept(page.start);
+    }
+  }
+
   /** Learns what other copies of the library have done. First of all whenever the lock is taken. */
   void catchUp() {
     maps.catchUp();
@@ -105,6 +132,7 @@ public final class Registry {
       }
     }
     maps.logFailures();
+    arrived(page);
     return page;
   }
 
@@ -214,6 +242,7 @@ public final class Registry {
       }
     }
     maps.logFailures();
+    arrived(now);
     return now;
   }
 

@@ -4,10 +4,12 @@ package io.github.tasklocal.memory;
 import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.StackSpace;
+import io.github.tasklocal.layout.Key;
 import io.github.tasklocal.layout.KeyDirectory;
 import java.util.concurrent.ForkJoinWorkerThread;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -99,6 +101,24 @@ public final class ThreadPages {
       page.carrier = carrier;
     }
     return carrier;
+  }
+
+  /**
+   * Lets a value be found by who stops a thread and knows neither maps nor pages: each thread says
+   * where it has the value, when it gets its page, and when it moves to another. A thread that has
+   * a page says so at its next use of any key, and a carrier before it next shows a virtual thread.
+   *
+   * <p>Values of virtual threads follow them from now on, where that was allowed, also without a
+   * map. While one comes or goes, a word of it is 0.
+   *
+   * @param key which no thread has used
+   * @param guard where that word is in the value, in bytes
+   * @param code gets the value's address, in the thread; must neither fail nor use a key
+   */
+  public static void expose(Key key, int guard, LongConsumer code) {
+    VirtualRecord.guard(key.offset() + guard);
+    VirtualThreads.opened();
+    REGISTRY.arrivals(page -> code.accept(page + key.offset()));
   }
 
   /** {@return how often the process's keeper has gone round, for tests that wait for it} */

@@ -291,7 +291,7 @@ final class Threads {
   }
 
   /** {@return what takes this copy's own copies of a page's address away} */
-  Consumer<Object> leaver(Consumer<Thread> more) {
+  UnfitPages.Leaver leaver(Consumer<Thread> more) {
     return new UnfitPages.Leaver(live, more);
   }
 

@@ -65,6 +65,15 @@ final class UnfitPages {
       }
     }
 
+    /** The same for all threads that Java knows. Cannot fail. */
+    void takeAll() {
+      for (ThreadRecord each = live.first(); each != null; each = each.next) {
+        if (!(each.state() instanceof ThreadState.Native)) {
+          take(each);
+        }
+      }
+    }
+
     private void take(ThreadRecord record) {
       ThreadPage hold = record.lastHold();
       if (hold != null) {

@@ -31,6 +31,9 @@ final class VirtualRecord implements Runnable {
   /** Never written to once they are here; threads that race for an element may miss each other. */
   private static final short[] @Nullable [] SHARED = new short[64][];
 
+  /** Where in a page the word is that is 0 while others are exchanged; none if negative. */
+  private static volatile int guardOffset = -1;
+
   /** How often a lock is looked at before the processor is left to others. */
   private static final int SPINS = 200;
 
@@ -64,6 +67,9 @@ final class VirtualRecord implements Runnable {
 
   private long[] words = NO_WORDS;
 
+  /** Which of the words is the guard, or -1 if the thread has not used its key. */
+  private short guard = -1;
+
   /** The carrier that shows the values, which has the lock. */
   private @Nullable Carrier at;
 
@@ -92,6 +98,15 @@ final class VirtualRecord implements Runnable {
         }
       }
     }
+  }
+
+  /**
+   * Has a word be 0 while words of a thread that has used its key come and go.
+   *
+   * @param offset in a page, of a key that no virtual thread has used
+   */
+  static void guard(int offset) {
+    guardOffset = offset;
   }
 
   /** A value of zero is as one that was never used. */
@@ -187,12 +202,16 @@ final class VirtualRecord implements Runnable {
       moreOffsets[before + i] = (short) (key.offset() + i * Long.BYTES);
     }
     long[] moreWords = Arrays.copyOf(words, before + more);
+    int inKey = guardOffset - key.offset();
+    short guardNow =
+        inKey >= 0 && inKey < key.size() ? (short) (before + inKey / Long.BYTES) : guard;
     Carrier carrier = at;
     if (carrier != null) {
-      carrier.hide(moreOffsets, before);
+      carrier.hide(moreOffsets, before, guardNow);
     }
     offsets = shared(moreOffsets);
     words = moreWords;
+    guard = guardNow;
     used |= 1L << key.index();
   }
 
@@ -339,7 +358,7 @@ final class VirtualRecord implements Runnable {
       }
       memory = null;
     }
-    carrier.mount(this, offsets, words);
+    carrier.mount(this, offsets, guard, words);
     at = carrier;
     address = carrier.address;
     on = Thread.currentThread();
@@ -350,7 +369,7 @@ final class VirtualRecord implements Runnable {
     if (carrier.mounted() != this) {
       return;
     }
-    carrier.unmount(offsets, words);
+    carrier.unmount(offsets, guard, words);
     on = null;
     at = null;
     release();

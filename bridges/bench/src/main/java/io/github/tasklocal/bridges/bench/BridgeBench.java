@@ -6,10 +6,17 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalScope;
 import io.github.tasklocal.log4j.TaskLocalThreadContextMap;
 import io.github.tasklocal.micrometer.TaskLocalAccessor;
+import io.github.tasklocal.opentelemetry.TaskLocalContextStorageProvider;
 import io.github.tasklocal.slf4j.TaskLocalServiceProvider;
 import io.micrometer.context.ContextRegistry;
 import io.micrometer.context.ContextSnapshot;
 import io.micrometer.context.ContextSnapshotFactory;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.TraceFlags;
+import io.opentelemetry.api.trace.TraceState;
+import io.opentelemetry.context.Context;
+import io.opentelemetry.context.ContextStorage;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.Collection;
@@ -69,6 +76,17 @@ public class BridgeBench {
   private final ContextSnapshotFactory plainSnapshots = snapshots(new ContextRegistry());
   private final ContextSnapshotFactory snapshots =
       snapshots(new ContextRegistry().registerThreadLocalAccessor(new TaskLocalAccessor()));
+  private final ContextStorage plainStorage = ContextStorage.defaultStorage();
+  private final ContextStorage storage = storage();
+  private final Context traced =
+      Context.root()
+          .with(
+              Span.wrap(
+                  SpanContext.create(
+                      "0af7651916cd43dd8448eb211c80319c",
+                      "b7ad6b7169203331",
+                      TraceFlags.getSampled(),
+                      TraceState.getDefault())));
   private final String tenant = "initech";
 
   /** Each has another context already, as applications have. */
@@ -76,6 +94,12 @@ public class BridgeBench {
     OTHER.set("a context");
     registry.registerThreadLocalAccessor("other", OTHER);
     return ContextSnapshotFactory.builder().contextRegistry(registry).build();
+  }
+
+  /** As in an application with the storage jar. */
+  private static ContextStorage storage() {
+    Object ignored = new TaskLocalContextStorageProvider();
+    return ContextStorage.get();
   }
 
   /** A listed value is put and removed. */
@@ -141,6 +165,22 @@ public class BridgeBench {
     ContextSnapshot snapshot = plainSnapshots.captureAll();
     try (ContextSnapshot.Scope _ = snapshot.setThreadLocals()) {
       return snapshot;
+    }
+  }
+
+  /** A context with a span is attached and closed. */
+  @Benchmark
+  public Context opentelemetryAttach() {
+    try (io.opentelemetry.context.Scope _ = storage.attach(traced)) {
+      return traced;
+    }
+  }
+
+  /** The same without the bridge. */
+  @Benchmark
+  public Context opentelemetryAttachWithout() {
+    try (io.opentelemetry.context.Scope _ = plainStorage.attach(traced)) {
+      return traced;
     }
   }
 
