@@ -255,7 +255,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
      * {@return the time of all threads of a process, ended ones too; below 0 if it cannot be read}
      * The process may just have ended, or /proc may be of other processes or hide it.
      */
-    private static long procTime(int pid) {
+    static long procTime(int pid) {
       try {
         String stat =
             Files.readString(

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import com.grack.nanojson.JsonObject;
+import io.github.tasklocal.bpf.BpfLink;
+import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.bpf.PerfEvent;
+import io.github.tasklocal.bpf.RingBuffer;
+import io.github.tasklocal.tools.ProfileCounts.Named;
+import io.github.tasklocal.tools.ProfileCounts.Result;
+import io.github.tasklocal.tools.system.Failure;
+import io.github.tasklocal.tools.system.Programs;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** In which code processor time is used, by the value of a key. */
+@Command(
+    name = "profile",
+    mixinStandardHelpOptions = true,
+    versionProvider = Tools.Version.class,
+    description = {
+      "Samples the stacks of threads that run, by the value that each has at that instant.",
+      "",
+    },
+    footer = {
+      "",
+      "Shows the processes that have registered any thread, with all their threads. Each sample"
+          + " stands for 1/FREQUENCY seconds of processor time. Frames are those of the kernel, of"
+          + " native files, and of what JVMs have compiled, for which each JVM is asked as by jcmd"
+          + " PID Compiler.perfmap (JDK 17). Methods that were inlined or are interpreted have no"
+          + " frame of their own.",
+      "",
+      "A JVM's stacks are whole if it was started with -XX:+PreserveFramePointer.",
+      "",
+      SeenValue.LIMITS,
+      "",
+      ProcessOption.NAMESPACES,
+      "",
+      "Needs root or CAP_BPF and CAP_PERFMON, and for JVMs of other users root; Linux 6.13 or"
+          + " newer, or from 5.17 on a serving side."
+    })
+final class Profile implements Callable<Integer> {
+
+  /** How it is written. */
+  enum Format {
+    COLLAPSED;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  /** What samples are split by, if not by a key. */
+  enum By {
+    THREAD,
+    PROCESS,
+    CGROUP;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Spec private @Nullable CommandSpec spec;
+
+  @Mixin private MapOptions map = new MapOptions();
+
+  @ArgGroup(multiplicity = "1")
+  private Split split = new Split();
+
+  /** One of them. */
+  static final class Split {
+    @Option(
+        names = "--key",
+        paramLabel = "NAME[:TYPE]",
+        converter = KeyOption.Converter.class,
+        description = SeenValue.KEY)
+    private @Nullable KeyOption key;
+
+    @Option(
+        names = "--by",
+        paramLabel = "WHAT",
+        description =
+            "${COMPLETION-CANDIDATES}: split by that, without a key or a map; shows all processes.")
+    private @Nullable By by;
+  }
+
+  @Mixin private ProcessOption process = new ProcessOption();
+
+  @Mixin private ValueNames names = new ValueNames();
+
+  @Option(
+      names = "--duration",
+      paramLabel = "SECONDS",
+      defaultValue = "10",
+      description = "How long to sample (${DEFAULT-VALUE}); Ctrl-C ends it sooner.")
+  private double duration;
+
+  @Option(
+      names = "--frequency",
+      paramLabel = "HERTZ",
+      defaultValue = "99",
+      description = "How many samples a second on each processor, up to 1000 (${DEFAULT-VALUE}).")
+  private int frequency;
+
+  @Option(
+      names = "--format",
+      paramLabel = "FORMAT",
+      defaultValue = "collapsed",
+      description = "${COMPLETION-CANDIDATES} (${DEFAULT-VALUE}).")
+  private Format format = Format.COLLAPSED;
+
+  @Option(
+      names = "--output",
+      required = true,
+      paramLabel = "FILE",
+      description = "Where the stacks are written.")
+  private Path file = Path.of("");
+
+  @Option(names = "--json", description = "The summary as a JSON object, on a line.")
+  private boolean json;
+
+  /** What the program has counted of itself. */
+  private record Cost(long runs, long lost, long nanos, long at) {
+    static Cost read(BpfObject object) {
+      return new Cost(
+          object.global("runs").get(JAVA_LONG, 0),
+          object.global("lost").get(JAVA_LONG, 0),
+          object.global("cost_nanos").get(JAVA_LONG, 0),
+          System.nanoTime());
+    }
+
+    Cost since(Cost before) {
+      return new Cost(runs - before.runs, lost - before.lost, nanos - before.nanos, at - before.at);
+    }
+  }
+
+  private Profile() {}
+
+  @Override
+  public Integer call() throws Exception {
+    if (!(duration > 0 && duration <= 86_400)) {
+      throw bad("--duration takes seconds above 0, up to 86400, not " + duration);
+    }
+    if (frequency < 1 || frequency > 1000) {
+      throw bad("--frequency takes a number from 1 to 1000, not " + frequency);
+    }
+    int pid = process.require();
+    Map<String, String> named = names.read();
+    requireWritable();
+    try (Stop stop = new Stop();
+        BpfObject object = load(pid);
+        ProfileCounts counts = new ProfileCounts(mostFrames(), this::say)) {
+      object.program("prepare").run();
+      if (split.key != null && map.created()) {
+        boolean ignored = stop.await(MapOptions.REGISTRATION_MILLIS);
+      }
+      List<Integer> processors = processors();
+      List<BpfLink> links = new ArrayList<>();
+      Cost cost;
+      TextHint hint = new TextHint();
+      try {
+        for (int processor : processors) {
+          links.add(object.program("sampled").attach(PerfEvent.ofCpu(processor, frequency)));
+        }
+        cost = run(object, counts, pid, named, hint, stop);
+      } finally {
+        links.forEach(BpfLink::close);
+      }
+      Result result = counts.name();
+      write(result);
+      report(result, cost, processors.size());
+      if (split.key != null) {
+        String text = hint.about(split.key);
+        if (text != null) {
+          say(text);
+        }
+      }
+    }
+    return 0;
+  }
+
+  private BpfObject load(int pid) throws Failure, IOException {
+    KeyOption key = split.key;
+    if (key != null) {
+      return map.load(
+          "profile",
+          program -> {
+            SeenValue.choose(program, key);
+            ProcessOption.choose(program, pid);
+          });
+    }
+    BpfObject object = Programs.open("profile_tasks");
+    boolean done = false;
+    try {
+      ProcessOption.choose(object, pid);
+      object.load();
+      done = true;
+      return object;
+    } finally {
+      if (!done) {
+        object.close();
+      }
+    }
+  }
+
+  private Cost run(
+      BpfObject object,
+      ProfileCounts counts,
+      int pid,
+      Map<String, String> named,
+      TextHint hint,
+      Stop stop) {
+    RingBuffer samples = object.map("samples").ringBuffer();
+    ProfileGroups groups = new ProfileGroups();
+    Cost before = Cost.read(object);
+    boolean last = false;
+    while (!last) {
+      long left =
+          TimeUnit.NANOSECONDS.toMillis((long) (duration * 1e9) - (System.nanoTime() - before.at));
+      last = left <= 0 || stop.await(Math.min(left, 20));
+      samples.consume(
+          record -> {
+            ProfileSample sample = ProfileSample.read(record);
+            if (split.key != null) {
+              SeenValue value = SeenValue.read(sample.value(), split.key, named);
+              hint.see(value);
+              counts.add(sample, value.text(), pid != 0 || !value.equals(SeenValue.NO_ENTRY_VALUE));
+            } else if (split.by != null) {
+              counts.add(sample, groups.of(sample, split.by), true);
+            }
+          });
+    }
+    return Cost.read(object).since(before);
+  }
+
+  private void requireWritable() throws Failure {
+    Path folder = file.toAbsolutePath().getParent();
+    if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
+      throw new Failure("the profile cannot be written to " + file, "name a file in a folder");
+    }
+  }
+
+  private void write(Result result) throws Failure {
+    try {
+      switch (format) {
+        case COLLAPSED -> ProfileWriter.collapsed(result.stacks(), file);
+      }
+    } catch (IOException e) {
+      throw new Failure("the profile cannot be written to " + file + ": " + e);
+    }
+  }
+
+  private void report(Result result, Cost cost, int processors) throws Failure {
+    Map<String, Long> groups = new TreeMap<>();
+    for (Named stack : result.stacks()) {
+      groups.merge(stack.group(), stack.count(), Long::sum);
+    }
+    List<Map.Entry<String, Long>> rows =
+        groups.entrySet().stream()
+            .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
+            .toList();
+    long expected = (long) (cost.at / 1e9 * frequency * processors);
+    // The first comes up to a period late on each processor.
+    long missed = Math.max(0, expected - processors - cost.runs);
+    double share = cost.nanos / ((double) cost.at * processors);
+    Output output = Output.of(Tools.require(spec));
+    if (json) {
+      List<JsonObject> groupRows = new ArrayList<>();
+      rows.forEach(
+          row ->
+              groupRows.add(
+                  JsonObject.builder()
+                      .value("text", row.getKey())
+                      .value("samples", row.getValue())
+                      .done()));
+      output.json(
+          JsonObject.builder()
+              .value("file", file.toString())
+              .value("duration_ns", cost.at)
+              .value("frequency", frequency)
+              .value("processors", processors)
+              .value("processes", result.processes())
+              .value("samples", result.samples())
+              .value("samples_of_others", result.others())
+              .value("samples_without_room", cost.lost)
+              .value("samples_missed", missed)
+              .value("samples_named", result.resolved())
+              .value("samples_cut", result.cut())
+              .value("samples_too_deep", result.deep())
+              .value("proc_ns", result.procNanos())
+              .value("samples_of_proc", result.procSamples())
+              .array("rows", groupRows)
+              .object("cost")
+              .value("share", share)
+              .value("runs", cost.runs)
+              .value("ns_per_run", cost.runs == 0 ? 0 : cost.nanos / cost.runs)
+              .end()
+              .done());
+      return;
+    }
+    List<List<String>> cells = new ArrayList<>();
+    for (Map.Entry<String, Long> row : rows) {
+      cells.add(
+          List.of(
+              row.getKey(),
+              percent(row.getValue(), result.samples()),
+              seconds(row.getValue()),
+              row.getValue().toString()));
+    }
+    output.table(
+        List.of(
+            new Output.Column(
+                split.key != null ? split.key.name() : String.valueOf(split.by), Output.Kind.TEXT),
+            new Output.Column("share", Output.Kind.NUMBER),
+            new Output.Column("time s", Output.Kind.NUMBER),
+            new Output.Column("samples", Output.Kind.NUMBER)),
+        cells);
+    output.said(
+        "sampled %s s of %s; %s s of it where /proc says %s s"
+            .formatted(
+                seconds(result.samples()),
+                result.processes() == 1 ? "1 process" : result.processes() + " processes",
+                seconds(result.procSamples()),
+                String.format(Locale.ROOT, "%.2f", result.procNanos() / 1e9)));
+    output.said(
+        "named: %s; cut for lack of frame pointers: %s; too deep: %s"
+            .formatted(
+                percent(result.resolved(), result.samples()),
+                percent(result.cut(), result.samples()),
+                percent(result.deep(), result.samples())));
+    output.said("lost: %d without room, %d that did not come in time".formatted(cost.lost, missed));
+    output.said(
+        String.format(
+            Locale.ROOT,
+            "cost: %.3f%% of the processors, %d ns a sample",
+            100 * share,
+            cost.runs == 0 ? 0 : cost.nanos / cost.runs));
+    Output.requireWritten(Tools.require(spec).commandLine().getOut());
+    if (result.samples() == 0) {
+      say(
+          split.key == null
+              ? "nothing ran"
+              : "no process that has values ran; top says which have any");
+    }
+    if (result.deep() > 0) {
+      say("stacks were cut at " + mostFrames() + " frames: sysctl kernel.perf_event_max_stack");
+    }
+  }
+
+  private String seconds(long samples) {
+    return String.format(Locale.ROOT, "%.2f", (double) samples / frequency);
+  }
+
+  private static String percent(long part, long whole) {
+    return whole == 0 ? "0%" : String.format(Locale.ROOT, "%.1f%%", 100.0 * part / whole);
+  }
+
+  /** {@return how many frames the kernel gives of a stack} */
+  private static int mostFrames() throws Failure {
+    // Read at once: the kernel gives no more of such a file than the first read has room for.
+    try (BufferedReader most =
+        Files.newBufferedReader(Path.of("/proc/sys/kernel/perf_event_max_stack"))) {
+      return Integer.parseInt(most.readLine());
+    } catch (IOException | NumberFormatException e) {
+      throw new Failure("the length of stacks is not known: " + e, "mount /proc");
+    }
+  }
+
+  /** {@return the processors that are online} */
+  private static List<Integer> processors() throws IOException {
+    List<Integer> processors = new ArrayList<>();
+    for (String range :
+        Files.readString(Path.of("/sys/devices/system/cpu/online")).strip().split(",", -1)) {
+      String[] ends = range.split("-", -1);
+      for (int i = Integer.parseInt(ends[0]); i <= Integer.parseInt(ends[ends.length - 1]); i++) {
+        processors.add(i);
+      }
+    }
+    return processors;
+  }
+
+  private void say(String text) {
+    Output.say(Tools.require(spec), Output.printable(text));
+  }
+
+  private ParameterException bad(String message) {
+    return new ParameterException(Tools.require(spec).commandLine(), message);
+  }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import io.github.tasklocal.tools.symbols.Frame;
+import io.github.tasklocal.tools.symbols.KernelSymbols;
+import io.github.tasklocal.tools.symbols.ProcessSymbols;
+import io.github.tasklocal.tools.symbols.ProcessSymbols.ElfFiles;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The stacks that were sampled, counted by group, and what is needed to name their frames. One
+ * thread adds samples; another looks at the processes meanwhile.
+ */
+final class ProfileCounts implements AutoCloseable {
+
+  /** A stack of one group. */
+  @SuppressWarnings("ArrayRecordComponent") // compared below
+  private record Stack(int pid, String group, long[] kernel, long[] user) {
+    @Override
+    public boolean equals(@Nullable Object other) {
+      return other instanceof Stack o
+          && pid == o.pid
+          && group.equals(o.group)
+          && Arrays.equals(kernel, o.kernel)
+          && Arrays.equals(user, o.user);
+    }
+
+    @Override
+    public int hashCode() {
+      return 31 * (31 * Arrays.hashCode(user) + Arrays.hashCode(kernel)) + pid + group.hashCode();
+    }
+  }
+
+  /** A process that was sampled. */
+  private static final class Seen {
+    final String name;
+    final int procId;
+    final long procTime;
+    final ProcessSymbols symbols;
+    boolean shown;
+    long samples;
+
+    Seen(String name, int procId, ProcessSymbols symbols) {
+      this.name = name;
+      this.procId = procId;
+      this.symbols = symbols;
+      this.procTime = TopCounts.Reader.procTime(procId);
+    }
+  }
+
+  /**
+   * A stack with names.
+   *
+   * @param group what the samples are split by, such as a value
+   * @param process the process's name
+   * @param frames the outermost first
+   * @param count how often it was sampled
+   */
+  record Named(String group, String process, List<Frame> frames, long count) {}
+
+  /**
+   * What is known of all samples.
+   *
+   * @param stacks with names
+   * @param samples of the processes that are shown
+   * @param others samples of other processes
+   * @param processes how many are shown
+   * @param resolved samples whose innermost frame has a name
+   * @param cut samples of JVMs whose stacks do not reach the thread's start
+   * @param deep samples whose stacks have as many frames as the kernel gives
+   * @param procNanos what {@code /proc} says that the processes have used meanwhile, of those that
+   *     still live
+   * @param procSamples the samples of those
+   */
+  record Result(
+      List<Named> stacks,
+      long samples,
+      long others,
+      int processes,
+      long resolved,
+      long cut,
+      long deep,
+      long procNanos,
+      long procSamples) {}
+
+  private final Map<Stack, Long> counts = new HashMap<>();
+  private final Map<Integer, Seen> processes = new HashMap<>();
+  private final ElfFiles files = new ElfFiles();
+  private final ExecutorService looks =
+      Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
+  private final List<Future<?>> looking = new ArrayList<>();
+  private final int mostFrames;
+  private final Consumer<String> problems;
+
+  /**
+   * Makes counts without any.
+   *
+   * @param mostFrames how many frames a stack has at most
+   * @param problems gets what users can mend; called by another thread
+   */
+  ProfileCounts(int mostFrames, Consumer<String> problems) {
+    this.mostFrames = mostFrames;
+    this.problems = problems;
+  }
+
+  /**
+   * Counts a sample.
+   *
+   * @param shown whether its process is one that is to be shown, for all its samples
+   */
+  void add(ProfileSample sample, String group, boolean shown) {
+    Seen process = processes.computeIfAbsent(sample.pid(), pid -> seen(sample));
+    if (shown && !process.shown) {
+      process.shown = true;
+      looking.add(looks.submit(() -> lookFirst(process)));
+    }
+    process.samples++;
+    counts.merge(new Stack(sample.pid(), group, sample.kernel(), sample.user()), 1L, Long::sum);
+  }
+
+  private Seen seen(ProfileSample sample) {
+    return new Seen(
+        ProcessName.of(sample.procId(), sample.comm()),
+        sample.procId(),
+        new ProcessSymbols(sample.procId(), sample.ownPid(), files));
+  }
+
+  private void lookFirst(Seen process) {
+    process.symbols.look();
+    String who = process.name + " (" + process.procId + ")";
+    String problem = process.symbols.problem();
+    if (problem != null) {
+      problems.accept(who + ": Java frames will have no names: " + problem);
+    }
+    if (Boolean.FALSE.equals(process.symbols.framePointers())) {
+      problems.accept(
+          who
+              + ": stacks will be cut in compiled Java code: start it with"
+              + " -XX:+PreserveFramePointer");
+    }
+  }
+
+  /** Looks at the processes once more and names all frames. */
+  Result name() throws InterruptedException {
+    for (Seen process : processes.values()) {
+      if (process.shown) {
+        looking.add(looks.submit(process.symbols::look));
+      }
+    }
+    long procNanos = 0;
+    long procSamples = 0;
+    for (Seen process : processes.values()) {
+      long now = process.shown ? TopCounts.Reader.procTime(process.procId) : -1;
+      if (now >= 0 && process.procTime >= 0) {
+        procNanos += now - process.procTime;
+        procSamples += process.samples;
+      }
+    }
+    try {
+      for (Future<?> look : looking) {
+        look.get();
+      }
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(e);
+    }
+    KernelSymbols kernel = new KernelSymbols();
+    if (!kernel.areKnown()) {
+      problems.accept("the kernel's frames have no names: /proc/kallsyms shows addresses to root");
+    }
+    List<Named> stacks = new ArrayList<>();
+    long samples = 0;
+    long others = 0;
+    long resolved = 0;
+    long cut = 0;
+    long deep = 0;
+    for (Map.Entry<Stack, Long> counted : counts.entrySet()) {
+      Stack stack = counted.getKey();
+      long count = counted.getValue();
+      Seen process = processes.get(stack.pid);
+      if (process == null || !process.shown) {
+        others += count;
+        continue;
+      }
+      samples += count;
+      List<Frame> frames = new ArrayList<>();
+      for (int i = 0; i < stack.kernel.length; i++) {
+        frames.add(kernel.frame(stack.kernel[i] - (i == 0 ? 0 : 1)));
+      }
+      // Below a system call, the process's first frame is what goes on after it.
+      frames.addAll(process.symbols.frames(stack.user, stack.kernel.length == 0));
+      if (!frames.isEmpty() && frames.getFirst().isResolved()) {
+        resolved += count;
+      }
+      if (stack.user.length >= mostFrames) {
+        deep += count;
+        frames.add(new Frame("[deeper frames]", Frame.Kind.UNKNOWN));
+      } else if (process.symbols.isJvm()
+          && stack.user.length > 0
+          && !process.symbols.reachesStart(stack.user)) {
+        cut += count;
+        frames.add(new Frame("[cut: no frame pointer]", Frame.Kind.UNKNOWN));
+      }
+      stacks.add(new Named(stack.group, process.name, frames.reversed(), count));
+    }
+    int shown = (int) processes.values().stream().filter(process -> process.shown).count();
+    return new Result(stacks, samples, others, shown, resolved, cut, deep, procNanos, procSamples);
+  }
+
+  @Override
+  public void close() {
+    looks.shutdownNow();
+  }
+}
