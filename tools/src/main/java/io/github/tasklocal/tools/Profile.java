@@ -14,15 +14,18 @@ import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Programs;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -49,6 +52,10 @@ import picocli.CommandLine.Spec;
           + " PID Compiler.perfmap (JDK 17). Methods that were inlined or are interpreted have no"
           + " frame of their own.",
       "",
+      "html: a page with a flame graph, which loads nothing. collapsed: a line for each stack, as"
+          + " flame graph tools read them, the value as the first frame. pprof: for go tool pprof,"
+          + " with the value as a label.",
+      "",
       "A JVM's stacks are whole if it was started with -XX:+PreserveFramePointer.",
       "",
       SeenValue.LIMITS,
@@ -62,7 +69,9 @@ final class Profile implements Callable<Integer> {
 
   /** How it is written. */
   enum Format {
-    COLLAPSED;
+    HTML,
+    COLLAPSED,
+    PPROF;
 
     @Override
     public String toString() {
@@ -127,9 +136,9 @@ final class Profile implements Callable<Integer> {
   @Option(
       names = "--format",
       paramLabel = "FORMAT",
-      defaultValue = "collapsed",
+      defaultValue = "html",
       description = "${COMPLETION-CANDIDATES} (${DEFAULT-VALUE}).")
-  private Format format = Format.COLLAPSED;
+  private Format format = Format.HTML;
 
   @Option(
       names = "--output",
@@ -177,19 +186,10 @@ final class Profile implements Callable<Integer> {
         boolean ignored = stop.await(MapOptions.REGISTRATION_MILLIS);
       }
       List<Integer> processors = processors();
-      List<BpfLink> links = new ArrayList<>();
-      Cost cost;
       TextHint hint = new TextHint();
-      try {
-        for (int processor : processors) {
-          links.add(object.program("sampled").attach(PerfEvent.ofCpu(processor, frequency)));
-        }
-        cost = run(object, counts, pid, named, hint, stop);
-      } finally {
-        links.forEach(BpfLink::close);
-      }
+      Cost cost = run(object, processors, counts, pid, named, hint, stop);
       Result result = counts.name();
-      write(result);
+      write(result, cost);
       report(result, cost, processors.size());
       if (split.key != null) {
         String text = hint.about(split.key);
@@ -227,32 +227,48 @@ final class Profile implements Callable<Integer> {
 
   private Cost run(
       BpfObject object,
+      List<Integer> processors,
       ProfileCounts counts,
       int pid,
       Map<String, String> named,
       TextHint hint,
-      Stop stop) {
+      Stop stop)
+      throws IOException {
     RingBuffer samples = object.map("samples").ringBuffer();
     ProfileGroups groups = new ProfileGroups();
-    Cost before = Cost.read(object);
-    boolean last = false;
-    while (!last) {
-      long left =
-          TimeUnit.NANOSECONDS.toMillis((long) (duration * 1e9) - (System.nanoTime() - before.at));
-      last = left <= 0 || stop.await(Math.min(left, 20));
-      samples.consume(
-          record -> {
-            ProfileSample sample = ProfileSample.read(record);
-            if (split.key != null) {
-              SeenValue value = SeenValue.read(sample.value(), split.key, named);
-              hint.see(value);
-              counts.add(sample, value.text(), pid != 0 || !value.equals(SeenValue.NO_ENTRY_VALUE));
-            } else if (split.by != null) {
-              counts.add(sample, groups.of(sample, split.by), true);
-            }
-          });
+    Consumer<MemorySegment> count =
+        record -> {
+          ProfileSample sample = ProfileSample.read(record);
+          if (split.key != null) {
+            SeenValue value = SeenValue.read(sample.value(), split.key, named);
+            hint.see(value);
+            counts.add(sample, value.text(), pid != 0 || !value.equals(SeenValue.NO_ENTRY_VALUE));
+          } else if (split.by != null) {
+            counts.add(sample, groups.of(sample, split.by), true);
+          }
+        };
+    List<BpfLink> links = new ArrayList<>();
+    Cost cost;
+    try {
+      counts.start();
+      for (int processor : processors) {
+        links.add(object.program("sampled").attach(PerfEvent.ofCpu(processor, frequency)));
+      }
+      Cost before = Cost.read(object);
+      long left;
+      do {
+        int ignored = samples.consume(count);
+        left =
+            TimeUnit.NANOSECONDS.toMillis(
+                (long) (duration * 1e9) - (System.nanoTime() - before.at));
+      } while (left > 0 && !stop.await(Math.min(left, 20)));
+      cost = Cost.read(object).since(before);
+    } finally {
+      links.forEach(BpfLink::close);
     }
-    return Cost.read(object).since(before);
+    counts.end();
+    int ignored = samples.consume(count);
+    return cost;
   }
 
   private void requireWritable() throws Failure {
@@ -262,25 +278,40 @@ final class Profile implements Callable<Integer> {
     }
   }
 
-  private void write(Result result) throws Failure {
+  private void write(Result result, Cost cost) throws Failure {
+    ProfileWriter writer =
+        new ProfileWriter(what(), groups(result), result.stacks(), frequency, cost.at);
     try {
       switch (format) {
-        case COLLAPSED -> ProfileWriter.collapsed(result.stacks(), file);
+        case HTML -> writer.html(file);
+        case COLLAPSED -> writer.collapsed(file);
+        case PPROF -> writer.pprof(file, System.currentTimeMillis());
       }
     } catch (IOException e) {
       throw new Failure("the profile cannot be written to " + file + ": " + e);
     }
   }
 
-  private void report(Result result, Cost cost, int processors) throws Failure {
+  /** {@return what the samples are split by} */
+  private String what() {
+    return split.key != null ? split.key.name() : String.valueOf(split.by);
+  }
+
+  /** {@return the samples of each group, the largest first} */
+  private static Map<String, Long> groups(Result result) {
     Map<String, Long> groups = new TreeMap<>();
     for (Named stack : result.stacks()) {
       groups.merge(stack.group(), stack.count(), Long::sum);
     }
-    List<Map.Entry<String, Long>> rows =
-        groups.entrySet().stream()
-            .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
-            .toList();
+    Map<String, Long> sorted = new LinkedHashMap<>();
+    groups.entrySet().stream()
+        .sorted(Map.Entry.<String, Long>comparingByValue().reversed())
+        .forEach(group -> sorted.put(group.getKey(), group.getValue()));
+    return sorted;
+  }
+
+  private void report(Result result, Cost cost, int processors) throws Failure {
+    List<Map.Entry<String, Long>> rows = List.copyOf(groups(result).entrySet());
     long expected = (long) (cost.at / 1e9 * frequency * processors);
     // The first comes up to a period late on each processor.
     long missed = Math.max(0, expected - processors - cost.runs);
@@ -331,8 +362,7 @@ final class Profile implements Callable<Integer> {
     }
     output.table(
         List.of(
-            new Output.Column(
-                split.key != null ? split.key.name() : String.valueOf(split.by), Output.Kind.TEXT),
+            new Output.Column(what(), Output.Kind.TEXT),
             new Output.Column("share", Output.Kind.NUMBER),
             new Output.Column("time s", Output.Kind.NUMBER),
             new Output.Column("samples", Output.Kind.NUMBER)),

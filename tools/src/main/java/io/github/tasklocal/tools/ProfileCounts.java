@@ -5,6 +5,10 @@ import io.github.tasklocal.tools.symbols.Frame;
 import io.github.tasklocal.tools.symbols.KernelSymbols;
 import io.github.tasklocal.tools.symbols.ProcessSymbols;
 import io.github.tasklocal.tools.symbols.ProcessSymbols.ElfFiles;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -49,12 +53,13 @@ final class ProfileCounts implements AutoCloseable {
     final ProcessSymbols symbols;
     boolean shown;
     long samples;
+    long procNanos = -1;
 
-    Seen(String name, int procId, ProcessSymbols symbols) {
+    Seen(String name, int procId, long procTime, ProcessSymbols symbols) {
       this.name = name;
       this.procId = procId;
+      this.procTime = procTime;
       this.symbols = symbols;
-      this.procTime = TopCounts.Reader.procTime(procId);
     }
   }
 
@@ -95,6 +100,10 @@ final class ProfileCounts implements AutoCloseable {
 
   private final Map<Stack, Long> counts = new HashMap<>();
   private final Map<Integer, Seen> processes = new HashMap<>();
+
+  /** What processes had used before, by their ids in {@code /proc}. */
+  private final Map<Integer, Long> procTimes = new HashMap<>();
+
   private final ElfFiles files = new ElfFiles();
   private final ExecutorService looks =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
@@ -111,6 +120,16 @@ final class ProfileCounts implements AutoCloseable {
   ProfileCounts(int mostFrames, Consumer<String> problems) {
     this.mostFrames = mostFrames;
     this.problems = problems;
+  }
+
+  /** Takes note of what all processes have used so far, right before the first sample. */
+  void start() throws IOException {
+    try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
+      for (Path process : all) {
+        int pid = Integer.parseInt(process.getFileName().toString());
+        procTimes.put(pid, Math.max(0, TopCounts.Reader.procTime(pid)));
+      }
+    }
   }
 
   /**
@@ -132,6 +151,7 @@ final class ProfileCounts implements AutoCloseable {
     return new Seen(
         ProcessName.of(sample.procId(), sample.comm()),
         sample.procId(),
+        procTimes.getOrDefault(sample.procId(), 0L),
         new ProcessSymbols(sample.procId(), sample.ownPid(), files));
   }
 
@@ -150,22 +170,21 @@ final class ProfileCounts implements AutoCloseable {
     }
   }
 
-  /** Looks at the processes once more and names all frames. */
-  Result name() throws InterruptedException {
+  /** Looks at the processes once more, right after the last sample. */
+  void end() {
+    for (Seen process : processes.values()) {
+      long now = process.shown ? TopCounts.Reader.procTime(process.procId) : -1;
+      process.procNanos = now < 0 ? -1 : now - process.procTime;
+    }
     for (Seen process : processes.values()) {
       if (process.shown) {
         looking.add(looks.submit(process.symbols::look));
       }
     }
-    long procNanos = 0;
-    long procSamples = 0;
-    for (Seen process : processes.values()) {
-      long now = process.shown ? TopCounts.Reader.procTime(process.procId) : -1;
-      if (now >= 0 && process.procTime >= 0) {
-        procNanos += now - process.procTime;
-        procSamples += process.samples;
-      }
-    }
+  }
+
+  /** Names all frames. */
+  Result name() throws InterruptedException {
     try {
       for (Future<?> look : looking) {
         look.get();
@@ -212,7 +231,16 @@ final class ProfileCounts implements AutoCloseable {
       }
       stacks.add(new Named(stack.group, process.name, frames.reversed(), count));
     }
-    int shown = (int) processes.values().stream().filter(process -> process.shown).count();
+    int shown = 0;
+    long procNanos = 0;
+    long procSamples = 0;
+    for (Seen process : processes.values()) {
+      shown += process.shown ? 1 : 0;
+      if (process.procNanos >= 0) {
+        procNanos += process.procNanos;
+        procSamples += process.samples;
+      }
+    }
     return new Result(stacks, samples, others, shown, resolved, cut, deep, procNanos, procSamples);
   }
 

@@ -87,6 +87,8 @@ class ProfileKernelIT {
               KEY,
               "--pid",
               pid,
+              "--format",
+              "collapsed",
               "--frequency",
               499,
               "--duration",
@@ -208,7 +210,17 @@ class ProfileKernelIT {
       for (Profile.By by : Profile.By.values()) {
         Path file = folder.resolve(by.toString());
         Command command =
-            profile("--by", by, "--pid", child.pid(), "--duration", 2, "--output", file);
+            profile(
+                "--format",
+                "collapsed",
+                "--by",
+                by,
+                "--pid",
+                child.pid(),
+                "--duration",
+                2,
+                "--output",
+                file);
         JsonObject summary = command.json();
         assertThat(summary.getLong("samples")).isPositive();
         String busiest = summary.getArray("rows").getObject(0).getString("text");

@@ -119,7 +119,8 @@ final class JavaCode {
     String answer =
         new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     if (process.exitValue() != 0) {
-      throw new IOException("jcmd fails: " + answer.lines().findFirst().orElse("no reason"));
+      throw new IOException(
+          "jcmd fails: " + answer.lines().reduce((a, b) -> b).orElse("no reason"));
     }
     return answer;
   }
