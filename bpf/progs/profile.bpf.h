@@ -46,6 +46,7 @@ struct {
 } samples SEC(".maps");
 
 __u64 runs;	  /* of the program, for idle CPUs and for tasks that nobody watches, too */
+__u64 busy;	  /* those on CPUs that are not idle */
 __u64 lost;	  /* samples that found no room */
 __u64 cost_nanos; /* what all runs took */
 
@@ -106,6 +107,8 @@ int sampled(struct bpf_perf_event_data *ctx)
 	if (is_seen(task))
 		tell(ctx, task);
 	__sync_fetch_and_add(&runs, 1);
+	if (task->pid)
+		__sync_fetch_and_add(&busy, 1);
 	__sync_fetch_and_add(&cost_nanos, bpf_ktime_get_ns() - start);
 	return 0;
 }

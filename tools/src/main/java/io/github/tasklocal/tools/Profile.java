@@ -95,8 +95,7 @@ final class Profile implements Callable<Integer> {
 
   @Mixin private MapOptions map = new MapOptions();
 
-  @ArgGroup(multiplicity = "1")
-  private Split split = new Split();
+  @ArgGroup private Split split = new Split();
 
   /** One of them. */
   static final class Split {
@@ -142,26 +141,49 @@ final class Profile implements Callable<Integer> {
 
   @Option(
       names = "--output",
-      required = true,
       paramLabel = "FILE",
-      description = "Where the stacks are written.")
-  private Path file = Path.of("");
+      description = "Where the stacks are written; has to be named.")
+  private @Nullable Path output;
 
   @Option(names = "--json", description = "The summary as a JSON object, on a line.")
   private boolean json;
 
   /** What the program has counted of itself. */
-  private record Cost(long runs, long lost, long nanos, long at) {
-    static Cost read(BpfObject object) {
+  private record Cost(long runs, long busy, long lost, long nanos, long busyTime, long at) {
+    static Cost read(BpfObject object) throws IOException {
       return new Cost(
           object.global("runs").get(JAVA_LONG, 0),
+          object.global("busy").get(JAVA_LONG, 0),
           object.global("lost").get(JAVA_LONG, 0),
           object.global("cost_nanos").get(JAVA_LONG, 0),
+          busyNanos(),
           System.nanoTime());
     }
 
     Cost since(Cost before) {
-      return new Cost(runs - before.runs, lost - before.lost, nanos - before.nanos, at - before.at);
+      return new Cost(
+          runs - before.runs,
+          busy - before.busy,
+          lost - before.lost,
+          nanos - before.nanos,
+          busyTime - before.busyTime,
+          at - before.at);
+    }
+
+    /**
+     * {@return how long all processors were not idle} An idle one need not be sampled, and in some
+     * virtual machines is not. Time that the host took from this machine does not count.
+     */
+    private static long busyNanos() throws IOException {
+      try (BufferedReader lines = Files.newBufferedReader(Path.of("/proc/stat"))) {
+        // "cpu", user, nice, system, idle, iowait, irq, softirq, ...
+        String[] words = lines.readLine().split("\\s+", -1);
+        long ticks = 0;
+        for (int i : new int[] {1, 2, 3, 6, 7}) {
+          ticks += Long.parseLong(words[i]);
+        }
+        return ticks * TopCounts.NANOS_PER_TICK;
+      }
     }
   }
 
@@ -175,9 +197,16 @@ final class Profile implements Callable<Integer> {
     if (frequency < 1 || frequency > 1000) {
       throw bad("--frequency takes a number from 1 to 1000, not " + frequency);
     }
+    if (split.key == null && split.by == null) {
+      throw bad("name a key with --key, or what else to split by with --by");
+    }
+    if (output == null) {
+      throw bad("name a file for the stacks with --output");
+    }
+    Path file = output;
     int pid = process.require();
     Map<String, String> named = names.read();
-    requireWritable();
+    requireWritable(file);
     try (Stop stop = new Stop();
         BpfObject object = load(pid);
         ProfileCounts counts = new ProfileCounts(mostFrames(), this::say)) {
@@ -189,8 +218,8 @@ final class Profile implements Callable<Integer> {
       TextHint hint = new TextHint();
       Cost cost = run(object, processors, counts, pid, named, hint, stop);
       Result result = counts.name();
-      write(result, cost);
-      report(result, cost, processors.size());
+      write(result, cost, file);
+      report(result, cost, processors.size(), file);
       if (split.key != null) {
         String text = hint.about(split.key);
         if (text != null) {
@@ -271,14 +300,14 @@ final class Profile implements Callable<Integer> {
     return cost;
   }
 
-  private void requireWritable() throws Failure {
+  private void requireWritable(Path file) throws Failure {
     Path folder = file.toAbsolutePath().getParent();
     if (Files.isDirectory(file) || folder == null || !Files.isDirectory(folder)) {
       throw new Failure("the profile cannot be written to " + file, "name a file in a folder");
     }
   }
 
-  private void write(Result result, Cost cost) throws Failure {
+  private void write(Result result, Cost cost, Path file) throws Failure {
     ProfileWriter writer =
         new ProfileWriter(what(), groups(result), result.stacks(), frequency, cost.at);
     try {
@@ -310,13 +339,10 @@ final class Profile implements Callable<Integer> {
     return sorted;
   }
 
-  private void report(Result result, Cost cost, int processors) throws Failure {
+  private void report(Result result, Cost cost, int processors, Path file) throws Failure {
     List<Map.Entry<String, Long>> rows = List.copyOf(groups(result).entrySet());
-    long expected = (long) (cost.at / 1e9 * frequency * processors);
-    // The first comes up to a period late on each processor.
-    long missed = Math.max(0, expected - processors - cost.runs);
     double share = cost.nanos / ((double) cost.at * processors);
-    Output output = Output.of(Tools.require(spec));
+    Output out = Output.of(Tools.require(spec));
     if (json) {
       List<JsonObject> groupRows = new ArrayList<>();
       rows.forEach(
@@ -326,7 +352,7 @@ final class Profile implements Callable<Integer> {
                       .value("text", row.getKey())
                       .value("samples", row.getValue())
                       .done()));
-      output.json(
+      out.json(
           JsonObject.builder()
               .value("file", file.toString())
               .value("duration_ns", cost.at)
@@ -336,7 +362,8 @@ final class Profile implements Callable<Integer> {
               .value("samples", result.samples())
               .value("samples_of_others", result.others())
               .value("samples_without_room", cost.lost)
-              .value("samples_missed", missed)
+              .value("samples_of_busy", cost.busy)
+              .value("busy_ns", cost.busyTime)
               .value("samples_named", result.resolved())
               .value("samples_cut", result.cut())
               .value("samples_too_deep", result.deep())
@@ -360,28 +387,33 @@ final class Profile implements Callable<Integer> {
               seconds(row.getValue()),
               row.getValue().toString()));
     }
-    output.table(
+    out.table(
         List.of(
             new Output.Column(what(), Output.Kind.TEXT),
             new Output.Column("share", Output.Kind.NUMBER),
             new Output.Column("time s", Output.Kind.NUMBER),
             new Output.Column("samples", Output.Kind.NUMBER)),
         cells);
-    output.said(
+    out.said(
         "sampled %s s of %s; %s s of it where /proc says %s s"
             .formatted(
                 seconds(result.samples()),
                 result.processes() == 1 ? "1 process" : result.processes() + " processes",
                 seconds(result.procSamples()),
                 String.format(Locale.ROOT, "%.2f", result.procNanos() / 1e9)));
-    output.said(
+    out.said(
         "named: %s; cut for lack of frame pointers: %s; too deep: %s"
             .formatted(
                 percent(result.resolved(), result.samples()),
                 percent(result.cut(), result.samples()),
                 percent(result.deep(), result.samples())));
-    output.said("lost: %d without room, %d that did not come in time".formatted(cost.lost, missed));
-    output.said(
+    out.said(
+        "processors: sampled %s s of the %s s that they were busy; no room for %d samples"
+            .formatted(
+                seconds(cost.busy),
+                String.format(Locale.ROOT, "%.2f", cost.busyTime / 1e9),
+                cost.lost));
+    out.said(
         String.format(
             Locale.ROOT,
             "cost: %.3f%% of the processors, %d ns a sample",

@@ -52,7 +52,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
   /**
    * The unit of {@code /proc}'s times, on every architecture that has uptrs (sysconf's CLK_TCK).
    */
-  private static final long NANOS_PER_TICK = 10_000_000;
+  static final long NANOS_PER_TICK = 10_000_000;
 
   /**
    * What threads did while they had a value.

@@ -120,6 +120,8 @@ class ProfileKernelIT {
       double proc = summary.getLong("proc_ns");
       double sampled = summary.getLong("samples_of_proc") * 1e9 / 499;
       assertThat(sampled / proc).isCloseTo(1, within(0.1));
+      double busy = summary.getLong("busy_ns");
+      assertThat(summary.getLong("samples_of_busy") * 1e9 / 499 / busy).isCloseTo(1, within(0.1));
     }
   }
 
