@@ -279,10 +279,12 @@ final class Profile implements Callable<Integer> {
     List<BpfLink> links = new ArrayList<>();
     Cost cost;
     try {
-      counts.start();
       for (int processor : processors) {
         links.add(object.program("sampled").attach(PerfEvent.ofCpu(processor, frequency)));
       }
+      // Attaching takes long enough to be seen beside /proc, and so does the end of it below.
+      counts.start();
+      int early = samples.consume(record -> {});
       Cost before = Cost.read(object);
       long left;
       do {
@@ -291,12 +293,12 @@ final class Profile implements Callable<Integer> {
             TimeUnit.NANOSECONDS.toMillis(
                 (long) (duration * 1e9) - (System.nanoTime() - before.at));
       } while (left > 0 && !stop.await(Math.min(left, 20)));
+      int last = samples.consume(count);
+      counts.end();
       cost = Cost.read(object).since(before);
     } finally {
       links.forEach(BpfLink::close);
     }
-    counts.end();
-    int ignored = samples.consume(count);
     return cost;
   }
 
@@ -367,6 +369,7 @@ final class Profile implements Callable<Integer> {
               .value("samples_named", result.resolved())
               .value("samples_cut", result.cut())
               .value("samples_too_deep", result.deep())
+              .value("compared", result.compared())
               .value("proc_ns", result.procNanos())
               .value("samples_of_proc", result.procSamples())
               .array("rows", groupRows)
@@ -394,13 +397,15 @@ final class Profile implements Callable<Integer> {
             new Output.Column("time s", Output.Kind.NUMBER),
             new Output.Column("samples", Output.Kind.NUMBER)),
         cells);
+    int all = result.processes();
+    String processes =
+        result.compared() < all
+            ? " (%d of %d processes still live);".formatted(result.compared(), all)
+            : all == 1 ? "; 1 process," : "; " + all + " processes,";
     out.said(
-        "sampled %s s of %s; %s s of it where /proc says %s s"
+        "sampled %s%s %d samples"
             .formatted(
-                seconds(result.samples()),
-                result.processes() == 1 ? "1 process" : result.processes() + " processes",
-                seconds(result.procSamples()),
-                String.format(Locale.ROOT, "%.2f", result.procNanos() / 1e9)));
+                compared(result.procSamples(), result.procNanos()), processes, result.samples()));
     out.said(
         "named: %s; cut for lack of frame pointers: %s; too deep: %s"
             .formatted(
@@ -408,15 +413,12 @@ final class Profile implements Callable<Integer> {
                 percent(result.cut(), result.samples()),
                 percent(result.deep(), result.samples())));
     out.said(
-        "processors: sampled %s s of the %s s that they were busy; no room for %d samples"
-            .formatted(
-                seconds(cost.busy),
-                String.format(Locale.ROOT, "%.2f", cost.busyTime / 1e9),
-                cost.lost));
+        "all that ran: sampled %s; no room for %d samples"
+            .formatted(compared(cost.busy, cost.busyTime), cost.lost));
     out.said(
         String.format(
             Locale.ROOT,
-            "cost: %.3f%% of the processors, %d ns a sample",
+            "cost: %.2f%% of the processors, %d ns a sample",
             100 * share,
             cost.runs == 0 ? 0 : cost.nanos / cost.runs));
     Output.requireWritten(Tools.require(spec).commandLine().getOut());
@@ -429,6 +431,18 @@ final class Profile implements Callable<Integer> {
     if (result.deep() > 0) {
       say("stacks were cut at " + mostFrames() + " frames: sysctl kernel.perf_event_max_stack");
     }
+  }
+
+  /** {@return the time that samples stand for, beside what {@code /proc} says of it} */
+  private String compared(long samples, long procNanos) {
+    return String.format(
+        Locale.ROOT,
+        "%s s of /proc's %.2f s, %s",
+        seconds(samples),
+        procNanos / 1e9,
+        procNanos == 0
+            ? "too little to compare"
+            : TopTable.percent(1e9 * samples / frequency / procNanos));
   }
 
   private String seconds(long samples) {

@@ -83,8 +83,8 @@ final class ProfileCounts implements AutoCloseable {
    * @param resolved samples whose innermost frame has a name
    * @param cut samples of JVMs whose stacks do not reach the thread's start
    * @param deep samples whose stacks have as many frames as the kernel gives
-   * @param procNanos what {@code /proc} says that the processes have used meanwhile, of those that
-   *     still live
+   * @param compared how many of those lived to the end, so that {@code /proc} tells of them
+   * @param procNanos what it says that those have used meanwhile
    * @param procSamples the samples of those
    */
   record Result(
@@ -95,6 +95,7 @@ final class ProfileCounts implements AutoCloseable {
       long resolved,
       long cut,
       long deep,
+      int compared,
       long procNanos,
       long procSamples) {}
 
@@ -111,6 +112,9 @@ final class ProfileCounts implements AutoCloseable {
   private final int mostFrames;
   private final Consumer<String> problems;
 
+  /** Whether the user was told of a JVM without frame pointers; of the thread that looks. */
+  private boolean cutting;
+
   /**
    * Makes counts without any.
    *
@@ -122,7 +126,7 @@ final class ProfileCounts implements AutoCloseable {
     this.problems = problems;
   }
 
-  /** Takes note of what all processes have used so far, right before the first sample. */
+  /** Takes note of what all processes have used so far, right before the first sample counts. */
   void start() throws IOException {
     try (DirectoryStream<Path> all = Files.newDirectoryStream(Path.of("/proc"), "[0-9]*")) {
       for (Path process : all) {
@@ -164,9 +168,12 @@ final class ProfileCounts implements AutoCloseable {
     }
     if (Boolean.FALSE.equals(process.symbols.framePointers())) {
       problems.accept(
-          who
-              + ": stacks will be cut in compiled Java code: start it with"
-              + " -XX:+PreserveFramePointer");
+          cutting
+              ? who + ": cut, too"
+              : who
+                  + ": stacks will be cut in compiled Java code: start it with"
+                  + " -XX:+PreserveFramePointer");
+      cutting = true;
     }
   }
 
@@ -232,16 +239,19 @@ final class ProfileCounts implements AutoCloseable {
       stacks.add(new Named(stack.group, process.name, frames.reversed(), count));
     }
     int shown = 0;
+    int compared = 0;
     long procNanos = 0;
     long procSamples = 0;
     for (Seen process : processes.values()) {
       shown += process.shown ? 1 : 0;
       if (process.procNanos >= 0) {
+        compared++;
         procNanos += process.procNanos;
         procSamples += process.samples;
       }
     }
-    return new Result(stacks, samples, others, shown, resolved, cut, deep, procNanos, procSamples);
+    return new Result(
+        stacks, samples, others, shown, resolved, cut, deep, compared, procNanos, procSamples);
   }
 
   @Override

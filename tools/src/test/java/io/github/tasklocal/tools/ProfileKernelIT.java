@@ -27,8 +27,8 @@ class ProfileKernelIT {
   private static final String KEY = ProfileChild.KEY + ":string";
   private static final String[] WHOLE = {"-XX:+PreserveFramePointer"};
 
-  /** So many samples of a busy thread come in 4 seconds, even if it gets half a processor. */
-  private static final int LEAST = 500;
+  /** Samples of each tenant, of which at most 5 % may be of other code. */
+  private static final int LEAST = 150;
 
   @TempDir private Path folder;
   private PinnedMap pinned;
@@ -78,7 +78,7 @@ class ProfileKernelIT {
 
   /** {@return a profile that has samples enough, however busy the machine is} */
   private JsonObject profile(Path file, int pid) {
-    for (int seconds = 4; ; seconds *= 2) {
+    for (int seconds = 2; ; seconds *= 2) {
       Command command =
           profile(
               "--pin",
@@ -99,7 +99,7 @@ class ProfileKernelIT {
       assertThat(summary.getLong("samples_without_room")).isZero();
       Map<String, Long> rows = rows(summary);
       if (Math.min(rows.getOrDefault("\"acme\"", 0L), rows.getOrDefault("\"globex\"", 0L)) > LEAST
-          || seconds > 60) {
+          || seconds > 30) {
         return summary;
       }
     }
@@ -119,9 +119,10 @@ class ProfileKernelIT {
       assertThat(summary.getLong("samples_cut") / samples).isLessThan(0.05);
       double proc = summary.getLong("proc_ns");
       double sampled = summary.getLong("samples_of_proc") * 1e9 / 499;
-      assertThat(sampled / proc).isCloseTo(1, within(0.1));
+      assertThat(sampled / proc).isCloseTo(1, within(4 / Math.sqrt(samples)));
       double busy = summary.getLong("busy_ns");
-      assertThat(summary.getLong("samples_of_busy") * 1e9 / 499 / busy).isCloseTo(1, within(0.1));
+      long all = summary.getLong("samples_of_busy");
+      assertThat(all * 1e9 / 499 / busy).isCloseTo(1, within(4 / Math.sqrt(all)));
     }
   }
 

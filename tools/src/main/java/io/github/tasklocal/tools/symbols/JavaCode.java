@@ -31,6 +31,9 @@ final class JavaCode {
   /** A method: type, class and name, parameters. Stubs have other names. */
   private static final Pattern METHOD = Pattern.compile("\\S+ ([^\\s(]+\\.[^\\s(]+)\\(.*\\)");
 
+  /** Code that the JVM made at its start, such as {@code compilerstubs}. */
+  private static final Pattern STUBS = Pattern.compile("StubRoutines \\((.+)\\)");
+
   private final int pid;
   private final int ownPid;
 
@@ -173,10 +176,14 @@ final class JavaCode {
 
   static Frame frame(String name) {
     Matcher method = METHOD.matcher(name);
-    return method.matches()
-        ? new Frame(method.group(1), Frame.Kind.JAVA)
-        : new Frame(
-            name.equals("Interpreter") ? "[interpreter]" : "[" + name + "]", Frame.Kind.STUB);
+    if (method.matches()) {
+      return new Frame(method.group(1), Frame.Kind.JAVA);
+    }
+    // pprof takes what is in brackets for parameters, and leaves it out.
+    Matcher stubs = STUBS.matcher(name);
+    String stub = stubs.matches() ? stubs.group(1) : name;
+    return new Frame(
+        stub.equals("Interpreter") ? "[interpreter]" : "[" + stub + "]", Frame.Kind.STUB);
   }
 
   /** {@return whether its code keeps frame pointers; null if it has not said} */

@@ -30,7 +30,7 @@ class SymbolsTest {
         .isEqualTo(new Frame("a.B$C.d", Kind.JAVA));
     assertThat(JavaCode.frame("Interpreter")).isEqualTo(new Frame("[interpreter]", Kind.STUB));
     assertThat(JavaCode.frame("StubRoutines (initialstubs)"))
-        .isEqualTo(new Frame("[StubRoutines (initialstubs)]", Kind.STUB));
+        .isEqualTo(new Frame("[initialstubs]", Kind.STUB));
     assertThat(JavaCode.frame("I2C/C2I adapters").kind()).isEqualTo(Kind.STUB);
   }
 
