@@ -13,7 +13,7 @@ static int read_sample(struct task_struct *task, struct value *value)
 {
 	struct place place = {};
 
-	if (task->flags & PF_KTHREAD || read_value(task, &place, value)) {
+	if (task->flags & PF_KTHREAD || read_value(task, &place, value, 0)) {
 		__builtin_memset(value, 0, sizeof(*value));
 		value->size = task->flags & PF_KTHREAD ? VALUE_NO_ENTRY : VALUE_UNSEEN;
 	}
