@@ -3,20 +3,28 @@
 #define TASKLOCAL_KEY_VALUE_BPF_H
 
 /*
- * The value of one key, for programs that learn its name when they are loaded:
- * up to 64 bytes, in a form in which equal values are equal bytes.
+ * The values of one key, or of KEYS keys, for programs that learn their names when
+ * they are loaded: up to 64 bytes each, in a form in which equal values are equal
+ * bytes.
  */
 #include "kernel_types.bpf.h"
 
+#ifndef KEYS
+#define KEYS 1 /* or 2 */
+#endif
+
 struct task_local_data_offsets {
 	short key;
+#if KEYS > 1
+	short second;
+#endif
 };
 
 #include "key_walk.bpf.h"
 
-const volatile char key_name[TLD_NAME_SIZE];
-const volatile __u32 key_size = 8; /* where the wire does not say: up to 64 */
-const volatile bool key_text;	   /* what follows a NUL is no part of the value */
+const volatile char key_name[KEYS][TLD_NAME_SIZE];
+const volatile __u32 key_size[KEYS] = {8}; /* where the wire does not say: up to 64 */
+const volatile bool key_text[KEYS];	   /* what follows a NUL is no part of the value */
 
 #define VALUE_WORDS 8
 #define VALUE_SIZE (VALUE_WORDS * 8)
@@ -46,20 +54,20 @@ struct place {
 };
 
 /* Finds the size that the directory gives it; on wire A at most up to the next value. */
-static __noinline int find_size(struct bpf_task_local_data *tld, struct place *place)
+static __noinline int find_size(struct bpf_task_local_data *tld, struct place *place, int which)
 {
 	struct key_walk walk = {};
 
 	place->size = 0;
 	walk.keys = tld_keys(tld);
 	walk.address = place->after - 1;
-	walk.size = key_size;
+	walk.size = key_size[which];
 	if (!walk.keys || !tld_page(tld, 0))
 		return 0;
 	walk.start = walk.end = values_start(tld);
 #if TLD_WIRE == TLD_WIRE_A
 	/* Of a type of any size, what there can be of it. */
-	if (key_size > 8 && walk.size > TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1)))
+	if (key_size[which] > 8 && walk.size > TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1)))
 		walk.size = TLD_PAGE_SIZE - (walk.address & (TLD_PAGE_SIZE - 1));
 #endif
 	walk_keys(&walk);
@@ -97,18 +105,27 @@ static __always_inline bool cut_text(__u64 *word)
 }
 
 /* Looks for the key. Returns 0, be it there or not; -ENOMEM if that cannot be known right now. */
-static __noinline int find_place(struct task_struct *task, struct place *place)
+static __noinline int find_place(struct task_struct *task, struct place *place, int which)
 {
 	struct bpf_task_local_data tld;
 	__u16 after;
 
 	if (bpf_tld_init(task, &tld))
 		return -ENOMEM;
-	if (!bpf_tld_lookup_named(&tld, key, (const char *)key_name, 1))
-		return 0;
-	after = TLD_READ_ONCE(tld.off_map->key);
+#if KEYS > 1
+	if (which) {
+		if (!bpf_tld_lookup_named(&tld, second, (const char *)key_name[1], 1))
+			return 0;
+		after = TLD_READ_ONCE(tld.off_map->second);
+	} else
+#endif
+	{
+		if (!bpf_tld_lookup_named(&tld, key, (const char *)key_name[0], 1))
+			return 0;
+		after = TLD_READ_ONCE(tld.off_map->key);
+	}
 	place->after = after;
-	find_size(&tld, place);
+	find_size(&tld, place, which);
 	return 0;
 }
 
@@ -127,12 +144,13 @@ static __always_inline bool place_stands(struct bpf_task_local_data *tld, struct
 }
 
 /*
- * Reads a task's value, whole if it has up to 8 bytes. Of a larger one half can
+ * Reads a task's value of a key, whole if it has up to 8 bytes. Of a larger one half can
  * be new, if the thread was interrupted while it wrote. Returns 0, or -ENOMEM
  * if it cannot be known right now; -EAGAIN if it was being exchanged. Then
  * another try would not help: the task runs here, and was interrupted.
  */
-static __noinline int read_value(struct task_struct *task, struct place *place, struct value *to)
+static __noinline int read_value(struct task_struct *task, struct place *place, struct value *to,
+				 int which)
 {
 	struct bpf_task_local_data tld;
 	__u64 address, size, used = 8;
@@ -145,7 +163,7 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		to->words[i] = 0;
 	if (tld_find_entry(task, &tld))
 		return 0;
-	if (!place_stands(&tld, place) && find_place(task, place))
+	if (!place_stands(&tld, place) && find_place(task, place, which))
 		return -ENOMEM;
 	to->size = place->after ? place->size : VALUE_NO_KEY;
 	size = place->size;
@@ -170,7 +188,7 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 		word = bytes_at(page, address + 8 * i);
 		if (size - 8 * i < 8)
 			word &= ~0ULL >> (64 - 8 * (size - 8 * i));
-		if (key_text && cut_text(&word)) {
+		if (key_text[which] && cut_text(&word)) {
 			to->words[i] = word;
 			break;
 		}
@@ -184,8 +202,8 @@ static __noinline int read_value(struct task_struct *task, struct place *place, 
 	}
 #if TLD_WIRE == TLD_WIRE_A
 	/* So that a value stays the same when the next key is made, which ends it earlier. */
-	if (key_size > 8)
-		to->size = key_text ? VALUE_SIZE : used < size ? used : size;
+	if (key_size[which] > 8)
+		to->size = key_text[which] ? VALUE_SIZE : used < size ? used : size;
 #endif
 	return 0;
 }

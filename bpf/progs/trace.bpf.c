@@ -105,7 +105,7 @@ static __noinline int look(struct task_struct *task, __u32 where)
 	struct thread *thread = thread_of(task);
 	struct value value;
 
-	if (!thread || thread->ended || read_value(task, &thread->place, &value))
+	if (!thread || thread->ended || read_value(task, &thread->place, &value, 0))
 		return 0;
 	if (!same_value(&value, &thread->value))
 		tell(task, thread, &value, where);

@@ -8,6 +8,7 @@ import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.libbpf.libc_h;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -125,9 +126,10 @@ public final class PerfEvents {
   }
 
   private static long mostPerSecond() {
-    try {
-      return Long.parseLong(
-          Files.readString(Path.of("/proc/sys/kernel/perf_event_max_sample_rate")).strip());
+    // Read at once: the kernel gives no more of such a file than the first read has room for.
+    try (BufferedReader most =
+        Files.newBufferedReader(Path.of("/proc/sys/kernel/perf_event_max_sample_rate"))) {
+      return Long.parseLong(most.readLine());
     } catch (IOException | NumberFormatException e) {
       return Long.MAX_VALUE; // not known
     }

@@ -2,6 +2,8 @@
 package io.github.tasklocal.tools;
 
 import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -36,6 +38,13 @@ record KeyOption(String name, @Nullable ValueType type) {
       }
       return new KeyOption(name, type);
     }
+  }
+
+  /** {@return the names of keys, as they can be printed} */
+  static String title(List<KeyOption> keys) {
+    return keys.stream()
+        .map(key -> Output.printable(key.name()))
+        .collect(Collectors.joining(SeenValue.BETWEEN));
   }
 
   /** {@return how many bytes its values have; 0 if any number} */

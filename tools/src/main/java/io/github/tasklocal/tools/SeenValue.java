@@ -4,22 +4,36 @@ package io.github.tasklocal.tools;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
+import com.grack.nanojson.JsonArray;
 import io.github.tasklocal.bpf.BpfObject;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A value of a key, or why there is none: {@code struct value} of {@code key_value.bpf.h}.
+ * A value of a key, or why there is none: {@code struct value} of {@code key_value.bpf.h}. Or those
+ * of several keys.
  *
  * @param text in words for people: its name if it has one; strings in quotes, so that none looks
  *     like the lack of a value; in brackets if it is no value
  * @param json a number, a boolean or a string; null if it is no value
  * @param isValue whether it is one
  * @param textBytes what {@link TextHint#textBytes} says of a value whose type was left open
+ * @param parts the values of several keys; of one key, empty
  */
-record SeenValue(String text, @Nullable Object json, boolean isValue, int textBytes) {
+record SeenValue(
+    String text, @Nullable Object json, boolean isValue, int textBytes, List<SeenValue> parts) {
+
+  SeenValue(String text, @Nullable Object json, boolean isValue, int textBytes) {
+    this(text, json, isValue, textBytes, List.of());
+  }
+
+  /** Between the values of several keys, and between the keys' names. */
+  static final String BETWEEN = " / ";
 
   /** For the description of the option that names the key. */
   static final String KEY =
@@ -70,12 +84,67 @@ record SeenValue(String text, @Nullable Object json, boolean isValue, int textBy
 
   /** Tells a program which key to read, before it is loaded. */
   static void choose(BpfObject object, KeyOption key) {
-    byte[] name = key.name().getBytes(StandardCharsets.UTF_8);
-    MemorySegment.copy(name, 0, object.global("key_name"), JAVA_BYTE, 0, name.length);
-    ValueType type = key.type();
-    int size = type == null ? Long.BYTES : type.size();
-    object.global("key_size").set(JAVA_INT, 0, size == 0 ? MOST : size);
-    object.global("key_text").set(JAVA_BYTE, 0, (byte) (type == ValueType.STRING ? 1 : 0));
+    choose(object, List.of(key));
+  }
+
+  /** Tells a program which keys to read, as many as it reads, before it is loaded. */
+  static void choose(BpfObject object, List<KeyOption> keys) {
+    MemorySegment names = object.global("key_name");
+    long room = names.byteSize() / keys.size();
+    for (int i = 0; i < keys.size(); i++) {
+      byte[] name = keys.get(i).name().getBytes(StandardCharsets.UTF_8);
+      MemorySegment.copy(name, 0, names, JAVA_BYTE, i * room, name.length);
+      ValueType type = keys.get(i).type();
+      int size = type == null ? Long.BYTES : type.size();
+      object.global("key_size").setAtIndex(JAVA_INT, i, size == 0 ? MOST : size);
+      object.global("key_text").set(JAVA_BYTE, i, (byte) (type == ValueType.STRING ? 1 : 0));
+    }
+  }
+
+  /**
+   * Reads the values of one key or several.
+   *
+   * @param values a {@code struct value} for each key
+   * @param keys say their types
+   * @param names of values, by their text
+   * @return what they are
+   */
+  static SeenValue read(MemorySegment values, List<KeyOption> keys, Map<String, String> names) {
+    List<SeenValue> parts = new ArrayList<>();
+    for (int i = 0; i < keys.size(); i++) {
+      parts.add(read(values.asSlice(i * BYTES, BYTES), keys.get(i), names));
+    }
+    if (parts.size() == 1) {
+      return parts.getFirst();
+    }
+    JsonArray json = new JsonArray();
+    parts.forEach(part -> json.add(part.json));
+    return new SeenValue(
+        parts.stream().map(SeenValue::text).collect(Collectors.joining(BETWEEN)),
+        json,
+        parts.stream().anyMatch(SeenValue::isValue),
+        -1,
+        List.copyOf(parts));
+  }
+
+  /** {@return the value of a key, of several} */
+  SeenValue part(int key) {
+    return parts.isEmpty() ? this : parts.get(key);
+  }
+
+  /**
+   * {@return the value as other systems have it, as a label: strings without quotes, where nothing
+   * can be mistaken for the lack of a value}
+   */
+  String label() {
+    return json instanceof String string
+            && text.startsWith("\"")
+            && text.endsWith("\"")
+            && !string.isEmpty()
+            && !string.startsWith("\"")
+            && !string.startsWith("(")
+        ? Output.printable(string)
+        : text;
   }
 
   /**

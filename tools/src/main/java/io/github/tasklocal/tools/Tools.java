@@ -24,6 +24,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       Doctor.class,
       Keys.class,
       Dump.class,
+      Hints.class,
+      Profile.class,
       Sched.class,
       Serve.class,
       Top.class,

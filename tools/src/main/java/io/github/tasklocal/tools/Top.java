@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import com.grack.nanojson.JsonArray;
 import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.tools.TopCounts.Row;
@@ -29,7 +30,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = {
-      "Shows processor time by the value of a key, interval by interval, until q or Ctrl-C.",
+      "Shows processor time by the value of a key, or by those of two, interval by interval,"
+          + " until q or Ctrl-C.",
       "",
     },
     footer = {
@@ -66,8 +68,8 @@ final class Top implements Callable<Integer> {
       required = true,
       paramLabel = "NAME[:TYPE]",
       converter = KeyOption.Converter.class,
-      description = SeenValue.KEY)
-  private KeyOption key = new KeyOption("", null);
+      description = SeenValue.KEY + " A second --key splits each of its values by that key's.")
+  private List<KeyOption> keys = List.of();
 
   @Option(
       names = "--interval",
@@ -100,6 +102,8 @@ final class Top implements Callable<Integer> {
 
   @Mixin private ValueNames names = new ValueNames();
 
+  @Mixin private TopView view = new TopView();
+
   @ArgGroup private Format format = new Format();
 
   /** At most one of them. */
@@ -121,6 +125,14 @@ final class Top implements Callable<Integer> {
       description = "At the end, write a chart over time to this file.")
   private @Nullable Path svg;
 
+  @Option(
+      names = "--metrics",
+      paramLabel = "[HOST:]PORT",
+      description =
+          "Serve counters over HTTP, as Prometheus reads them, on the loopback unless HOST is"
+              + " named. The first 1000 values have labels. Tables then go to a terminal only.")
+  private @Nullable String metrics;
+
   /** Whether the user was told that the values look like text. */
   private boolean hinted;
 
@@ -134,6 +146,9 @@ final class Top implements Callable<Integer> {
     if (length.intervals() < 1) {
       throw bad("--count takes a number of at least 1, not " + length.count);
     }
+    if (keys.size() > 2) {
+      throw bad("--key can be named twice, not " + keys.size() + " times");
+    }
     int pid = process.require();
     Map<String, String> named = names.read();
     if (svg != null) {
@@ -145,9 +160,9 @@ final class Top implements Callable<Integer> {
     try (Stop stop = new Stop();
         BpfObject object =
             map.load(
-                "top",
+                keys.size() == 1 ? "top" : "top_pairs",
                 program -> {
-                  SeenValue.choose(program, key);
+                  SeenValue.choose(program, keys);
                   ProcessOption.choose(program, pid);
                 });
         Interim interim = map.isShared() ? serve.start(map.access(), map.pin()) : null) {
@@ -159,20 +174,30 @@ final class Top implements Callable<Integer> {
       // Meanwhile processes register their threads, and the programs meet those that run.
       boolean comes = map.created() || (interim != null && interim.serves());
       if (!stop.await(comes ? MapOptions.REGISTRATION_MILLIS + 100 : 100)) {
-        run(new TopCounts.Reader(object, key, named), stop);
+        try (TopMetrics served = metrics == null ? null : new TopMetrics(metrics, keys)) {
+          run(new TopCounts.Reader(object, keys, named), stop, served);
+        }
       }
     }
     return 0;
   }
 
-  private void run(TopCounts.Reader reader, Stop stop) throws Failure, IOException {
+  private void run(TopCounts.Reader reader, Stop stop, @Nullable TopMetrics served)
+      throws Failure, IOException {
     Output output = Output.of(Tools.require(spec));
-    TopTable table = new TopTable(output, key);
+    TopTable table = new TopTable(output, keys);
     // Its colours need AWT, which takes long to load.
-    TopChart chart = svg == null ? null : new TopChart(key, svg);
+    TopChart chart = svg == null ? null : new TopChart(keys, svg);
     int processors = Runtime.getRuntime().availableProcessors();
     long intervals = length.intervals();
     boolean live = output.terminal() && !format.csv && !format.json && intervals > 1;
+    boolean shows = served == null || output.terminal() || format.csv || format.json;
+    if (served != null) {
+      say("metrics at " + served.url());
+      if (served.isOpen()) {
+        say("whoever reaches this address can read the values of " + KeyOption.title(keys));
+      }
+    }
     if (format.csv) {
       output.line(CSV_HEADER);
     }
@@ -189,7 +214,15 @@ final class Top implements Callable<Integer> {
         if (chart != null) {
           chart.add(seen);
         }
-        if (!end || screen == null) { // a picture of part of an interval would tell less
+        if (served != null) {
+          served.add(view.rows(seen), seen.noRoom());
+        }
+        if (!hinted && (served != null || format.csv || format.json)) {
+          List<String> hints = seen.textHints(keys); // tables have them in their notes
+          hints.forEach(this::say);
+          hinted = !hints.isEmpty();
+        }
+        if (shows && (!end || screen == null)) { // of part of an interval it would tell less
           show(seen, output, table, screen);
         }
         if (end) {
@@ -205,8 +238,7 @@ final class Top implements Callable<Integer> {
   }
 
   /** {@return whether the command is to end} */
-  private static boolean wait(long until, Stop stop, @Nullable TopScreen screen)
-      throws IOException {
+  private boolean wait(long until, Stop stop, @Nullable TopScreen screen) throws IOException {
     while (true) {
       long millis = TimeUnit.NANOSECONDS.toMillis(until - System.nanoTime());
       if (millis <= 0) {
@@ -215,30 +247,33 @@ final class Top implements Callable<Integer> {
       if (screen == null) {
         return stop.await(millis);
       }
-      if (stop.await(Math.min(millis, 50)) || screen.quit()) {
+      if (stop.await(Math.min(millis, 50))) {
         return true;
+      }
+      for (int key = screen.typed(); key >= 0; key = screen.typed()) {
+        if (key == 'q' || key == 'Q') {
+          return true;
+        }
+        view.typed(key);
+        screen.redraw();
       }
       screen.redrawIfResized();
     }
   }
 
   private void show(TopInterval seen, Output output, TopTable table, @Nullable TopScreen screen) {
-    String hint = format.csv || format.json ? seen.textHint().about(key) : null;
-    if (hint != null && !hinted) { // tables have it in their notes
-      Output.say(Tools.require(spec), hint);
-      hinted = true;
-    }
+    List<Row> rows = view.rows(seen);
     if (format.csv) {
-      seen.rows().forEach(row -> output.line(csv(seen, row)));
+      rows.forEach(row -> output.line(csv(seen, row)));
     } else if (format.json) {
-      output.json(json(seen));
+      output.json(json(seen, rows));
     } else if (screen != null) {
-      screen.show((width, height) -> table.screen(seen, width, height));
+      screen.show((width, height) -> table.screen(seen, view.rows(seen), width, height));
       return;
     } else if (output.terminal()) {
-      table.screen(seen, output.width(), Integer.MAX_VALUE).forEach(output::line);
+      table.screen(seen, rows, output.width(), Integer.MAX_VALUE).forEach(output::line);
     } else {
-      output.print(table.plain(seen));
+      output.print(table.plain(seen, rows));
       output.line("");
     }
     output.print("");
@@ -271,9 +306,9 @@ final class Top implements Callable<Integer> {
     return text.matches("(?s).*[\",\\r\\n].*") ? '"' + text.replace("\"", "\"\"") + '"' : text;
   }
 
-  private JsonObject json(TopInterval interval) {
+  private JsonObject json(TopInterval interval, List<Row> shown) {
     List<JsonObject> rows = new ArrayList<>();
-    for (Row row : interval.rows()) {
+    for (Row row : shown) {
       rows.add(
           JsonObject.builder()
               .value("value", row.value().json())
@@ -298,7 +333,7 @@ final class Top implements Callable<Integer> {
     return JsonObject.builder()
         .value("time", interval.end().toString())
         .value("interval_ns", interval.nanos())
-        .value("key", key.name())
+        .value("key", keys.size() == 1 ? keys.getFirst().name() : names())
         .value("processors", interval.processors())
         .value("time_ns", interval.total())
         .array("rows", rows)
@@ -316,6 +351,16 @@ final class Top implements Callable<Integer> {
         .value("sightings_without_room", interval.noRoom())
         .value("sightings_skipped", interval.skipped())
         .done();
+  }
+
+  private JsonArray names() {
+    JsonArray names = new JsonArray();
+    keys.forEach(key -> names.add(key.name()));
+    return names;
+  }
+
+  private void say(String text) {
+    Output.say(Tools.require(spec), text);
   }
 
   private ParameterException bad(String message) {

@@ -49,7 +49,7 @@ final class TopChart {
     }
   }
 
-  private final KeyOption key;
+  private final List<KeyOption> keys;
   private final Path file;
   private final List<Span> spans = new ArrayList<>();
 
@@ -58,8 +58,8 @@ final class TopChart {
 
   private int lastIntervals;
 
-  TopChart(KeyOption key, Path file) {
-    this.key = key;
+  TopChart(List<KeyOption> keys, Path file) {
+    this.keys = keys;
     this.file = file;
   }
 
@@ -95,7 +95,7 @@ final class TopChart {
 
   void write() throws Failure, IOException {
     try {
-      String title = "Processors in use by " + Output.printable(key.name());
+      String title = "Processors in use by " + KeyOption.title(keys);
       new Chart(title, plot(), RectangleEdge.RIGHT).write(file, WIDTH, HEIGHT);
     } catch (LinkageError | InternalError e) {
       throw new Failure(

@@ -52,7 +52,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
   /**
    * The unit of {@code /proc}'s times, on every architecture that has uptrs (sysconf's CLK_TCK).
    */
-  private static final long NANOS_PER_TICK = 10_000_000;
+  static final long NANOS_PER_TICK = 10_000_000;
 
   /**
    * What threads did while they had a value.
@@ -163,15 +163,15 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
   static final class Reader {
 
     private final BpfObject object;
-    private final KeyOption key;
+    private final List<KeyOption> keys;
     private final Map<String, String> names;
 
     /** By row; a row's value never changes. */
     private final Map<Integer, SeenValue> values = new HashMap<>();
 
-    Reader(BpfObject object, KeyOption key, Map<String, String> names) {
+    Reader(BpfObject object, List<KeyOption> keys, Map<String, String> names) {
       this.object = object;
-      this.key = key;
+      this.keys = keys;
       this.names = names;
     }
 
@@ -213,13 +213,14 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
       int count = Math.min(object.global("next_row").get(JAVA_INT, 0), MAX_ROWS);
       MemorySegment totals = object.global("totals");
       MemorySegment seen = object.global("values");
+      long bytes = keys.size() * SeenValue.BYTES;
       List<Row> rows = new ArrayList<>();
       for (int i = 0; i < count; i++) {
         MemorySegment total = totals.asSlice(i * Row.BYTES, Row.BYTES);
         SeenValue value = values.get(i);
         if (value == null && !Row.read(SeenValue.OTHERS, total).isEmpty()) {
           // Not before something was counted: until then, the row may still be in the making.
-          value = value(i, seen.asSlice(i * SeenValue.BYTES, SeenValue.BYTES));
+          value = value(i, seen.asSlice(i * bytes, bytes));
           values.put(i, value);
         }
         rows.add(value == null ? Row.none(SeenValue.OTHERS) : Row.read(value, total));
@@ -233,7 +234,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
         case NO_ENTRY -> SeenValue.NO_ENTRY_VALUE;
         case NO_KEY -> SeenValue.NO_KEY_VALUE;
         case UNSAMPLED -> SeenValue.UNSAMPLED;
-        default -> SeenValue.read(value, key, names);
+        default -> SeenValue.read(value, keys, names);
       };
     }
 
@@ -255,7 +256,7 @@ record TopCounts(long at, List<Row> rows, Map<Integer, ProcessTime> processes, C
      * {@return the time of all threads of a process, ended ones too; below 0 if it cannot be read}
      * The process may just have ended, or /proc may be of other processes or hide it.
      */
-    private static long procTime(int pid) {
+    static long procTime(int pid) {
       try {
         String stat =
             Files.readString(

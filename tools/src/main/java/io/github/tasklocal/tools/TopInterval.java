@@ -115,11 +115,20 @@ record TopInterval(
                     value.equals(SeenValue.NO_KEY_VALUE) || value.equals(SeenValue.NO_ENTRY_VALUE));
   }
 
-  /** {@return what is known of whether its values are text} */
-  TextHint textHint() {
-    TextHint hint = new TextHint();
-    rows.forEach(row -> hint.see(row.value()));
-    return hint;
+  /** {@return what to tell the user of keys whose values look like text} */
+  List<String> textHints(List<KeyOption> keys) {
+    List<String> hints = new ArrayList<>();
+    for (int i = 0; i < keys.size(); i++) {
+      TextHint hint = new TextHint();
+      for (Row row : rows) {
+        hint.see(row.value().part(i));
+      }
+      String about = hint.about(keys.get(i));
+      if (about != null) {
+        hints.add(about);
+      }
+    }
+    return hints;
   }
 
   /** {@return how many times a thread was seen running} */

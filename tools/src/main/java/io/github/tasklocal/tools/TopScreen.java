@@ -84,6 +84,10 @@ final class TopScreen implements AutoCloseable {
     draw();
   }
 
+  void redraw() {
+    draw();
+  }
+
   void redrawIfResized() {
     if (!size().equals(size)) {
       draw();
@@ -120,15 +124,9 @@ final class TopScreen implements AutoCloseable {
     output.print(frame.append(END_OF_SCREEN).toString());
   }
 
-  /** {@return whether somebody has pressed q} */
-  boolean quit() throws IOException {
-    while (terminal != null && System.in.available() > 0) {
-      int key = System.in.read();
-      if (key == 'q' || key == 'Q') {
-        return true;
-      }
-    }
-    return false;
+  /** {@return the next key that somebody has pressed, or -1} */
+  int typed() throws IOException {
+    return terminal != null && System.in.available() > 0 ? System.in.read() : -1;
   }
 
   @Override

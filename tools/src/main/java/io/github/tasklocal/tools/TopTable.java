@@ -44,19 +44,24 @@ final class TopTable {
 
   private final Output output;
 
-  private final KeyOption key;
+  private final List<KeyOption> keys;
 
-  /** The key's name, as it can be printed. */
+  /** The keys' names, as they can be printed. */
   private final String title;
 
-  TopTable(Output output, KeyOption key) {
+  TopTable(Output output, List<KeyOption> keys) {
     this.output = output;
-    this.key = key;
-    this.title = Output.printable(key.name());
+    this.keys = keys;
+    this.title = KeyOption.title(keys);
   }
 
-  /** {@return the whole interval, in full, for a pipe or a file} */
-  String plain(TopInterval interval) {
+  /**
+   * {@return an interval in full, for a pipe or a file}
+   *
+   * @param interval what to show
+   * @param shown its rows that are shown, in their order
+   */
+  String plain(TopInterval interval, List<Row> shown) {
     List<Output.Column> columns =
         List.of(
             new Output.Column(title, Output.Kind.TEXT),
@@ -68,7 +73,7 @@ final class TopTable {
             number("voluntary"),
             number("involuntary"));
     List<List<String>> rows = new ArrayList<>();
-    for (Row row : interval.rows()) {
+    for (Row row : shown) {
       rows.add(
           List.of(
               row.value().text(),
@@ -81,7 +86,7 @@ final class TopTable {
               String.valueOf(row.involuntary())));
     }
     StringBuilder text = new StringBuilder(output.tableText(columns, rows));
-    notes(interval).forEach(note -> text.append(note).append(System.lineSeparator()));
+    notes(interval, shown.size()).forEach(note -> text.append(note).append(System.lineSeparator()));
     return text.toString();
   }
 
@@ -93,11 +98,12 @@ final class TopTable {
    * {@return lines that fit a screen}
    *
    * @param interval what to show
+   * @param rows its rows that are shown, in their order
    * @param width characters of a line
    * @param height lines, at most
    */
-  List<String> screen(TopInterval interval, int width, int height) {
-    List<String> notes = notes(interval);
+  List<String> screen(TopInterval interval, List<Row> rows, int width, int height) {
+    List<String> notes = notes(interval, rows.size());
     List<String> lines = new ArrayList<>();
     lines.add(
         output.cut(
@@ -109,7 +115,7 @@ final class TopTable {
                 time(interval.nanos())),
             width));
     int room = Math.max(1, height - lines.size() - notes.size() - 1);
-    List<Row> shown = interval.rows();
+    List<Row> shown = rows;
     if (shown.size() > room) {
       List<Row> rest = shown.subList(room - 1, shown.size());
       Row others =
@@ -183,15 +189,20 @@ final class TopTable {
   }
 
   /** {@return what else a reader should know: whether the sums are right, and what this costs} */
-  List<String> notes(TopInterval interval) {
+  private List<String> notes(TopInterval interval, int shown) {
     List<String> notes = new ArrayList<>();
+    int hidden = interval.rows().size() - shown;
+    if (hidden > 0) {
+      notes.add(hidden + (hidden == 1 ? " value does" : " values do") + " not match --filter");
+    }
     if (interval.noKey()) {
-      notes.add("no thread that ran has the key \"" + title + "\": see the command keys");
+      notes.add(
+          (keys.size() == 1
+                  ? "no thread that ran has the key \"" + title + "\""
+                  : "no thread that ran has the keys " + title)
+              + ": see the command keys");
     }
-    String hint = interval.textHint().about(key);
-    if (hint != null) {
-      notes.add(hint);
-    }
+    notes.addAll(interval.textHints(keys));
     if (interval.processes() == 0) {
       notes.add(
           interval.rows().isEmpty()

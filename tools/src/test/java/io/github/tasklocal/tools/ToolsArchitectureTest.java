@@ -20,11 +20,16 @@ class ToolsArchitectureTest {
   private static final String LIBRARY = "io.github.tasklocal";
   private static final String TOOLS = LIBRARY + ".tools";
   private static final String SERVE = TOOLS + ".serve";
+  private static final String SYMBOLS = TOOLS + ".symbols";
   private static final String SYSTEM = TOOLS + ".system";
 
   /** Which of the tools' packages each may use, besides itself. */
   private static final Map<String, Set<String>> ARROWS =
-      Map.of(TOOLS, Set.of(SERVE, SYSTEM), SERVE, Set.of(SYSTEM), SYSTEM, Set.of());
+      Map.of(
+          TOOLS, Set.of(SERVE, SYMBOLS, SYSTEM),
+          SERVE, Set.of(SYSTEM),
+          SYMBOLS, Set.of(SYSTEM),
+          SYSTEM, Set.of());
 
   /** What the library's module exports, and the kit. */
   private static final Set<String> OPEN =
@@ -42,7 +47,7 @@ class ToolsArchitectureTest {
           .importPackages(TOOLS);
 
   @ParameterizedTest
-  @ValueSource(strings = {TOOLS, SERVE, SYSTEM})
+  @ValueSource(strings = {TOOLS, SERVE, SYMBOLS, SYSTEM})
   void usesOnlyWhatItMay(String name) {
     classes()
         .that(describe("in " + name, type -> type.getPackageName().equals(name)))

@@ -15,12 +15,16 @@ import io.github.tasklocal.kit.Patience;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.Reader;
 import java.io.StringReader;
 import java.io.Writer;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -33,6 +37,8 @@ import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import javax.xml.parsers.DocumentBuilderFactory;
 import javax.xml.parsers.ParserConfigurationException;
 import org.junit.jupiter.api.AfterEach;
@@ -514,6 +520,77 @@ class TopKernelIT {
             seen -> seen.lines().anyMatch(line -> line.matches("interactive +\\S+ +\\S+ +2 .*")));
     assertThat(out).contains("counted");
     assertThat(out.lines().filter(line -> line.startsWith("interactive"))).hasSize(1);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void twoKeysSplitTheTimeByBoth(Wire wire) throws Exception {
+    share(wire);
+    for (int i = 1; i <= 3; i++) {
+      int value = i;
+      busy.spin(
+          () -> {
+            INT.set(value % 2);
+            TEXT.segment().setString(0, value == 3 ? "globex" : "acme");
+          });
+    }
+    List<Object> both = List.of("--key", "top.text:string");
+    Command seen =
+        Await.until(
+            "three pairs",
+            () -> top("top.int:int", both.get(0), both.get(1), "--once", "--json"),
+            once ->
+                rows(once.json())
+                    .keySet()
+                    .containsAll(List.of("1 / \"acme\"", "0 / \"acme\"", "1 / \"globex\"")));
+    JsonObject pair = rows(seen.json()).get("1 / \"globex\"");
+    assertThat(pair.getArray("value")).containsExactly(1, "globex");
+    assertThat(seen.json().getArray("key")).containsExactly("top.int", "top.text");
+    Command filtered =
+        top(
+            "top.int:int",
+            both.get(0),
+            both.get(1),
+            "--once",
+            "--filter",
+            "acme",
+            "--sort",
+            "wait");
+    assertThat(filtered.out())
+        .contains("top.int / top.text", "1 / \"acme\"", "not match --filter")
+        .doesNotContain("globex");
+  }
+
+  @Test
+  void countersAreServedWhileItRuns() throws Exception {
+    share(Wire.C);
+    busy.spin(() -> INT.set(4711));
+    int port;
+    try (ServerSocket free = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      port = free.getLocalPort();
+    }
+    try (TopProcess _ = process("top.int:int", "--pid", PID, "--json", "--metrics", port)) {
+      URI metrics = URI.create("http://127.0.0.1:" + port + "/metrics");
+      Pattern counter = Pattern.compile("run_seconds_total\\{top_int=\"4711\"} (\\S+)");
+      double[] before = {0};
+      Await.until(
+          "a counter that grows",
+          () -> {
+            Matcher found = counter.matcher(read(metrics));
+            double now = found.find() ? Double.parseDouble(found.group(1)) : 0;
+            boolean grown = before[0] > 0 && now > before[0];
+            before[0] = now;
+            return grown;
+          });
+    }
+  }
+
+  private static String read(URI metrics) {
+    try (InputStream text = metrics.toURL().openStream()) {
+      return new String(text.readAllBytes(), UTF_8);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @Test

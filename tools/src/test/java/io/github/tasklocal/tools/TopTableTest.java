@@ -21,7 +21,8 @@ class TopTableTest {
 
   private static TopTable table(boolean colour, boolean unicode, int width) {
     return new TopTable(
-        new Output(new PrintWriter(new StringWriter()), true, colour, unicode, () -> width), KEY);
+        new Output(new PrintWriter(new StringWriter()), true, colour, unicode, () -> width),
+        List.of(KEY));
   }
 
   private static Row row(String value, long nanos) {
@@ -55,7 +56,8 @@ class TopTableTest {
   @ValueSource(ints = {1, 10, 20, 30, 40, 60, 79, 80, 100, 120, 200, 500})
   void noLineIsLongerThanTheTerminalIsWide(int width) {
     for (int height : new int[] {1, 2, 5, 24, 1000}) {
-      List<String> lines = table(false, true, width).screen(interval(rows(60)), width, height);
+      List<String> lines =
+          table(false, true, width).screen(interval(rows(60)), rows(60), width, height);
       assertThat(lines).hasSizeLessThanOrEqualTo(height);
       if (width >= 20) {
         assertThat(lines).allMatch(line -> line.codePointCount(0, line.length()) <= width);
@@ -67,7 +69,7 @@ class TopTableTest {
   @ValueSource(ints = {20, 40, 60, 80, 120})
   void wideValuesFitToo(int width) {
     List<Row> rows = List.of(row("\u65e5\u672c\u8a9e".repeat(9), 7), row("plain", 5));
-    List<String> lines = table(false, true, width).screen(interval(rows), width, 24);
+    List<String> lines = table(false, true, width).screen(interval(rows), rows, width, 24);
     assertThat(lines).allMatch(line -> Output.columns(line) <= width);
     assertThat(Output.columns(lines.get(1)))
         .isEqualTo(Output.columns(lines.get(2)))
@@ -79,15 +81,17 @@ class TopTableTest {
     KeyOption key = new KeyOption("a\u001b[2Jb", null);
     Output out = new Output(new PrintWriter(new StringWriter()), true, false, true, () -> 80);
     List<Row> rows = List.of(Row.none(SeenValue.NO_KEY_VALUE));
-    TopTable table = new TopTable(out, key);
-    assertThat(String.join("", table.screen(interval(rows), 80, 24)) + table.plain(interval(rows)))
+    TopTable table = new TopTable(out, List.of(key));
+    assertThat(
+            String.join("", table.screen(interval(rows), rows, 80, 24))
+                + table.plain(interval(rows), rows))
         .contains("a\\u001b[2Jb")
         .doesNotContain("\u001b");
   }
 
   @Test
   void aTerminalOf80ColumnsHasRoomForAllFigures() {
-    List<String> lines = table(false, true, 80).screen(interval(rows(3)), 80, 24);
+    List<String> lines = table(false, true, 80).screen(interval(rows(3)), rows(3), 80, 24);
     assertThat(lines.get(1)).contains("tenant", "SHARE", "TIME", "THR", "WAIT", "RUNS", "INVOL");
     assertThat(lines.get(2)).contains("54.5%", "1.00 s", "98.8k", "1.2 ms", "\u2588");
     assertThat(lines.get(5))
@@ -98,23 +102,24 @@ class TopTableTest {
 
   @Test
   void valuesThatFindNoRoomShareOneLine() {
-    List<String> lines = table(false, true, 80).screen(interval(rows(60)), 80, 10);
+    List<String> lines = table(false, true, 80).screen(interval(rows(60)), rows(60), 80, 10);
     assertThat(lines).hasSize(10);
     assertThat(lines.get(7)).startsWith("(55 more values)");
   }
 
   @Test
   void withoutColourThereIsNoEscapeAndWithoutUnicodeNoBlock() {
-    String plain = String.join("", table(false, false, 80).screen(interval(rows(9)), 80, 24));
+    String plain =
+        String.join("", table(false, false, 80).screen(interval(rows(9)), rows(9), 80, 24));
     assertThat(plain).isPrintable().isASCII().contains(" #");
-    assertThat(String.join("", table(true, true, 80).screen(interval(rows(9)), 80, 24)))
+    assertThat(String.join("", table(true, true, 80).screen(interval(rows(9)), rows(9), 80, 24)))
         .contains("\u001b[");
   }
 
   @Test
   void aPipeHasAllRowsInFull() {
     Output pipe = new Output(new PrintWriter(new StringWriter()), false, false, true, () -> 0);
-    String text = new TopTable(pipe, KEY).plain(interval(rows(60)));
+    String text = new TopTable(pipe, List.of(KEY)).plain(interval(rows(60)), rows(60));
     assertThat(text).contains("a-tenant-with-a-rather-long-name-59").contains("0.016667");
     assertThat(text.lines()).hasSize(63);
   }

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools.symbols;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStreamWriter;
+import java.io.Writer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The code that a JVM has made, by the map that it writes when {@code jcmd} asks for it ({@code
+ * Compiler.perfmap}, JDK 17). It goes to {@code /tmp} as the JVM sees it, with the JVM's own id in
+ * its name. Code that was made or moved since is missing there.
+ */
+final class JavaCode {
+
+  private static final long ANSWER_SECONDS = 20;
+
+  /** No JVM has as much code. */
+  private static final long LARGEST_MAP = 1L << 30;
+
+  /** A method: type, class and name, parameters. Stubs have other names. */
+  private static final Pattern METHOD = Pattern.compile("\\S+ ([^\\s(]+\\.[^\\s(]+)\\(.*\\)");
+
+  /** Code that the JVM made at its start, such as {@code compilerstubs}. */
+  private static final Pattern STUBS = Pattern.compile("StubRoutines \\((.+)\\)");
+
+  private final int pid;
+  private final int ownPid;
+
+  /** The newest map last; what one does not have, the one before may. */
+  private SymbolTable code = new SymbolTable();
+
+  private SymbolTable before = new SymbolTable();
+  private boolean asked;
+  private @Nullable Boolean framePointers;
+  private @Nullable String problem;
+
+  /**
+   * Makes the code of a JVM, of which nothing is known yet.
+   *
+   * @param pid of the JVM here
+   * @param ownPid its id in its own pid namespace
+   */
+  JavaCode(int pid, int ownPid) {
+    this.pid = pid;
+    this.ownPid = ownPid;
+  }
+
+  /** Asks the JVM for what it has now. */
+  void look() {
+    Path map = Path.of("/proc", pid + "", "root/tmp", "perf-" + ownPid + ".map");
+    boolean theirs = Files.exists(map, LinkOption.NOFOLLOW_LINKS);
+    String answer;
+    try {
+      answer = jcmd(asked ? "Compiler.perfmap\n" : "VM.flags\nCompiler.perfmap\n");
+    } catch (IOException e) {
+      problem = e.getMessage();
+      return;
+    }
+    if (answer.contains("-XX:")) {
+      framePointers = answer.contains("-XX:+PreserveFramePointer");
+      asked = true;
+    }
+    SymbolTable table = new SymbolTable();
+    try {
+      read(map, table);
+    } catch (IOException e) {
+      problem =
+          "its map of compiled code cannot be read: "
+              + answer.lines().reduce((a, b) -> b).orElse("no answer")
+              + " ("
+              + e
+              + ")";
+      return;
+    } finally {
+      if (!theirs) {
+        remove(map);
+      }
+    }
+    before = code;
+    code = table;
+  }
+
+  private static void remove(Path map) {
+    try {
+      Files.deleteIfExists(map);
+    } catch (IOException e) {
+      // It stays there until the JVM writes the next.
+    }
+  }
+
+  /** {@return what a JVM answers to commands} */
+  private String jcmd(String commands) throws IOException {
+    Path jcmd = Path.of(System.getProperty("java.home"), "bin", "jcmd");
+    if (!Files.isExecutable(jcmd)) {
+      throw new IOException(
+          "this Java has no " + jcmd + ", which asks JVMs for their compiled code: run a JDK");
+    }
+    Process process =
+        new ProcessBuilder(jcmd.toString(), String.valueOf(pid), "-f", "/dev/stdin")
+            .redirectErrorStream(true)
+            .start();
+    try (Writer writer =
+        new OutputStreamWriter(process.getOutputStream(), StandardCharsets.UTF_8)) {
+      writer.write(commands);
+    }
+    // Its answer has a few lines, for which the pipe has room.
+    if (!await(process)) {
+      process.destroyForcibly();
+      throw new IOException("it has not answered jcmd for %d s".formatted(ANSWER_SECONDS));
+    }
+    String answer =
+        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    if (process.exitValue() != 0) {
+      throw new IOException(
+          "jcmd fails: " + answer.lines().reduce((a, b) -> b).orElse("no reason"));
+    }
+    return answer;
+  }
+
+  private static boolean await(Process process) {
+    try {
+      return process.waitFor(ANSWER_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
+  }
+
+  /** Lines of an address, a size and a name. */
+  private static void read(Path map, SymbolTable table) throws IOException {
+    // A link in a container would lead to a file outside of it.
+    if (!Files.isRegularFile(map, LinkOption.NOFOLLOW_LINKS) || Files.size(map) > LARGEST_MAP) {
+      throw new IOException("no such file");
+    }
+    try (BufferedReader lines =
+        new BufferedReader(
+            new InputStreamReader(
+                Files.newInputStream(map, StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS),
+                StandardCharsets.UTF_8))) {
+      for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+        String[] words = line.split(" ", 3);
+        if (words.length == 3) {
+          try {
+            table.add(number(words[0]), number(words[1]), words[2]);
+          } catch (NumberFormatException e) {
+            // Another program's line.
+          }
+        }
+      }
+    }
+  }
+
+  private static long number(String hex) {
+    return Long.parseUnsignedLong(hex.startsWith("0x") ? hex.substring(2) : hex, 16);
+  }
+
+  /** {@return the frame of an address, or null if no code is known there} */
+  @Nullable Frame find(long address) {
+    String name = code.find(address);
+    if (name == null) {
+      name = before.find(address);
+    }
+    return name == null ? null : frame(name);
+  }
+
+  static Frame frame(String name) {
+    Matcher method = METHOD.matcher(name);
+    if (method.matches()) {
+      return new Frame(method.group(1), Frame.Kind.JAVA);
+    }
+    // pprof takes what is in brackets for parameters, and leaves it out.
+    Matcher stubs = STUBS.matcher(name);
+    String stub = stubs.matches() ? stubs.group(1) : name;
+    return new Frame(
+        stub.equals("Interpreter") ? "[interpreter]" : "[" + stub + "]", Frame.Kind.STUB);
+  }
+
+  /** {@return whether its code keeps frame pointers; null if it has not said} */
+  @Nullable Boolean framePointers() {
+    return framePointers;
+  }
+
+  /** {@return why its code is not known, or null} */
+  @Nullable String problem() {
+    return problem;
+  }
+}

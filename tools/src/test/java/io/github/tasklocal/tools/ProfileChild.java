@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+package io.github.tasklocal.tools;
+
+import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.TaskLocalMap;
+import io.github.tasklocal.kit.Jvm;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * An application with a thread that serves two tenants in turns, each by a method of its own: one
+ * computes, the other sorts.
+ */
+final class ProfileChild implements AutoCloseable {
+
+  static final String KEY = "profile.tenant";
+
+  /** The methods of the tenants. */
+  static final String ACME = ProfileChild.class.getName() + ".logarithms";
+
+  static final String GLOBEX = ProfileChild.class.getName() + ".sums";
+
+  private final Process process;
+  private final Jvm.Deadline deadline;
+  private final int pid;
+
+  /**
+   * Starts the application, and waits until its methods are compiled.
+   *
+   * @param in what stands before its command, such as {@link SpinChild#CONTAINER}
+   * @param more options of its JVM
+   */
+  ProfileChild(List<String> in, Path pin, String... more) throws IOException {
+    List<String> options = new ArrayList<>(Jvm.options(List.of(more)));
+    options.add("-Xbatch"); // so that all is compiled after the warm-up, however busy the machine
+    // So that each keeps a frame of its own.
+    options.add("-XX:CompileCommand=dontinline," + ACME.replace(".logarithms", "::logarithms"));
+    options.add("-XX:CompileCommand=dontinline," + GLOBEX.replace(".sums", "::sums"));
+    options.add("-XX:CompileCommand=quiet");
+    List<String> command = new ArrayList<>(in);
+    command.addAll(
+        Jvm.reading(options, Jvm.join(Jvm.classPath()), ProfileChild.class, pin.toString()));
+    process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    deadline = new Jvm.Deadline(process);
+    try {
+      BufferedReader output = process.inputReader();
+      String ready = output.readLine();
+      while (ready != null && !ready.equals("ready")) {
+        ready = output.readLine();
+      }
+      if (ready == null) {
+        throw new AssertionError("the child has ended");
+      }
+      pid =
+          (int) (in.isEmpty() ? process.pid() : process.children().findFirst().orElseThrow().pid());
+    } catch (IOException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /** {@return its id in this process's pid namespace} */
+  int pid() {
+    return pid;
+  }
+
+  @Override
+  public void close() throws IOException {
+    process.getOutputStream().close();
+    process.onExit().join();
+    deadline.close();
+  }
+
+  /**
+   * Runs until its input ends.
+   *
+   * @param arguments the map's pin
+   */
+  public static void main(String... arguments) throws IOException {
+    TaskLocal.OfSegment key =
+        TaskLocal.of(KEY, MemoryLayout.sequenceLayout(8, ValueLayout.JAVA_BYTE));
+    try (TaskLocalMap _ = TaskLocalMap.open(Path.of(arguments[0]))) {
+      double used = 0;
+      for (int i = 0; i < 1000; i++) {
+        used += logarithms(2000) + sums(2000) + serve(key);
+      }
+      double warm = used;
+      Thread.ofPlatform()
+          .daemon()
+          .start(
+              () -> {
+                double sum = warm;
+                while (true) {
+                  sum += serve(key);
+                  if (sum == 42) {
+                    LockSupport.parkNanos(1);
+                  }
+                }
+              });
+      System.out.println("ready");
+      while (System.in.read() >= 0) {}
+    }
+  }
+
+  private static double serve(TaskLocal.OfSegment key) {
+    double one = key.with("acme").call(() -> logarithms(60_000));
+    return one + key.with("globex").call(() -> (double) sums(60_000));
+  }
+
+  static double logarithms(int count) {
+    double sum = 0;
+    for (int i = 1; i < count; i++) {
+      sum += Math.log(i);
+    }
+    return sum;
+  }
+
+  static long sums(int count) {
+    long sum = 1;
+    for (int i = 1; i < count; i++) {
+      sum = sum * 31 % 1_000_003 + i;
+    }
+    return sum;
+  }
+}
