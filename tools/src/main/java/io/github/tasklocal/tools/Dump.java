@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import io.github.tasklocal.bpf.BpfObject;
+import io.github.tasklocal.kit.seen.ThreadValues;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.tools.Output.Column;
 import io.github.tasklocal.tools.Output.Kind;

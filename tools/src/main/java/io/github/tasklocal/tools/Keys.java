@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools;
 
+import io.github.tasklocal.kit.seen.ThreadValues;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.tools.Output.Column;
 import io.github.tasklocal.tools.Output.Kind;

@@ -13,6 +13,7 @@ import io.github.tasklocal.error.TaskLocalException;
 import io.github.tasklocal.kit.Kernel;
 import io.github.tasklocal.kit.Machine;
 import io.github.tasklocal.kit.SchedExt;
+import io.github.tasklocal.kit.seen.ThreadValues;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;

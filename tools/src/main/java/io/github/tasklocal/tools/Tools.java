@@ -54,6 +54,8 @@ final class Tools {
   /** {@return the command, ready to execute} */
   static CommandLine commandLine() {
     CommandLine command = new CommandLine(new Tools());
+    // Whoever starts it by another name sets this, so that messages have that name.
+    command.setCommandName(System.getProperty("tasklocal.command", command.getCommandName()));
     command.setExecutionExceptionHandler(
         (failure, failed, parsed) -> {
           // These exceptions say what is wrong and what mends it; a stack trace would bury that.

@@ -13,6 +13,7 @@ import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.kit.seen.ThreadValues;
 import io.github.tasklocal.layout.SeenKey;
 import io.github.tasklocal.layout.Wire;
 import java.lang.foreign.MemorySegment;

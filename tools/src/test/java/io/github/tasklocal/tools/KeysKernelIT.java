@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.junit.KernelTest;
+import io.github.tasklocal.kit.seen.ThreadValues;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.tools.PinnedMap.PinDirectory;

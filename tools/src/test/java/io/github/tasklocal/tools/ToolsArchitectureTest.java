@@ -39,7 +39,8 @@ class ToolsArchitectureTest {
           LIBRARY + ".error",
           LIBRARY + ".layout",
           LIBRARY + ".kit",
-          LIBRARY + ".kit.chart");
+          LIBRARY + ".kit.chart",
+          LIBRARY + ".kit.seen");
 
   private static final JavaClasses CLASSES =
       new ClassFileImporter()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package io.github.tasklocal.tools;
+package io.github.tasklocal.kit.seen;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * A thread that has an entry in the map, with its values as they stood at one moment. Ids are those
  * of the first pid namespace, as the kernel's own programs see them, unless another is named.
  */
-final class ThreadValues {
+public final class ThreadValues {
 
   /** How many bytes are read of a value whose size is not known. */
   private static final int UNKNOWN_SIZE = 64;
@@ -87,7 +87,7 @@ final class ThreadValues {
    * @param wire of its map
    * @return by process and thread
    */
-  static List<ThreadValues> look(BpfObject object, Wire wire) {
+  public static List<ThreadValues> look(BpfObject object, Wire wire) {
     List<ThreadValues> threads = List.of();
     boolean complete = false;
     for (int tries = 0; !complete && tries < TRIES; tries++) {
@@ -131,62 +131,62 @@ final class ThreadValues {
   }
 
   /** {@return the id of its process} */
-  int process() {
+  public int process() {
     return process;
   }
 
   /** {@return its own id} */
-  int thread() {
+  public int thread() {
     return thread;
   }
 
   /** {@return the id of its process in this process's pid namespace} */
-  int processHere() {
+  public int processHere() {
     return processHere;
   }
 
   /** {@return the id that its process has for itself, in its own pid namespace} */
-  int ownProcess() {
+  public int ownProcess() {
     return ownProcess;
   }
 
   /** {@return the id that it has for itself} */
-  int ownThread() {
+  public int ownThread() {
     return ownThread;
   }
 
   /** {@return whether its process's pid namespace is another than the first} */
-  boolean isNested() {
+  public boolean isNested() {
     return ownProcess != process;
   }
 
   /** {@return its name, as the kernel has it} */
-  String comm() {
+  public String comm() {
     return comm;
   }
 
   /** {@return the name of its process: that of the first thread} */
-  String leader() {
+  public String leader() {
     return leader;
   }
 
   /** {@return the thread of its process by which its keys are known; 0 if it has none} */
-  int keysThread() {
+  public int keysThread() {
     return keysThread;
   }
 
   /** {@return its keys, in the order of their page} */
-  List<SeenKey> keys() {
+  public List<SeenKey> keys() {
     return keys;
   }
 
   /** {@return its first key of a name, as a BPF program finds it; null if there is none} */
-  @Nullable SeenKey key(String name) {
+  public @Nullable SeenKey key(String name) {
     return keys.stream().filter(each -> each.name().equals(name)).findFirst().orElse(null);
   }
 
   /** {@return whether it has a page of values} */
-  boolean hasPage() {
+  public boolean hasPage() {
     return (flags & HAS_DATA) != 0;
   }
 
@@ -194,12 +194,12 @@ final class ThreadValues {
    * {@return whether its process was exchanging the values for those of another virtual thread when
    * they were read} Then all are {@link #changing}.
    */
-  boolean isExchanged() {
+  public boolean isExchanged() {
     return (flags & EXCHANGED) != 0;
   }
 
   /** {@return where its values start in the page} */
-  int start() {
+  public int start() {
     return start;
   }
 
@@ -208,7 +208,7 @@ final class ThreadValues {
    * younger than this look at the thread} Where the wire does not know the size, these are all
    * bytes that can belong to it.
    */
-  @Nullable MemorySegment value(SeenKey key) {
+  public @Nullable MemorySegment value(SeenKey key) {
     int address = start + key.offset();
     int limit = end;
     if (address < DataPage.SIZE) {
@@ -232,7 +232,7 @@ final class ThreadValues {
   }
 
   /** {@return whether a value was written again and again while it was read} */
-  boolean changing(SeenKey key) {
+  public boolean changing(SeenKey key) {
     int first = (start + key.offset() - from) / Long.BYTES;
     int last = (start + key.offset() + room(key) - 1 - from) / Long.BYTES;
     int marked = first < 0 ? -1 : changing.nextSetBit(first);
