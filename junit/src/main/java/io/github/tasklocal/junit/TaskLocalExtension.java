@@ -29,9 +29,9 @@ import org.junit.jupiter.api.extension.ExtensionContext.Namespace;
  *
  * <p><b>A map of its own.</b> Before each test a BPF program with a new map is loaded, and the
  * threads of this process are registered with that map; after the test both are gone. Nothing is
- * pinned, and maps that the application opens are not touched. Each test pays for the kernel's check
- * of the program. It needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN), and Linux 6.13 or newer
- * with BTF.
+ * pinned, and maps that the application opens are not touched. Each test pays for the kernel's
+ * check of the program. It needs root (CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN), and Linux 6.13 or
+ * newer with BTF.
  *
  * <p><b>Plain memory elsewhere.</b> Where no program can be loaded, the tests run as well: values
  * are plain memory then, as in the application on such a machine, and assertions look at that. The

@@ -169,8 +169,7 @@ final class ProcessNeeds {
     }
     unshown.stream()
         .limit(waiting + unregistered > 0 ? NAMED : 0)
-        .forEach(
-            each -> findings.add(Finding.no("thread", each.reason(), "")));
+        .forEach(each -> findings.add(Finding.no("thread", each.reason(), "")));
   }
 
   private static String threads(int count) {

@@ -122,7 +122,7 @@ class ProfileKernelIT {
       assertThat(sampled / proc).isCloseTo(1, within(4 / Math.sqrt(samples)));
       double busy = summary.getLong("busy_ns");
       long all = summary.getLong("samples_of_busy");
-      assertThat(all * 1e9 / 499 / busy).isCloseTo(1, within(4 / Math.sqrt(all)));
+      assertThat(all * 1e9 / 499 / busy).isCloseTo(1, within(4 / Math.sqrt((double) all)));
     }
   }
 

@@ -22,13 +22,14 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A record of each thread's trace for profilers that know nothing of this library, as OpenTelemetry's
- * enhancement proposal 4947, "Thread Context", has it: a thread-local pointer of the process, found by
- * name, leads to it. The record is the thread's value of the key {@value #NAME}, so that BPF programs
- * and readers of that pointer see the same bytes, and that it follows virtual threads.
+ * A record of each thread's trace for profilers that know nothing of this library, as
+ * OpenTelemetry's enhancement proposal 4947, "Thread Context", has it: a thread-local pointer of
+ * the process, found by name, leads to it. The record is the thread's value of the key {@value
+ * #NAME}, so that BPF programs and readers of that pointer see the same bytes, and that it follows
+ * virtual threads.
  *
- * <p>Readers stop the thread. So the order in which it stores is all that counts, and the record says
- * that it is invalid while it changes, or is exchanged for another thread's.
+ * <p>Readers stop the thread. So the order in which it stores is all that counts, and the record
+ * says that it is invalid while it changes, or is exchanged for another thread's.
  */
 @SuppressWarnings("restricted")
 final class ThreadContext {
@@ -37,8 +38,8 @@ final class ThreadContext {
   static final String NAME = "otel_thread_ctx_v1";
 
   /**
-   * The system property that asks for it: {@code true}, or a folder where a shared object of 2 KiB may
-   * be loaded from.
+   * The system property that asks for it: {@code true}, or a folder where a shared object of 2 KiB
+   * may be loaded from.
    */
   static final String PROPERTY = "tasklocal.profilers";
 
@@ -128,8 +129,8 @@ final class ThreadContext {
   }
 
   /**
-   * {@return the symbols of the object, or null if it cannot be loaded from there} The file stays until
-   * the process ends, as readers open it; one of a process that was killed is left behind.
+   * {@return the symbols of the object, or null if it cannot be loaded from there} The file stays
+   * until the process ends, as readers open it; one of a process that was killed is left behind.
    */
   private static @Nullable SymbolLookup load(Path folder, byte[] object, List<String> failures) {
     Path file = null;

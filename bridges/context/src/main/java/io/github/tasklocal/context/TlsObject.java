@@ -29,8 +29,17 @@ final class TlsObject {
   private static final int ALIGNMENT = 0x10000;
 
   private static final String[] SECTIONS = {
-    "", ".hash", ".gnu.hash", ".dynsym", ".dynstr", ".rela.dyn", ".text", ".tbss", ".dynamic",
-    ".got", ".shstrtab"
+    "",
+    ".hash",
+    ".gnu.hash",
+    ".dynsym",
+    ".dynstr",
+    ".rela.dyn",
+    ".text",
+    ".tbss",
+    ".dynamic",
+    ".got",
+    ".shstrtab"
   };
 
   // Indexes of sections that others name.
@@ -42,13 +51,21 @@ final class TlsObject {
   private TlsObject() {}
 
   /** What differs between processors. */
-  private record Machine(int number, int tlsDescriptor, byte[] code) {
+  private static final class Machine {
+    private final int number;
+    private final int tlsDescriptor;
+    private final byte[] code;
+
+    private Machine(int number, int tlsDescriptor, byte[] code) {
+      this.number = number;
+      this.tlsDescriptor = tlsDescriptor;
+      this.code = code;
+    }
 
     static @Nullable Machine of(String arch) {
       return switch (arch) {
         case "amd64" -> new Machine(62, 36, new byte[] {(byte) 0xc3, 0, 0, 0});
-        case "aarch64" ->
-            new Machine(183, 1031, new byte[] {(byte) 0xc0, 0x03, 0x5f, (byte) 0xd6});
+        case "aarch64" -> new Machine(183, 1031, new byte[] {(byte) 0xc0, 0x03, 0x5f, (byte) 0xd6});
         default -> null;
       };
     }
