@@ -86,7 +86,7 @@ class ProfilersKernelIT {
     }
 
     @Override
-    public void close() throws Exception {
+    public void close() throws IOException {
       process.getOutputStream().close();
       Jvm.Result ended = Jvm.end(process);
       assertThat(ended.exit()).as("%s", lines()).isZero();
