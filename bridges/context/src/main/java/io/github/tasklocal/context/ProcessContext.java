@@ -25,9 +25,9 @@ import java.util.stream.Stream;
 
 /**
  * Tells profilers what this process is, and how they find its threads' traces, as OpenTelemetry's
- * enhancement proposal 4719, "Process Context", has it: a mapping with a name that they know, which has
- * the attributes of the SDK's resource. Only if {@code -Dtasklocal.profilers} asks for it. A process has
- * one; that of somebody else is left as it is.
+ * enhancement proposal 4719, "Process Context", has it: a mapping with a name that they know, which
+ * has the attributes of the SDK's resource. Only if {@code -Dtasklocal.profilers} asks for it. A
+ * process has one; that of somebody else is left as it is.
  */
 @SuppressWarnings("restricted")
 public final class ProcessContext {
@@ -41,7 +41,9 @@ public final class ProcessContext {
 
   private static final int PAGE = 4096;
 
-  /** As the names are in /proc/PID/maps, of a kernel that names mappings and of one that does not. */
+  /**
+   * As the names are in /proc/PID/maps, of a kernel that names mappings and of one that does not.
+   */
   private static final List<String> NAMES =
       List.of("[anon_shmem:" + SIGNATURE, "[anon:" + SIGNATURE, "/memfd:" + SIGNATURE);
 
@@ -59,11 +61,11 @@ public final class ProcessContext {
   }
 
   /**
-   * Publishes the process's context, if it was asked for and this is the first call. Throws nothing:
-   * what cannot be is logged.
+   * Publishes the process's context, if it was asked for and this is the first call. Throws
+   * nothing: what cannot be is logged.
    *
-   * @param resource the attributes of the SDK's resource: texts, booleans, whole numbers, fractions, and
-   *     lists of these; another value counts as its text
+   * @param resource the attributes of the SDK's resource: texts, booleans, whole numbers,
+   *     fractions, and lists of these; another value counts as its text
    */
   public static synchronized void publish(Map<String, ?> resource) {
     if (isDone || ThreadContext.asked() == null) {
@@ -72,8 +74,8 @@ public final class ProcessContext {
     isDone = true;
     try {
       boolean ignored = TraceKeys.areShown(); // makes the record of each thread
-      if (isPublished()) {
-        return; // said by the record
+      if (!ThreadContext.isPossible() || isPublished()) {
+        return; // said with the record
       }
       Calls.publish(payload(resource));
     } catch (RuntimeException | Error e) {

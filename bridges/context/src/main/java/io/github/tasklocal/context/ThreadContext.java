@@ -22,13 +22,14 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A record of each thread's trace for profilers that know nothing of this library, as OpenTelemetry's
- * enhancement proposal 4947, "Thread Context", has it: a thread-local pointer of the process, found by
- * name, leads to it. The record is the thread's value of the key {@value #NAME}, so that BPF programs
- * and readers of that pointer see the same bytes, and that it follows virtual threads.
+ * A record of each thread's trace for profilers that know nothing of this library, as
+ * OpenTelemetry's enhancement proposal 4947, "Thread Context", has it: a thread-local pointer of
+ * the process, found by name, leads to it. The record is the thread's value of the key {@value
+ * #NAME}, so that BPF programs and readers of that pointer see the same bytes, and that it follows
+ * virtual threads.
  *
- * <p>Readers stop the thread. So the order in which it stores is all that counts, and the record says
- * that it is invalid while it changes, or is exchanged for another thread's.
+ * <p>Readers stop the thread. So the order in which it stores is all that counts, and the record
+ * says that it is invalid while it changes, or is exchanged for another thread's.
  */
 @SuppressWarnings("restricted")
 final class ThreadContext {
@@ -37,8 +38,8 @@ final class ThreadContext {
   static final String NAME = "otel_thread_ctx_v1";
 
   /**
-   * The system property that asks for it: {@code true}, or a folder where a shared object of 2 KiB may
-   * be loaded from.
+   * The system property that asks for it: {@code true}, or a folder where a shared object of 2 KiB
+   * may be loaded from.
    */
   static final String PROPERTY = "tasklocal.profilers";
 
@@ -58,6 +59,13 @@ final class ThreadContext {
     return asked.isEmpty() || asked.equals("false") ? null : asked;
   }
 
+  /** {@return whether this is Linux, on a processor whose relocations and calls are known here} */
+  static boolean isPossible() {
+    String arch = System.getProperty("os.arch", "");
+    return System.getProperty("os.name", "").equals("Linux")
+        && (arch.equals("amd64") || arch.equals("aarch64"));
+  }
+
   /** {@return the word behind the span's: a byte that says valid, the flags, and no attributes} */
   static long valid(byte flags) {
     return 1 | (flags & 0xffL) << 8;
@@ -72,6 +80,10 @@ final class ThreadContext {
   static @Nullable VarHandle open() {
     String asked = asked();
     if (asked == null) {
+      return null;
+    }
+    if (!isPossible()) {
+      ContextKeys.warn("Profilers are told nothing of traces: that needs Linux on x86-64 or arm64");
       return null;
     }
     if (ProcessContext.isPublished()) {
@@ -93,11 +105,6 @@ final class ThreadContext {
 
   private static void expose(String asked) {
     byte[] object = TlsObject.bytes(System.getProperty("os.arch", ""), NAME);
-    if (object == null || !System.getProperty("os.name", "").equals("Linux")) {
-      ContextKeys.warn(
-          "Profilers do not see the threads' traces: that needs Linux on x86-64 or arm64");
-      return;
-    }
     List<String> failures = new ArrayList<>();
     for (String folder : folders(asked)) {
       SymbolLookup symbols = load(Path.of(folder), object, failures);
@@ -128,8 +135,8 @@ final class ThreadContext {
   }
 
   /**
-   * {@return the symbols of the object, or null if it cannot be loaded from there} The file stays until
-   * the process ends, as readers open it; one of a process that was killed is left behind.
+   * {@return the symbols of the object, or null if it cannot be loaded from there} The file stays
+   * until the process ends, as readers open it; one of a process that was killed is left behind.
    */
   private static @Nullable SymbolLookup load(Path folder, byte[] object, List<String> failures) {
     Path file = null;

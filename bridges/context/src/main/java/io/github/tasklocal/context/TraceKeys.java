@@ -25,8 +25,8 @@ import org.jspecify.annotations.Nullable;
  * zero: a BPF program that runs on the thread's processor, and finds another {@code span_id} there,
  * has the {@code trace_id} and the flags that belong to it.
  *
- * <p>With {@code -Dtasklocal.profilers=true} the three are also in a record where profilers look for it
- * that know nothing of this library (docs/context.md has the rules).
+ * <p>With {@code -Dtasklocal.profilers=true} the three are also in a record where profilers look
+ * for it that know nothing of this library (docs/context.md has the rules).
  *
  * <p>They are made at the first use of this class. If that cannot be (a name is taken by another
  * layout, there is no room), it is logged once, and none of the three is shown.

@@ -104,7 +104,8 @@ class AgentKernelIT {
             Jvm.lines(Jvm.shortLived(), ProfilerReader.class, String.valueOf(server.pid()));
         assertThat(read)
             .contains("contexts 1", "context .2.2.1 tlsdesc_v1_dev")
-            .anyMatch(each -> each.matches("thread \\d+ " + TRACE + " (?!b7ad)[0-9a-f]{16} \\d+ 0"));
+            .anyMatch(
+                each -> each.matches("thread \\d+ " + TRACE + " (?!b7ad)[0-9a-f]{16} \\d+ 0"));
         ask(port, "/end", "00-" + TRACE.replace('0', '1') + "-b7ad6b7169203331-01");
         Await.until("it is done", () -> line(log, server, "worked"), Optional::isPresent);
         Await.until("no thread has the trace", () -> dump(pin, keys), now -> !now.contains(TRACE));

@@ -39,8 +39,8 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
 
 /**
- * A server with the SDK, which knows nothing of profilers. It goes on when a line comes, and ends when
- * its input does.
+ * A server with the SDK, which knows nothing of profilers. It goes on when a line comes, and ends
+ * when its input does.
  */
 @SuppressWarnings("restricted")
 final class ProfiledChild {
@@ -154,7 +154,9 @@ final class ProfiledChild {
     }
   }
 
-  /** Threads whose contexts are replaced all the time, virtual ones that change their carrier, too. */
+  /**
+   * Threads whose contexts are replaced all the time, virtual ones that change their carrier, too.
+   */
   private static void change() throws InterruptedException {
     CountDownLatch running = new CountDownLatch(6);
     for (int i = 0; i < 6; i++) {

@@ -28,9 +28,10 @@ import org.jspecify.annotations.Nullable;
  * nothing of this project: it stops each thread, finds its thread pointer, and from there the
  * thread-local variable and the record.
  *
- * <p>It prints the process context, a line for each attribute; where it has found the variable; and a
- * line for each thread with a record. With a number of samples it looks at all threads so often, and
- * says how many records were valid, and how many of these were torn ({@link ProfiledChild#isTorn}).
+ * <p>It prints the process context, a line for each attribute; where it has found the variable; and
+ * a line for each thread with a record. With a number of samples it looks at all threads so often,
+ * and says how many records were valid, and how many of these were torn ({@link
+ * ProfiledChild#isTorn}).
  */
 @SuppressWarnings("restricted")
 final class ProfilerReader {
@@ -149,8 +150,7 @@ final class ProfilerReader {
               && !here.equals(".1.1")) {
             byte[] text = new byte[size];
             bytes.get(text);
-            System.out.println(
-                "context " + here + " " + new String(text, StandardCharsets.UTF_8));
+            System.out.println("context " + here + " " + new String(text, StandardCharsets.UTF_8));
           } else {
             message(here, bytes, stop);
           }

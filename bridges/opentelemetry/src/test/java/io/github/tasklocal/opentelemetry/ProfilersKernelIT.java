@@ -33,8 +33,7 @@ class ProfilersKernelIT {
     private final Path log = folder.resolve("log");
     private final Process process;
 
-    Application(List<String> before, String asked, String kind, String... more)
-        throws IOException {
+    Application(List<String> before, String asked, String kind, String... more) throws IOException {
       List<String> options = new ArrayList<>(Jvm.shortLived());
       for (String each : List.of("traces", "metrics", "logs")) {
         options.add("-Dotel." + each + ".exporter=none");
@@ -44,8 +43,7 @@ class ProfilersKernelIT {
       options.add("-Djava.io.tmpdir=" + Files.createDirectories(folder.resolve("tmp")));
       options.addAll(List.of(more));
       List<String> command = new ArrayList<>(before);
-      command.addAll(
-          Jvm.reading(options, Jvm.join(Jvm.classPath()), ProfiledChild.class, kind));
+      command.addAll(Jvm.reading(options, Jvm.join(Jvm.classPath()), ProfiledChild.class, kind));
       process =
           new ProcessBuilder(command)
               .redirectErrorStream(true)
@@ -131,7 +129,14 @@ class ProfilersKernelIT {
           String[] words = each.split(" ");
           assertThat(records)
               .containsPattern(
-                  " " + words[1] + " [^\n]* " + words[2] + words[3] + "010" + words[4] + "0{12} *\n");
+                  " "
+                      + words[1]
+                      + " [^\n]* "
+                      + words[2]
+                      + words[3]
+                      + "010"
+                      + words[4]
+                      + "0{12} *\n");
         }
         application.goOn();
         application.awaitReady(2);
@@ -173,8 +178,7 @@ class ProfilersKernelIT {
   @Test
   void theSharedObjectLiesWhereItMayBeExecuted() throws Exception {
     Path missing = folder.resolve("missing");
-    try (Application application =
-        new Application(mounted("exec"), missing.toString(), "server")) {
+    try (Application application = new Application(mounted("exec"), missing.toString(), "server")) {
       application.awaitReady(1);
       List<String> read = application.read();
       assertThat(read).anyMatch(each -> each.startsWith("file /dev/shm/tasklocal-threads-"));
