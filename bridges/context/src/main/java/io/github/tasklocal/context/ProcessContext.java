@@ -74,8 +74,8 @@ public final class ProcessContext {
     isDone = true;
     try {
       boolean ignored = TraceKeys.areShown(); // makes the record of each thread
-      if (isPublished()) {
-        return; // said by the record
+      if (!ThreadContext.isPossible() || isPublished()) {
+        return; // said with the record
       }
       Calls.publish(payload(resource));
     } catch (RuntimeException | Error e) {

@@ -59,6 +59,13 @@ final class ThreadContext {
     return asked.isEmpty() || asked.equals("false") ? null : asked;
   }
 
+  /** {@return whether this is Linux, on a processor whose relocations and calls are known here} */
+  static boolean isPossible() {
+    String arch = System.getProperty("os.arch", "");
+    return System.getProperty("os.name", "").equals("Linux")
+        && (arch.equals("amd64") || arch.equals("aarch64"));
+  }
+
   /** {@return the word behind the span's: a byte that says valid, the flags, and no attributes} */
   static long valid(byte flags) {
     return 1 | (flags & 0xffL) << 8;
@@ -73,6 +80,10 @@ final class ThreadContext {
   static @Nullable VarHandle open() {
     String asked = asked();
     if (asked == null) {
+      return null;
+    }
+    if (!isPossible()) {
+      ContextKeys.warn("Profilers are told nothing of traces: that needs Linux on x86-64 or arm64");
       return null;
     }
     if (ProcessContext.isPublished()) {
@@ -94,11 +105,6 @@ final class ThreadContext {
 
   private static void expose(String asked) {
     byte[] object = TlsObject.bytes(System.getProperty("os.arch", ""), NAME);
-    if (object == null || !System.getProperty("os.name", "").equals("Linux")) {
-      ContextKeys.warn(
-          "Profilers do not see the threads' traces: that needs Linux on x86-64 or arm64");
-      return;
-    }
     List<String> failures = new ArrayList<>();
     for (String folder : folders(asked)) {
       SymbolLookup symbols = load(Path.of(folder), object, failures);

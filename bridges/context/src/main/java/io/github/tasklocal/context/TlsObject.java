@@ -5,7 +5,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /**
  * An ELF shared object with a thread-local pointer, made here, since Java has no other way to a
@@ -62,24 +61,21 @@ final class TlsObject {
       this.code = code;
     }
 
-    static @Nullable Machine of(String arch) {
-      return switch (arch) {
-        case "amd64" -> new Machine(62, 36, new byte[] {(byte) 0xc3, 0, 0, 0});
-        case "aarch64" -> new Machine(183, 1031, new byte[] {(byte) 0xc0, 0x03, 0x5f, (byte) 0xd6});
-        default -> null;
-      };
+    static Machine of(String arch) {
+      return arch.equals("amd64")
+          ? new Machine(62, 36, new byte[] {(byte) 0xc3, 0, 0, 0})
+          : new Machine(183, 1031, new byte[] {(byte) 0xc0, 0x03, 0x5f, (byte) 0xd6});
     }
   }
 
   /**
-   * {@return the bytes of the file, or null if there is none for this processor}
+   * {@return the bytes of the file}
    *
-   * @param arch as the system property os.arch
+   * @param arch amd64 or aarch64, as in the system property os.arch
    * @param symbol the variable's name
    */
-  static byte @Nullable [] bytes(String arch, String symbol) {
-    Machine machine = Machine.of(arch);
-    return machine == null ? null : new Writer(machine, symbol).write();
+  static byte[] bytes(String arch, String symbol) {
+    return new Writer(Machine.of(arch), symbol).write();
   }
 
   /** Lays one part behind the other, in the order of the sections. */
