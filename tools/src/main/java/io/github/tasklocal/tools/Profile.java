@@ -284,16 +284,16 @@ final class Profile implements Callable<Integer> {
       }
       // Attaching takes long enough to be seen beside /proc, and so does the end of it below.
       counts.start();
-      int early = samples.consume(record -> {});
+      int _ = samples.consume(record -> {});
       Cost before = Cost.read(object);
       long left;
       do {
-        int ignored = samples.consume(count);
+        int _ = samples.consume(count);
         left =
             TimeUnit.NANOSECONDS.toMillis(
                 (long) (duration * 1e9) - (System.nanoTime() - before.at));
       } while (left > 0 && !stop.await(Math.min(left, 20)));
-      int last = samples.consume(count);
+      int _ = samples.consume(count);
       counts.end();
       cost = Cost.read(object).since(before);
     } finally {
