@@ -158,15 +158,15 @@ final class Hints implements Callable<Integer> {
           } finally {
             links.forEach(BpfLink::close);
           }
-          MemorySegment ignored = object.program("take_back").iterate();
+          MemorySegment _ = object.program("take_back").iterate();
         }
         if (!end) {
           say("another map is at " + layered + " now: that one gets the hints");
         }
       } while (!end);
-    }
-    if (!json) {
-      report(counts, System.nanoTime() - start);
+      if (!json) {
+        report(counts, System.nanoTime() - start);
+      }
     }
     return 0;
   }

@@ -288,7 +288,7 @@ final class Profile implements Callable<Integer> {
       Cost before = Cost.read(object);
       long left;
       do {
-        int ignored = samples.consume(count);
+        int _ = samples.consume(count);
         left =
             TimeUnit.NANOSECONDS.toMillis(
                 (long) (duration * 1e9) - (System.nanoTime() - before.at));

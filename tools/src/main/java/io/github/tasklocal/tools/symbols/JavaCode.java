@@ -23,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class JavaCode {
 
-  private static final long ANSWER_SECONDS = 20;
+  /** Long, since the machine may be busy, and jcmd is a JVM, too. */
+  private static final long ANSWER_SECONDS = 60;
 
   /** No JVM has as much code. */
   private static final long LARGEST_MAP = 1L << 30;
