@@ -86,7 +86,7 @@ final class Bundle {
       Element project = parse(bom.resolve(version).resolve(BOM + "-" + version + ".pom"));
       Set<String> listed = new TreeSet<>();
       for (Element each : all(project, "dependency")) {
-        listed.add(text(each, "artifactId"));
+        listed.add(String.valueOf(text(each, "artifactId")));
       }
       Set<String> others = new TreeSet<>(artifacts.keySet());
       others.remove(BOM);
