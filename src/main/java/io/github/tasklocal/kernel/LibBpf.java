@@ -65,6 +65,15 @@ public final class LibBpf {
   /** Of a map: programs cannot write it (include/uapi/linux/bpf.h). */
   private static final int BPF_F_RDONLY_PROG = 1 << 7;
 
+  /** Package managers, and how each installs libbpf. */
+  private static final String[][] INSTALLATIONS = {
+    {"/usr/bin/apt-get", "apt-get install libbpf1"},
+    {"/usr/bin/dnf", "dnf install libbpf"},
+    {"/sbin/apk", "apk add libbpf"},
+    {"/usr/bin/zypper", "zypper install libbpf1"},
+    {"/usr/bin/pacman", "pacman -S libbpf"},
+  };
+
   /** BPF_MAP_TYPE_DEVMAP and BPF_MAP_TYPE_DEVMAP_HASH. */
   private static final Set<Integer> DEVICES = Set.of(14, 25);
 
@@ -141,10 +150,20 @@ public final class LibBpf {
           "libbpf.so.1 cannot be used (" + Library.MISSING + ")",
           (DynamicLinker.isNotExecutable(Library.MISSING)
                   ? "mount the file system on which it lies without noexec"
-                  : "install libbpf 1.1 or newer (Debian and Ubuntu: apt-get install libbpf1)")
+                  : "install libbpf 1.1 or newer" + installation())
               + "; values can be shared without it through a serving side, tasklocal-tools.jar"
               + " serve");
     }
+  }
+
+  /** {@return the command of this machine's package manager, if it has one that is known here} */
+  private static String installation() {
+    for (String[] each : INSTALLATIONS) {
+      if (Files.exists(Path.of(each[0]))) {
+        return " (" + each[1] + ")";
+      }
+    }
+    return "";
   }
 
   /**
@@ -526,7 +545,7 @@ public final class LibBpf {
    * @param arena unmaps it at its end
    */
   public static MemorySegment ringConsumer(MemorySegment map, Arena arena) {
-    return mapRing(map, 0, Libc.pageSize(), true, arena);
+    return mapRing(map, 0, KernelPage.BYTES, true, arena);
   }
 
   /**
@@ -536,7 +555,7 @@ public final class LibBpf {
    * @param arena unmaps it at its end
    */
   public static MemorySegment ringProducer(MemorySegment map, Arena arena) {
-    int page = Libc.pageSize();
+    int page = KernelPage.BYTES;
     return mapRing(map, page, page + 2L * maxEntries(map), false, arena);
   }
 

@@ -298,7 +298,7 @@ public final class Libc {
    * @throws KernelException if the kernel refuses
    */
   static MemorySegment readAll(int fd, String operation, String subject) {
-    long[] all = new long[ITERATOR_PAGES * pageSize() / Long.BYTES];
+    long[] all = new long[ITERATOR_PAGES * KernelPage.BYTES / Long.BYTES];
     long used = 0;
     int again = 0;
     try (Arena arena = Arena.ofConfined()) {
@@ -345,10 +345,9 @@ public final class Libc {
     }
   }
 
-  /** {@return the size of a page of this machine in bytes} */
-  public static int pageSize() {
-    // x86-64 has only one size, so a call at each start is saved.
-    return System.getProperty("os.arch", "").equals("amd64") ? 4096 : libc_h.getpagesize();
+  /** {@return the size of a page of this machine in bytes} Others ask {@link KernelPage}. */
+  static int pageSize() {
+    return libc_h.getpagesize();
   }
 
   /**

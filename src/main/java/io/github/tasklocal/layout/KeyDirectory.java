@@ -35,6 +35,9 @@ public final class KeyDirectory {
   /** Copies of both pages, or null; in form A, and in form B. */
   private final @Nullable MemorySegment[] copies;
 
+  /** What comes between a key's description and what shows it to BPF programs. */
+  private volatile Runnable settling = () -> {};
+
   /** How many keys there are; they are read after it, and written before. */
   private volatile int count;
 
@@ -101,6 +104,18 @@ public final class KeyDirectory {
       copies[0] = pageA;
       copies[1] = pageB;
     }
+  }
+
+  /**
+   * Has something run each time that a key is made: when the key is described, and before BPF
+   * programs can see it. A program whose header has no barrier between the two, such as the
+   * kernel's own, may else see the key before its description, where loads are not in order.
+   *
+   * @param settling runs under the directory's lock; if it throws, so does {@link #define}, which
+   *     has made no key then
+   */
+  public void settleBy(Runnable settling) {
+    this.settling = settling;
   }
 
   /**
@@ -202,9 +217,14 @@ public final class KeyDirectory {
     }
     // If a step from here on fails, the next key is written over this one, at the same offset.
     Key key = new Key(name, layout, index, end);
-    publish(formA, formB, key, bytes);
     MemorySegment copyA = copies[0];
     MemorySegment copyB = copies[1];
+    describe(formA, formB, key, bytes);
+    if (copyA != null && copyB != null) {
+      describe(copyA, copyB, key, bytes);
+    }
+    settling.run();
+    publish(formA, formB, key, bytes);
     if (copyA != null && copyB != null) {
       publish(copyA, copyB, key, bytes);
     }
@@ -214,10 +234,17 @@ public final class KeyDirectory {
     return key;
   }
 
-  private static void publish(MemorySegment pageA, MemorySegment pageB, Key key, byte[] name) {
-    MetadataA.publish(pageA, key.index(), name, (short) key.offset());
+  private static void describe(MemorySegment pageA, MemorySegment pageB, Key key, byte[] name) {
+    MetadataA.describe(pageA, key.index(), name, (short) key.offset());
     if (key.index() < MetadataB.ENTRIES) {
-      MetadataB.publish(pageB, key.index(), name, (short) key.size());
+      MetadataB.describe(pageB, key.index(), name, (short) key.size());
+    }
+  }
+
+  private static void publish(MemorySegment pageA, MemorySegment pageB, Key key, byte[] name) {
+    MetadataA.publish(pageA, key.index(), name);
+    if (key.index() < MetadataB.ENTRIES) {
+      MetadataB.publish(pageB, key.index());
     }
   }
 

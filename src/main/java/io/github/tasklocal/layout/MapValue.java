@@ -53,7 +53,24 @@ public final class MapValue {
    * @param stamp tells who registers the thread
    */
   public static void write(MemorySegment value, Wire wire, long page, long metadata, int stamp) {
-    long start = page & (DataPage.SIZE - 1);
+    write(value, wire, page, metadata, stamp, DataPage.SIZE);
+  }
+
+  /**
+   * Writes the value that registers a thread with a program whose pages are larger: the kernel's
+   * own header gives them the size of the kernel's, which is 16 or 64 KiB on some arm64 machines.
+   *
+   * @param value the target, of at least {@link Wire#valueSize} bytes, aligned to 8
+   * @param wire the map's wire
+   * @param page address of the thread's page, or of its part of a page; on wire B always of a whole
+   *     page
+   * @param metadata address of the wire's metadata page, as {@link KeyDirectory#metadata} gives it
+   * @param stamp tells who registers the thread
+   * @param pageSize the size of a page in the program's structs, a power of two
+   */
+  public static void write(
+      MemorySegment value, Wire wire, long page, long metadata, int stamp, int pageSize) {
+    long start = page & (pageSize - 1);
     value.set(JAVA_LONG, 0, page - start);
     switch (wire) {
       case A -> {

@@ -65,12 +65,18 @@ final class MetadataA {
     BYTE.setRelease(page, 0L, page.get(JAVA_BYTE, 0)); // makes sure that publish() is linked
   }
 
-  /** Writes an entry, while a BPF program may be looking. */
-  static void publish(MemorySegment page, long index, byte[] key, short off) {
+  /** Writes an entry that no BPF program sees yet. */
+  static void describe(MemorySegment page, long index, byte[] key, short off) {
     long entry = index * ENTRY_BYTES;
     page.set(JAVA_SHORT, entry + OFF, off);
     MemorySegment.copy(key, 1, page, JAVA_BYTE, entry + 1, key.length - 1);
-    BYTE.setRelease(page, entry, key[0]);
+  }
+
+  /**
+   * Shows the entry that was described, while a BPF program may be looking: litmus/key-a.litmus.
+   */
+  static void publish(MemorySegment page, long index, byte[] key) {
+    BYTE.setRelease(page, index * ENTRY_BYTES, key[0]);
   }
 
   /** Reads the entries as {@link SeenKey#read} says. */

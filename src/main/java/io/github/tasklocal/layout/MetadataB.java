@@ -71,11 +71,15 @@ final class MetadataB {
     page.set(JAVA_SHORT, SIZE, (short) capacity);
   }
 
-  /** Writes the entry after the last one, while a BPF program may be looking. */
-  static void publish(MemorySegment page, long index, byte[] name, short size) {
+  /** Writes the entry after the last one, which is not counted yet. */
+  static void describe(MemorySegment page, long index, byte[] name, short size) {
     long entry = ENTRY_LIST + index * ENTRY_BYTES;
     page.set(JAVA_SHORT, entry + ENTRY_SIZE, size);
     MemorySegment.copy(name, 0, page, JAVA_BYTE, entry, name.length);
+  }
+
+  /** Counts the entry that was described, while a BPF program looks: litmus/key-bc.litmus. */
+  static void publish(MemorySegment page, long index) {
     SHORT.setRelease(page, 0L, (short) (index + 1)); // cnt
   }
 

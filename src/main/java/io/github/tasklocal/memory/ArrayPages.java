@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.layout.DataPage;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
@@ -17,8 +18,8 @@ final class ArrayPages {
   /** How long a page rests, beside the wait for a barrier: as {@link Threads} says of parts. */
   private static final long REST_NANOS = TimeUnit.SECONDS.toNanos(10);
 
-  /** How many pages of the first array are of keys: one in form A, one in form B. */
-  static final int OF_KEYS = 2;
+  /** How many pages of the first array are of keys: the kernel's, one in form A, one in form B. */
+  static final int OF_KEYS = 2 * KernelPage.BYTES / DataPage.SIZE;
 
   /** Indexes of an array's numbers. */
   private static final int ADDRESS = 0;
@@ -32,11 +33,11 @@ final class ArrayPages {
 
   private final SharedData data;
   private final FreePages free;
-  private final int bytes;
+  private final int step;
 
   ArrayPages(SharedData data, LongSupplier clock) {
     this.data = data;
-    this.bytes = data.slotBytes();
+    this.step = data.step();
     this.free = new FreePages(data, FreePages.ROWS, SharedData.ARRAYS_FREE, REST_NANOS, clock);
   }
 
@@ -47,7 +48,7 @@ final class ArrayPages {
     for (long[] each : data.arrays) {
       room += (int) (each[BYTES] / DataPage.SIZE);
     }
-    free.makeRoom(room * (DataPage.SIZE / bytes));
+    free.makeRoom(room * Math.max(1, DataPage.SIZE / step));
     return new long[GRANT + 1];
   }
 
@@ -65,7 +66,7 @@ final class ArrayPages {
     array[NUMBER] = number;
     array[GRANT] = grant;
     boolean ignored = data.arrays.add(array);
-    for (long at = array[BYTES] - bytes; at >= (long) first * DataPage.SIZE; at -= bytes) {
+    for (long at = array[BYTES] - step; at >= (long) first * DataPage.SIZE; at -= step) {
       free.add(address + at);
     }
   }

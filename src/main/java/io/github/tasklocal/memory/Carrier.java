@@ -113,7 +113,10 @@ final class Carrier {
     return before;
   }
 
-  /** Words of two threads are shown from now on; also after an exchange that did not end. */
+  /**
+   * Words of two threads are shown from now on; also after an exchange that did not end. What a
+   * reader on another processor sees of it is in litmus/exchange.litmus.
+   */
   private void begin() {
     sequence |= 1;
     SEQUENCE.setOpaque(Memory.ALL, address + DataPage.SEQUENCE, sequence);

@@ -3,6 +3,7 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.kernel.Message;
 import io.github.tasklocal.kernel.Refusal;
 import io.github.tasklocal.layout.DataPage;
@@ -125,7 +126,7 @@ final class Handshake {
         throw Refusal.of(path, (int) -address);
       }
       synchronized (data.lock) {
-        keys.copyTo(page(address), page(address + DataPage.SIZE));
+        keys.copyTo(page(address), page(address + KernelPage.BYTES));
         connection.beginGrant(socket, granted.page());
         connection.begin(fd, granted);
         arrays.add(

@@ -5,7 +5,6 @@ import io.github.tasklocal.error.NotPermittedException;
 import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
-import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
 import org.jspecify.annotations.Nullable;
@@ -25,23 +24,10 @@ public final class MapWire {
    *     wire
    * @throws NotPermittedException if this process has no right to find out the wire, and the caller
    *     named none
-   * @throws NotSupportedException if this machine's page size is not that of the wires
    */
   public static Wire of(KernelMap map, @Nullable Wire named) {
     String subject = map.description();
-    requirePageSize(subject, Libc.pageSize());
     return of(subject, map.type(), map.valueSize(), map.name(), named, map.valueType());
-  }
-
-  static void requirePageSize(String subject, int bytes) {
-    if (bytes != DataPage.SIZE) {
-      throw new NotSupportedException(
-          "open map",
-          subject,
-          null,
-          "pages have " + bytes + " bytes here, the wires' have " + DataPage.SIZE,
-          "run a kernel with pages of 4 KiB");
-    }
   }
 
   /**

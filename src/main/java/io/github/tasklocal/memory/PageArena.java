@@ -3,7 +3,7 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
-import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.kernel.KernelPage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -34,19 +34,19 @@ final class PageArena implements Arena {
   /**
    * {@return zeroed pages}
    *
-   * @param bytes a multiple of the size of a page
-   * @param alignment at most the size of a page
+   * @param bytes a multiple of the size of the kernel's pages
+   * @param alignment at most that size
    * @throws OutOfMemoryError if the system gives no memory; a later call may work
    */
   @Override
   public MemorySegment allocate(long bytes, long alignment) {
-    if (bytes % DataPage.SIZE != 0 || alignment > DataPage.SIZE) {
+    if (bytes % KernelPage.BYTES != 0 || alignment > KernelPage.BYTES) {
       throw new IllegalArgumentException(
           "whole pages of %d bytes are allocated here, not %d bytes aligned to %d"
-              .formatted(DataPage.SIZE, bytes, alignment));
+              .formatted(KernelPage.BYTES, bytes, alignment));
     }
     if (data.numbers[SharedData.CHECKED] == 0) {
-      MemorySegment block = Arena.global().allocate(bytes, DataPage.SIZE);
+      MemorySegment block = Arena.global().allocate(bytes, KernelPage.BYTES);
       data.early.add(new long[] {block.address(), bytes});
       return block;
     }

@@ -2,22 +2,26 @@
 package io.github.tasklocal.memory;
 
 import io.github.tasklocal.kernel.Kernel;
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.layout.DataPage;
 import java.lang.foreign.MemorySegment;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Memory for threads' values: whole pages, or equal parts of pages that hold nothing else. Pages
- * never go back to an allocator, which could give them to something else while BPF programs still
- * write there. Under the registry's lock.
+ * Memory for threads' values: whole pages of the kernel, or equal parts of pages that hold nothing
+ * else. Where the kernel's pages are larger than those of the wires ({@link DataPage#SIZE}), the
+ * values of a thread with a whole page lie at its beginning: the kernel's own header describes the
+ * whole, and only a whole one can be given a fresh frame. Pages never go back to an allocator,
+ * which could give them to something else while BPF programs still write there. Under the
+ * registry's lock.
  *
  * <p>What is taken here is not zeroed: its thread does that, and so is the first to touch it.
  */
 final class Pages {
 
   /** How many pages a block has: few, to waste no memory, but enough that its padding is small. */
-  private static final int BLOCK = 16;
+  private static final int BLOCK = Math.max(4, 16 * DataPage.SIZE / KernelPage.BYTES);
 
   private final Kernel kernel;
   private final PageArena arena;
@@ -25,6 +29,9 @@ final class Pages {
   private final Served served;
   private final FreePages free;
   private final int bytes;
+
+  /** How far they are from each other. */
+  private final int step;
 
   /**
    * Makes a view of a process's pages.
@@ -47,6 +54,7 @@ final class Pages {
     this.data = data;
     this.free = new FreePages(data, 0, SharedData.FREE, graceNanos, clock);
     this.bytes = data.slotBytes();
+    this.step = data.step();
     free.barrier(Long.MAX_VALUE); // no barrier is waited for
   }
 
@@ -75,22 +83,22 @@ final class Pages {
     if (block == null) {
       throw new OutOfMemoryError(
           "the system gives this process no memory for another page of task local data ("
-              + bytes
+              + step
               + " bytes for each thread that uses a key, "
               + count()
               + " pages so far); raise its limit (ulimit -v, the container's memory), the thread's"
               + " next use of a key tries again");
     }
-    for (long offset = block.byteSize() - bytes; offset >= 0; offset -= bytes) {
+    for (long offset = block.byteSize() - step; offset >= 0; offset -= step) {
       free.add(block.address() + offset);
     }
-    data.numbers[SharedData.PAGES] += block.byteSize() / DataPage.SIZE;
+    data.numbers[SharedData.PAGES] += block.byteSize() / KernelPage.BYTES;
   }
 
   private @Nullable MemorySegment allocate(int pages) {
-    free.makeRoom((count() + pages) * (DataPage.SIZE / bytes));
+    free.makeRoom((count() + pages) * (KernelPage.BYTES / step));
     try {
-      return arena.allocate((long) pages * DataPage.SIZE, DataPage.SIZE);
+      return arena.allocate((long) pages * KernelPage.BYTES, KernelPage.BYTES);
     } catch (OutOfMemoryError e) {
       return null;
     }
@@ -116,7 +124,7 @@ final class Pages {
    * @param page from {@link #take}
    */
   void releaseShared(long page) {
-    if (!served.retire(page) && kernel.dropFrames(page, bytes) == 0) {
+    if (!served.retire(page) && kernel.dropFrames(page, step) == 0) {
       release(page);
     }
   }

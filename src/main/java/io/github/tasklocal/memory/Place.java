@@ -236,7 +236,8 @@ final class Place {
 
   /**
    * Keeps the page from serving another thread. A look at {@link #carries} comes after it, so that
-   * of a hold and a {@link #carry} at the same time at least one sees the other.
+   * of a hold and a {@link #carry} at the same time at least one sees the other
+   * (litmus/claim.litmus).
    */
   void hold() {
     long ignored = (long) NUMBER_AT.getAndAdd(n, HOLDS, 1L);

@@ -8,6 +8,7 @@ import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.memory.ThreadState.Attached;
 import io.github.tasklocal.memory.ThreadState.Java;
 import io.github.tasklocal.memory.ThreadState.Reserved;
+import java.lang.invoke.VarHandle;
 import java.util.function.Consumer;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
@@ -22,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * docs/architecture.md has the rules.
  */
 public final class Registry {
+
+  /** Whether all processors of this kind load in program order, as x86's do. */
+  private static final boolean LOADS_IN_ORDER = System.getProperty("os.arch", "").equals("amd64");
 
   /** What all copies of the library have in common; its lock is theirs. */
   final SharedData data;
@@ -80,6 +84,22 @@ public final class Registry {
       uses = data.join(this, this.leaver);
     }
     this.maps = new Maps(this, keys, uses);
+    keys.settleBy(this::settle);
+  }
+
+  /**
+   * Waits, where loads may come out of order, until every BPF program has ended that may have read
+   * a key's place before its description was there: then a program that sees the key sees all of
+   * it, also one with a header that has no barrier between its loads. Only where a map is open, or
+   * was. litmus/key-other-headers.litmus has what it rests on.
+   */
+  private void settle() {
+    if (!LOADS_IN_ORDER) {
+      VarHandle.fullFence(); // whoever opens a map after the look shows the description, too
+      if (data.mapsChanged() != 0) {
+        int ignored = kernel.barrier(); // where a filter refuses it, nothing can be done
+      }
+    }
   }
 
   /**
@@ -256,7 +276,7 @@ public final class Registry {
     return maps;
   }
 
-  /** {@return how many pages of values were taken from the system, in use or free} */
+  /** {@return how many of the kernel's pages were taken from the system for values, in use or free} */
   public int pages() {
     return threads.pages(); // a number that only grows
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
@@ -145,8 +146,8 @@ final class SharedData {
    */
   static Object[] fresh(int slotBytes) {
     long[] numbers = new long[NUMBERS];
-    numbers[FORM_A] = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address();
-    numbers[FORM_B] = Arena.global().allocate(DataPage.SIZE, DataPage.SIZE).address();
+    numbers[FORM_A] = Arena.global().allocate(KernelPage.BYTES, KernelPage.BYTES).address();
+    numbers[FORM_B] = Arena.global().allocate(KernelPage.BYTES, KernelPage.BYTES).address();
     numbers[SLOT_BYTES] = slotBytes;
     // Other libraries leave 0.
     numbers[STAMP] = ThreadLocalRandom.current().nextInt() | 1;
@@ -187,6 +188,11 @@ final class SharedData {
   /** {@return how many bytes each thread has: a page, or a part of one} */
   int slotBytes() {
     return (int) numbers[SLOT_BYTES];
+  }
+
+  /** {@return how far the memory of a thread is from that of the next: a page of the kernel's} */
+  int step() {
+    return packed() ? slotBytes() : KernelPage.BYTES;
   }
 
   /** {@return whether threads share pages} */

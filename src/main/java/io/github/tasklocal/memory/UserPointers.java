@@ -9,7 +9,9 @@ import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.kernel.TaskStorage;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.KeyDirectory;
 import io.github.tasklocal.layout.MapValue;
 import io.github.tasklocal.layout.Wire;
@@ -20,8 +22,8 @@ import org.jspecify.annotations.Nullable;
 /** Entries that this process writes into a map of task storage: pointers to its own pages. */
 final class UserPointers implements Way {
 
-  /** An address at which no page begins. */
-  private static final long NO_PAGE = 8;
+  /** An address at which no struct begins: a page of the wires would reach into the next one. */
+  private static final long NO_PAGE = KernelPage.BYTES - 8L;
 
   private final Leftovers leftovers;
   private final Kernel kernel;
@@ -31,6 +33,9 @@ final class UserPointers implements Way {
   private final Wire wire;
   private final long metadata;
   private final int stamp;
+
+  /** The size of the pages in the map's structs, which only matters where threads share pages. */
+  private int pageSize = DataPage.SIZE;
 
   /** Freed by the collector, as closing a shared arena takes a handshake with each thread. */
   private final MemorySegment value;
@@ -98,8 +103,23 @@ final class UserPointers implements Way {
   }
 
   private boolean put(Entry entry, boolean replace) {
-    MapValue.write(value, wire, entry.record.page.address(), metadata, stamp);
-    return storage.put(map, entry.task, value, replace);
+    long page = entry.record.page.address();
+    MapValue.write(value, wire, page, metadata, stamp, pageSize);
+    if (KernelPage.BYTES == DataPage.SIZE || pageSize != DataPage.SIZE) {
+      return storage.put(map, entry.task, value, replace);
+    }
+    try {
+      return storage.put(map, entry.task, value, replace);
+    } catch (KernelException e) {
+      if (!"EOPNOTSUPP".equals(e.errnoName())) {
+        throw e;
+      }
+      // The program has the kernel's own header, whose structs are as large as the kernel's pages.
+      MapValue.write(value, wire, page, metadata, stamp, KernelPage.BYTES);
+      boolean set = storage.put(map, entry.task, value, replace);
+      pageSize = KernelPage.BYTES;
+      return set;
+    }
   }
 
   private boolean isOurs(Entry entry) {

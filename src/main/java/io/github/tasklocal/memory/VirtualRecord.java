@@ -327,6 +327,7 @@ final class VirtualRecord implements Runnable {
     return false;
   }
 
+  /** What the next carrier sees then is in litmus/record.litmus. */
   private void release() {
     LOCK.setRelease(this, 0);
   }

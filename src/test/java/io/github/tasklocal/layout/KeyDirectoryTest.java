@@ -271,6 +271,27 @@ class KeyDirectoryTest {
   }
 
   @Test
+  void aKeyIsShownOnlyAfterItsDescriptionHasSettled() {
+    byte[] rest = "ey".getBytes(StandardCharsets.UTF_8);
+    List<Integer> calls = new ArrayList<>();
+    directory.settleBy(
+        () -> {
+          assertThat(formA.asSlice(1, 2).toArray(JAVA_BYTE)).isEqualTo(rest);
+          assertThat(formA.get(JAVA_SHORT, 62)).isEqualTo((short) 16);
+          assertThat(formA.get(JAVA_BYTE, 0)).as("A's first byte").isZero();
+          assertThat(formB.asSlice(5, 2).toArray(JAVA_BYTE)).isEqualTo(rest);
+          assertThat(formB.get(JAVA_SHORT, 66)).isEqualTo((short) 4);
+          assertThat(formB.get(JAVA_SHORT, 0)).as("B's count").isZero();
+          calls.add(1);
+        });
+    Key key = directory.define("key", JAVA_INT);
+    assertThat(directory.define("key", JAVA_INT)).isSameAs(key);
+    assertThat(calls).hasSize(1);
+    assertThat(formA.get(JAVA_BYTE, 0)).isEqualTo((byte) 'k');
+    assertThat(formB.get(JAVA_SHORT, 0)).isEqualTo((short) 1);
+  }
+
+  @Test
   void eachWireHasTheMetadataPageOfItsForm() {
     assertThat(directory.metadata(Wire.A)).isEqualTo(formA.address());
     assertThat(directory.metadata(Wire.B)).isEqualTo(formB.address());

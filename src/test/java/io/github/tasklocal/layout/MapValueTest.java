@@ -14,6 +14,10 @@ import org.junit.jupiter.api.Test;
 class MapValueTest {
 
   private static final long PAGE = 0x7000_1000L;
+
+  /** Of the largest pages that there are. */
+  private static final long WIDE = 0x7f00_0010_0000L;
+
   private static final long METADATA = 0x7000_2000L;
   private static final int STAMP = 0x5ca1ab1e;
 
@@ -63,6 +67,22 @@ class MapValueTest {
     MapValue.write(c, Wire.C, PAGE + 3968, METADATA, STAMP);
     assertThat(c.get(JAVA_LONG, 0)).isEqualTo(PAGE);
     assertThat(c.get(JAVA_SHORT, 16)).isEqualTo((short) 3984);
+  }
+
+  @Test
+  void theStartOfAPartCountsFromTheBeginningOfTheProgramsPage() {
+    MemorySegment narrow = written(Wire.C);
+    MapValue.write(narrow, Wire.C, WIDE + 4096 + 256, METADATA, STAMP);
+    assertThat(narrow.get(JAVA_LONG, 0)).isEqualTo(WIDE + 4096);
+    assertThat(narrow.get(JAVA_SHORT, 16)).isEqualTo((short) 272);
+    MemorySegment wide = written(Wire.C);
+    MapValue.write(wide, Wire.C, WIDE + 4096 + 256, METADATA, STAMP, 16_384);
+    assertThat(wide.get(JAVA_LONG, 0)).isEqualTo(WIDE);
+    assertThat(wide.get(JAVA_SHORT, 16)).isEqualTo((short) (4096 + 272));
+    MemorySegment widest = written(Wire.C);
+    MapValue.write(widest, Wire.C, WIDE + 65_536 - 64, METADATA, STAMP, 65_536);
+    assertThat(widest.get(JAVA_LONG, 0)).isEqualTo(WIDE);
+    assertThat(Short.toUnsignedInt(widest.get(JAVA_SHORT, 16))).isEqualTo(65_536 - 48);
   }
 
   @Test

@@ -2,17 +2,14 @@
 package io.github.tasklocal.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.error.NotPermittedException;
-import io.github.tasklocal.error.NotSupportedException;
 import io.github.tasklocal.error.WrongObjectException;
 import io.github.tasklocal.kernel.KernelMap;
 import io.github.tasklocal.layout.Wire;
 import java.util.stream.Stream;
 import org.assertj.core.api.AbstractThrowableAssert;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -122,16 +119,5 @@ class MapWireTest {
           .hasMessageContaining("it has type " + type)
           .hasMessageContaining("no task storage (type " + KernelMap.TASK_STORAGE + ")");
     }
-  }
-
-  @Test
-  void pagesOfAnotherSizeAreNotSupported() {
-    assertThatCode(() -> MapWire.requirePageSize("/pin", 4096)).doesNotThrowAnyException();
-    assertThatThrownBy(() -> MapWire.requirePageSize("/pin", 65536))
-        .isExactlyInstanceOf(NotSupportedException.class)
-        .hasMessageStartingWith("open map /pin: ")
-        .hasMessageContaining("pages have 65536 bytes")
-        .hasMessageContaining("have 4096")
-        .hasMessageContaining("4 KiB");
   }
 }

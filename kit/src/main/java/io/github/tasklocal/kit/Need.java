@@ -2,6 +2,7 @@
 package io.github.tasklocal.kit;
 
 import java.io.File;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collection;
@@ -111,9 +112,21 @@ public enum Need {
     String lack() {
       String path = System.getenv().getOrDefault("PATH", "");
       return Stream.of(path.split(File.pathSeparator))
-              .anyMatch(folder -> Files.isExecutable(Path.of(folder, "setpriv")))
+              .map(folder -> Path.of(folder, "setpriv"))
+              .filter(Files::isExecutable)
+              .findFirst()
+              .filter(found -> !isBusybox(found))
+              .isPresent()
           ? ""
-          : "no setpriv: install the package util-linux";
+          : "no setpriv that changes the user: install the one of util-linux";
+    }
+
+    private boolean isBusybox(Path command) {
+      try {
+        return command.toRealPath().endsWith("busybox");
+      } catch (IOException e) {
+        return false;
+      }
     }
   };
 

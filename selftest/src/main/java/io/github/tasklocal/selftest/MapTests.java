@@ -10,6 +10,7 @@ import io.github.tasklocal.bpf.BpfObject;
 import io.github.tasklocal.bpf.BpfProgram;
 import io.github.tasklocal.error.EntryExistsException;
 import io.github.tasklocal.kernel.KernelMap;
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kernel.LinuxKernel;
 import io.github.tasklocal.kernel.Task;
@@ -58,6 +59,12 @@ final class MapTests {
             "One page serves programs of all three wires at once",
             MapTests::allWires,
             Need.SHARED.toArray(Need[]::new)),
+        TestCase.onWires(
+            List.of(Wire.B, Wire.C),
+            "A program with the kernel's own header finds values, whose pages are the kernel's",
+            false,
+            Need.KERNEL,
+            MapTests::kernelHeader),
         TestCase.onEachWire(
             "A thread that began before the map was opened is shared too", MapTests::earlyThread),
         TestCase.onEachWire(
@@ -181,6 +188,24 @@ final class MapTests {
             }
           }
         });
+  }
+
+  /** That header's structs are as large as the pages of the machine that it was compiled for. */
+  private static void kernelHeader(Fixture fixture) throws Exception {
+    BpfObject object = fixture.load("kernel_header_" + KernelPage.BYTES / 1024 + "k");
+    BpfProgram lookUp = object.program("look_up");
+    TaskLocal.OfInt key = TaskLocal.of("own_header", JAVA_INT);
+    TaskLocalMap map = fixture.share(object);
+    int threads = fixture.threads();
+    CyclicBarrier barrier = new CyclicBarrier(threads);
+    Parallel.run(
+        threads,
+        index -> {
+          key.set(1000 + index);
+          barrier.await(); // all have a page at once, where threads share pages, too
+          Check.equal(1000 + index, Fixture.find(lookUp), "the value in BPF");
+        });
+    Check.equal(0, map.failures(), "failed registrations");
   }
 
   private static void earlyThread(Fixture fixture) throws Exception {

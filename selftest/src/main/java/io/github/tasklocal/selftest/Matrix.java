@@ -20,6 +20,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -36,7 +37,16 @@ final class Matrix {
   private static final String MACHINE = "The virtual machine starts, and runs the tests to the end";
 
   /** A line of the Test Anything Protocol. */
-  private static final Pattern CHECK = Pattern.compile("(?<not>(not )?)ok \\d+ - (?<name>.*)");
+  private static final Pattern CHECK =
+      Pattern.compile("(?<not>(not )?)ok \\d+ - (?<name>.*?)( # \\d+ ms)?");
+
+  /** What runs beside the selftest, with the name of each in the table. */
+  private static final Map<String, String> SCRIPTS =
+      new TreeMap<>(
+          Map.of(
+              "served", "scripts/test-served",
+              "sched", "scripts/test-sched",
+              "packed", "The selftest where threads share pages"));
 
   /** What happened to a test on a kernel. */
   private record Entry(String name, String title, Outcome outcome, String message) {}
@@ -132,7 +142,7 @@ final class Matrix {
     about.put("starts of the machine", run.getProperty("starts", "?"));
     about.put("seconds", run.getProperty("seconds", "?"));
     entries.addFirst(entry(MACHINE, problem.isEmpty(), problem + lastWords(folder.resolve("log"))));
-    for (String script : List.of("served", "sched")) {
+    for (String script : SCRIPTS.keySet()) {
       entries.addAll(checks(script, folder.resolve(script + ".log"), run.getProperty(script)));
     }
     return new Column(about, entries);
@@ -149,7 +159,7 @@ final class Matrix {
     return (last.isEmpty() ? "" : ", saying \"%s\"".formatted(last)) + ": see " + log;
   }
 
-  /** {@return what scripts/test-SCRIPT says, if it was run, a line for each check} */
+  /** {@return what a script says, if it was run, a line for each check} */
   private static List<Entry> checks(String script, Path log, @Nullable String status)
       throws IOException {
     List<Entry> entries = new ArrayList<>();
@@ -163,7 +173,7 @@ final class Matrix {
       }
       boolean failed = entries.stream().anyMatch(each -> each.outcome() == Outcome.FAILED);
       String problem = "it ended with status " + status + ": see " + log;
-      String name = "scripts/test-%s runs to its end".formatted(script);
+      String name = SCRIPTS.get(script) + " runs to its end";
       entries.add(entry(name, status.equals(failed ? "1" : "0"), problem));
     }
     return entries;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.soak;
 
-import io.github.tasklocal.layout.DataPage;
+import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.layout.Wire;
 import io.github.tasklocal.memory.ThreadPages;
 import io.github.tasklocal.selftest.Check;
@@ -75,7 +75,7 @@ final class ManyThreads {
     run.equal(threads, "of them with their own value", Tasks.own(seen));
     run.equal(0, "values lost in Java", lost.get());
     run.equal(0, "failed registrations", map.failures());
-    run.any("memory for a thread", (double) pages * DataPage.SIZE / threads, "bytes");
+    run.any("memory for a thread", (double) pages * KernelPage.BYTES / threads, "bytes");
     run.any("pins the kernel counts for it", (double) pins / threads, "pages");
   }
 

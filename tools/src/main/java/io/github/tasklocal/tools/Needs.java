@@ -218,7 +218,11 @@ final class Needs {
     String version = Native.libbpfVersion();
     if (version == null) {
       return Finding.no(
-          "libbpf", "libbpf.so.1 is not installed", "apt install libbpf1 # or dnf install libbpf");
+          "libbpf",
+          "libbpf.so.1 is not installed",
+          Files.exists(Path.of("/usr/bin/apt-get"))
+              ? "apt-get install libbpf1"
+              : "install libbpf 1.1 or newer, with the package manager of this machine");
     }
     String number = version.replaceFirst("^v", "");
     if (!Kernel.atLeast(number, 1, 1)) {
@@ -274,12 +278,13 @@ final class Needs {
       return noNativeAccess("page size");
     }
     int size = Native.pageSize();
-    return size == DataPage.SIZE
-        ? Finding.yes("page size", size + " bytes")
-        : Finding.no(
-            "page size",
-            size + " bytes; the shared pages have " + DataPage.SIZE,
-            "boot a kernel with pages of " + DataPage.SIZE + " bytes");
+    String found = size + " bytes";
+    if (size != DataPage.SIZE) {
+      found +=
+          ", which each thread with a key takes; start applications with -Dtasklocal.slotBytes=1024,"
+              + " and threads share them, except with programs of wire B";
+    }
+    return Finding.yes("page size", found);
   }
 
   private Finding tracing() {

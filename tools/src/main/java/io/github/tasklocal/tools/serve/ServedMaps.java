@@ -187,38 +187,41 @@ final class ServedMaps implements AutoCloseable {
       if (map.wire() != Wire.B || start == DataPage.START) {
         int set =
             map.wire() == null
-                ? slot(keys.number(), array.number(), page, start, stamp)
-                : pointers(map.wire(), keys, array, page, start, stamp);
-        set = set < 0 ? set : update(map.descriptor());
+                ? slot(map, keys.number(), array.number(), page, start, stamp)
+                : pointers(map, map.wire(), keys, array, page, start, stamp);
         status = status == 0 ? set : status;
       }
     }
     return status;
   }
 
-  private int slot(int keys, int array, int page, int start, int stamp) {
+  private int slot(Served map, int keys, int array, int page, int start, int stamp) {
     value.set(JAVA_INT, 0, array);
     value.set(JAVA_SHORT, 4, (short) page);
     value.set(JAVA_SHORT, 6, (short) start);
     value.set(JAVA_INT, 8, keys);
     value.set(JAVA_INT, 12, stamp);
-    return 0;
+    return update(map.descriptor());
   }
 
   private int pointers(
-      Wire wire, ServedArray keys, ServedArray array, int page, int start, int stamp) {
+      Served map, Wire wire, ServedArray keys, ServedArray array, int page, int start, int stamp) {
     long directory = keys.address();
     long pages = array.address();
     if (directory < 0 || pages < 0) {
       return -Errnos.ENOMEM;
     }
-    MapValue.write(
-        value,
-        wire,
-        pages + (long) page * DataPage.SIZE + start - DataPage.START,
-        directory + (wire == Wire.A ? 0 : DataPage.SIZE),
-        stamp);
-    return 0;
+    int kernelPage = Native.pageSize();
+    long values = pages + (long) page * DataPage.SIZE + start - DataPage.START;
+    long metadata = directory + (wire == Wire.A ? 0 : kernelPage);
+    MapValue.write(value, wire, values, metadata, stamp);
+    int status = update(map.descriptor());
+    if (status == -Errnos.EOPNOTSUPP && kernelPage != DataPage.SIZE) {
+      // The program has the kernel's own header, whose structs are as large as the kernel's pages.
+      MapValue.write(value, wire, values, metadata, stamp, kernelPage);
+      status = update(map.descriptor());
+    }
+    return status;
   }
 
   private int update(int map) {
