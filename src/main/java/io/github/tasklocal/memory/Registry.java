@@ -276,7 +276,9 @@ public final class Registry {
     return maps;
   }
 
-  /** {@return how many of the kernel's pages were taken from the system for values, in use or free} */
+  /**
+   * {@return how many of the kernel's pages were taken from the system for values, in use or free}
+   */
   public int pages() {
     return threads.pages(); // a number that only grows
   }

@@ -111,7 +111,7 @@ final class ProfiledChild {
       Object ignored = lines.readLine();
       DONE.countDown();
       for (Future<?> each : answers) {
-        Object answer = each.get();
+        Object _ = each.get();
       }
     }
     // Those of the pool end, and new ones come, which may get their pages.
@@ -157,6 +157,7 @@ final class ProfiledChild {
   /**
    * Threads whose contexts are replaced all the time, virtual ones that change their carrier, too.
    */
+  @SuppressWarnings("ThreadPriorityCheck") // the thread has to be unmounted
   private static void change() throws InterruptedException {
     CountDownLatch running = new CountDownLatch(6);
     for (int i = 0; i < 6; i++) {
