@@ -50,12 +50,12 @@ final class TlsObject {
   private TlsObject() {}
 
   /** What differs between processors. */
-  private record Machine(int number, int tlsDescriptor, byte[] code) {
+  private record Machine(int number, int tlsDescriptor, int code) {
 
     static Machine of(String arch) {
       return arch.equals("amd64")
-          ? new Machine(62, 36, new byte[] {(byte) 0xc3, 0, 0, 0})
-          : new Machine(183, 1031, new byte[] {(byte) 0xc0, 0x03, 0x5f, (byte) 0xd6});
+          ? new Machine(62, 36, 0xc3)
+          : new Machine(183, 1031, 0xd65f03c0);
     }
   }
 
@@ -104,7 +104,7 @@ final class TlsObject {
           });
       section(DYNSTR, () -> file.put(strings));
       section(5, () -> longs(0, 1L << 32 | machine.tlsDescriptor, 0));
-      section(6, () -> file.put(machine.code));
+      section(6, () -> file.putInt(machine.code));
       section(SHSTRTAB, () -> file.put(names));
       align();
       int sectionHeaders = file.position();

@@ -108,10 +108,12 @@ final class ProfiledChild {
       }
       working.await();
       System.out.println("ready");
-      Object ignored = lines.readLine();
+      if (lines.readLine() == null) {
+        return;
+      }
       DONE.countDown();
       for (Future<?> each : answers) {
-        Object answer = each.get();
+        Object ignored = each.get();
       }
     }
     // Those of the pool end, and new ones come, which may get their pages.
