@@ -124,7 +124,8 @@ final class TopMetrics implements AutoCloseable {
     int port = Integer.parseInt(parts.group(3));
     try {
       return new InetSocketAddress(
-          host == null ? InetAddress.getLoopbackAddress() : InetAddress.getAllByName(host)[0], port);
+          host == null ? InetAddress.getLoopbackAddress() : InetAddress.getAllByName(host)[0],
+          port);
     } catch (UnknownHostException e) {
       throw new Failure(
           "no metrics can be served at " + Output.printable(address) + ": its host is not known",
