@@ -22,8 +22,9 @@ import org.w3c.dom.NodeList;
  * (central.sonatype.org/publish/requirements), and what we promise besides: poms without a parent,
  * dependencies with versions, a bill of materials, and a BOM that lists all.
  *
- * <p>Usage: {@code java build/Bundle.java FOLDER}. Prints what is wrong, a line each, and exits with
- * 1 if there is anything. Whether signatures are right, gpg has to say: scripts/release asks it.
+ * <p>Usage: {@code java build/Bundle.java FOLDER}. Prints what is wrong, a line each, and exits
+ * with 1 if there is anything. Whether signatures are right, gpg has to say: scripts/release asks
+ * it.
  */
 final class Bundle {
 
@@ -69,7 +70,9 @@ final class Bundle {
       checkArtifact(each, expected);
     }
     require(
-        new TreeSet<>(artifacts.values()).size() == 1, folder, "has several versions: " + artifacts);
+        new TreeSet<>(artifacts.values()).size() == 1,
+        folder,
+        "has several versions: " + artifacts);
     addresses.forEach(
         (name, each) -> require(each.size() < 2, folder, "has several of " + name + ": " + each));
     try (Stream<Path> all = Files.walk(folder)) {
