@@ -21,6 +21,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
@@ -51,6 +52,7 @@ public final class VirtualCornersChild {
         case "plain-thread" -> plainOfFactory();
         case "bound" -> onVirtual(() -> agree(5));
         case "pinned" -> onVirtual(VirtualCornersChild::pinned);
+        case "initialiser" -> waitsForInitialiser();
         case "upcall" -> onVirtual(VirtualCornersChild::upcall);
         case "unpark" -> unpark();
         case "interrupt" -> onVirtual(VirtualCornersChild::interrupted);
@@ -157,6 +159,70 @@ public final class VirtualCornersChild {
     LockSupport.parkNanos(1); // from here on it can be unmounted
     equal(value, VALUE.get(), "the value in Java");
     equal(value, seen(), "the value in BPF");
+  }
+
+  private static final CountDownLatch INITIALISING = new CountDownLatch(1);
+  private static final CountDownLatch GO_ON = new CountDownLatch(1);
+
+  private static final class SlowlyInitialised {
+    static final int VALUE_THEN;
+
+    static {
+      VALUE.set(5);
+      INITIALISING.countDown();
+      try {
+        GO_ON.await();
+      } catch (InterruptedException e) {
+        throw new AssertionError(e);
+      }
+      equal(5, VALUE.get(), "the value in a class initialiser for which another thread waits");
+      VALUE_THEN = 5;
+    }
+  }
+
+  /**
+   * A thread that waits for another's class initialiser: up to JDK 25 it stays on its carrier,
+   * later it is unmounted, and others run there meanwhile.
+   */
+  private static void waitsForInitialiser() throws Throwable {
+    AtomicBoolean waits = new AtomicBoolean();
+    Step first = () -> equal(5, SlowlyInitialised.VALUE_THEN, "what was initialised");
+    Step second =
+        () -> {
+          VALUE.set(8);
+          waits.set(true);
+          equal(5, SlowlyInitialised.VALUE_THEN, "what was initialised");
+          equal(8, VALUE.get(), "the value in Java after waiting for it");
+          equal(8, seen(), "the value in BPF after waiting for it");
+          agree(9);
+        };
+    CompletableFuture<Void> initialises = inBackground(first);
+    INITIALISING.await();
+    CompletableFuture<Void> waiting = inBackground(second);
+    Await.until("the thread that waits", waits::get);
+    for (int i = 10; i < 100; i++) { // by then it does
+      int value = i;
+      onVirtual(() -> agree(value));
+    }
+    GO_ON.countDown();
+    Void _ = Await.result("the thread that initialises", initialises);
+    Void _ = Await.result("the thread that has waited", waiting);
+  }
+
+  private static CompletableFuture<Void> inBackground(Step step) {
+    CompletableFuture<Void> done = new CompletableFuture<>();
+    Thread _ =
+        Thread.ofVirtual()
+            .start(
+                () -> {
+                  try {
+                    step.run();
+                    done.complete(null);
+                  } catch (Throwable e) {
+                    done.completeExceptionally(e);
+                  }
+                });
+    return done;
   }
 
   @SuppressWarnings({"UnusedMethod", "UnusedVariable"}) // for qsort

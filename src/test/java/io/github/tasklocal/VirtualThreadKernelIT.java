@@ -93,6 +93,14 @@ class VirtualThreadKernelIT {
     onOneCarrier(corner);
   }
 
+  @Test
+  void aThreadThatWaitsForAClassInitialiserKeepsItsValue() {
+    Jvm.Result result =
+        corners("initialiser", List.of(CONSENT, "-Djdk.virtualThreadScheduler.parallelism=4"));
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"carrier", "inline"})
   void eachThreadShowsItsOwnValuesOnASchedulerOfItsOwn(String corner) {
