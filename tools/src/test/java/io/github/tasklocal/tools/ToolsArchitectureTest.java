@@ -38,6 +38,7 @@ class ToolsArchitectureTest {
           LIBRARY + ".bpf",
           LIBRARY + ".error",
           LIBRARY + ".layout",
+          LIBRARY + ".management",
           LIBRARY + ".kit",
           LIBRARY + ".kit.chart",
           LIBRARY + ".kit.seen");
