@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
@@ -124,6 +125,14 @@ final class Bundle {
       } else if (Files.exists(of.resolve(stem + "-cyclonedx.json"))) {
         files.add(of.resolve(stem + "-cyclonedx.json"));
         files.add(of.resolve(stem + "-cyclonedx.xml"));
+      }
+    }
+    // Jars with a classifier of their own, such as an extension of an agent.
+    try (DirectoryStream<Path> jars = Files.newDirectoryStream(of, stem + "-*.jar")) {
+      for (Path each : jars) {
+        if (!files.contains(each)) {
+          files.add(each);
+        }
       }
     }
     for (Path each : files) {

@@ -126,6 +126,10 @@ class ProfileKernelIT {
     }
   }
 
+  /**
+   * Asserts that nearly all samples of a value are under a method. Those in the first instructions
+   * of a function that it calls, which has no frame yet, are not.
+   */
   private static void assertUnder(List<Line> lines, String value, String method) {
     long all = 0;
     long under = 0;
@@ -136,9 +140,7 @@ class ProfileKernelIT {
       }
     }
     assertThat(all).isGreaterThan(LEAST);
-    assertThat((double) under / all)
-        .as("%d of %d under %s", under, all, method)
-        .isGreaterThan(0.95);
+    assertThat((double) under / all).as("%d of %d under %s", under, all, method).isGreaterThan(0.9);
   }
 
   @Test
