@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Each attribute is found out when it is asked for, in time that grows with the number of
  * threads. Nothing of it is on the way of {@code get} and {@code set}. A recording of the JDK's
  * Flight Recorder has the same, as events {@code io.github.tasklocal.Map} (each second in which
- * something has changed) and {@code io.github.tasklocal.RegistrationFailure}.
+ * something has changed) and {@code io.github.tasklocal.UnshownThread}.
  */
 public interface TaskLocalMXBean {
 
