@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A program that the verifier accepts after long work. */
+/* A program that the verifier accepts after long work, or refuses then. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -12,6 +12,9 @@ int lengthy(void *ctx)
 
 	for (int i = 0; i < ROUNDS; i++)
 		sum += bpf_get_prandom_u32() & i;
+#ifdef WRONG
+	sum += *(volatile __u64 *)sum;
+#endif
 	total = sum;
 	return 0;
 }

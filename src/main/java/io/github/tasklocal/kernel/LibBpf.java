@@ -330,6 +330,21 @@ public final class LibBpf {
             lack.cure);
       }
     }
+    if (error == -Errno.ENOSPC && LibBpfLog.fromVerifier(log)) {
+      // bpf_check() in kernel/bpf/verifier.c puts this in the place of any other reason, be it that
+      // the program is wrong or that the verifier was disturbed.
+      throw new ObjectLoadException(
+          operation,
+          name,
+          Errno.name(-error),
+          "verifying "
+              + LibBpfLog.refusedProgram(log)
+              + " has failed, and the verifier's log has more than %d MiB, which hides the reason"
+                  .formatted(VERIFIER_LOG_BYTES >> 20),
+          "look at the end of the log, which is in the exception (log()); if no reason stands there,"
+              + " load it again, as something has stopped this process meanwhile",
+          log);
+    }
     throw new ObjectLoadException(
         operation,
         name,

@@ -3,9 +3,11 @@ package io.github.tasklocal.bpf;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.tasklocal.Children;
 import io.github.tasklocal.Clang;
+import io.github.tasklocal.error.ObjectLoadException;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
@@ -60,10 +62,27 @@ class DisturbedLoadKernelIT {
                   }
                 });
     String output = Jvm.end(child).output();
+    assertThat(output).contains("lengthy").doesNotContain("refused");
+    // The kernel says the second if there was time to fill the log.
     assertThat(output)
-        .contains("KernelException: ", "EAGAIN", "lengthy", "not verified to its end")
-        .doesNotContain("refused");
+        .satisfiesAnyOf(
+            it -> assertThat(it).contains("KernelException: ", "EAGAIN", "not verified to its end"),
+            it -> assertThat(it).contains("ObjectLoadException: ", "ENOSPC", "hides the reason"));
     assertThat(Await.ended(disturbance)).isTrue();
+  }
+
+  @Test
+  void aLogThatIsTooLongIsSaidToHideTheReason(@TempDir Path folder) {
+    Path wrong = Clang.compile(folder, "lengthy", "-DROUNDS=50000", "-DWRONG");
+    try (BpfObject object = BpfObject.open(wrong)) {
+      assertThatThrownBy(object::load)
+          .isInstanceOfSatisfying(
+              ObjectLoadException.class,
+              e -> {
+                assertThat(e).hasMessageContainingAll("lengthy", "ENOSPC", "hides the reason");
+                assertThat(e.log()).contains("BEGIN PROG LOAD LOG");
+              });
+    }
   }
 
   private static void stopAndContinue(MethodHandle kill, int pid) {
