@@ -5,15 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Bpffs;
-import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.DumpedMap;
 import io.github.tasklocal.kit.junit.KernelTest;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -28,7 +25,9 @@ import org.slf4j.MDC;
 @KernelTest
 class MdcKernelIT {
 
-  private static final Bpffs BPFFS = new Bpffs("rwx------");
+
+  @SuppressWarnings("NullAway.Init")
+  private static DumpedMap dumped;
 
   @SuppressWarnings("NullAway.Init")
   private static TaskLocalMap map;
@@ -37,37 +36,18 @@ class MdcKernelIT {
   static void share() {
     assertThat(LoggerFactory.getILoggerFactory())
         .isInstanceOf(ch.qos.logback.classic.LoggerContext.class);
-    dump("--create");
-    map = TaskLocalMap.open(pin());
+    dumped = new DumpedMap();
+    map = TaskLocalMap.open(dumped.pin());
   }
 
   @AfterAll
   static void shareNoMore() throws Exception {
     map.close();
-    BPFFS.close();
-  }
-
-  private static Path pin() {
-    return BPFFS.path("map");
-  }
-
-  /** {@return what the kernel has of the threads that are registered, a line each} */
-  private static String dump(String... more) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Jvm.java(),
-                "-jar",
-                System.getProperty("tasklocal.toolsJar"),
-                "dump",
-                "--pin",
-                pin().toString()));
-    command.addAll(List.of(more));
-    return Jvm.output(command);
+    dumped.close();
   }
 
   private static String values() {
-    return dump("--key", "tenant:string", "--key", "user.id:long");
+    return dumped.dump("tenant:string", "user.id:long");
   }
 
   @ParameterizedTest
@@ -89,10 +69,10 @@ class MdcKernelIT {
                               MDC.put("user.id", "42");
                               try (MDC.MDCCloseable _ = MDC.putCloseable("tenant", tenant)) {
                                 ready.incrementAndGet();
-                                stayUntil(step, 1);
+                                DumpedMap.stayUntil(() -> step.get() >= 1);
                               }
                               changed.countDown();
-                              stayUntil(step, 2);
+                              DumpedMap.stayUntil(() -> step.get() >= 2);
                             }))
             .toList();
     try {
@@ -110,17 +90,6 @@ class MdcKernelIT {
       step.set(2);
       for (Thread each : threads) {
         each.join();
-      }
-    }
-  }
-
-  /** A virtual thread stays on its carrier, or no task would show its values. */
-  private static void stayUntil(AtomicInteger step, int at) {
-    while (step.get() < at) {
-      if (Thread.currentThread().isVirtual()) {
-        Thread.onSpinWait();
-      } else {
-        LockSupport.parkNanos(1_000_000);
       }
     }
   }
