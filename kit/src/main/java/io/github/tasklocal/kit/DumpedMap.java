@@ -18,7 +18,9 @@ public final class DumpedMap implements AutoCloseable {
 
   /** Makes the map. */
   public DumpedMap() {
-    run("--create");
+    List<String> command = new ArrayList<>(command());
+    command.add("--create");
+    String ignored = Jvm.output(command);
   }
 
   /** {@return where it is pinned} */
@@ -32,15 +34,11 @@ public final class DumpedMap implements AutoCloseable {
    * @param keys and how they are shown, such as {@code tenant:string}
    */
   public String dump(String... keys) {
-    List<String> options = new ArrayList<>();
-    for (String each : keys) {
-      options.add("--key");
-      options.add(each);
-    }
-    return run(options.toArray(String[]::new));
+    return Jvm.output(command(keys));
   }
 
-  private String run(String... options) {
+  /** {@return the command that {@link #dump} runs} */
+  public List<String> command(String... keys) {
     List<String> command =
         new ArrayList<>(
             List.of(
@@ -50,8 +48,11 @@ public final class DumpedMap implements AutoCloseable {
                 "dump",
                 "--pin",
                 pin().toString()));
-    command.addAll(List.of(options));
-    return Jvm.output(command);
+    for (String each : keys) {
+      command.add("--key");
+      command.add(each);
+    }
+    return command;
   }
 
   /** Keeps the calling thread on its task meanwhile: no task shows a virtual thread that waits. */

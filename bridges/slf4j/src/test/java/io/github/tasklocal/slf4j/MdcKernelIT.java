@@ -6,13 +6,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.DumpedMap;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ModuleApp;
 import io.github.tasklocal.kit.junit.KernelTest;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
@@ -92,5 +96,49 @@ class MdcKernelIT {
         each.join();
       }
     }
+  }
+
+  /** As the documents say: the library alone may reach into the JDK. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBpfProgramSeesTheMdcOfAnApplicationOnTheModulePath(boolean isVirtual, @TempDir Path folder)
+      throws Exception {
+    ModuleApp application =
+        new ModuleApp(
+            folder,
+            List.of("slf4j-api-", "logback-"),
+            List.of("org.slf4j"),
+            """
+                (args[0].equals("true") ? Thread.ofVirtual() : Thread.ofPlatform().name("is-acme"))
+                    .start(() -> {
+                      try (MDC.MDCCloseable ignored = MDC.putCloseable("tenant", "acme")) {
+                        Process dump = new ProcessBuilder(
+                            List.of(args).subList(1, args.length)).inheritIO().start();
+                        while (dump.isAlive()) {
+                          Thread.onSpinWait();
+                        }
+                      } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                      }
+                    }).join();
+            """,
+            "java.io.*",
+            "java.util.List",
+            "org.slf4j.MDC");
+    List<String> arguments = new ArrayList<>(List.of(String.valueOf(isVirtual)));
+    arguments.addAll(dumped.command("tenant:string"));
+    Jvm.Result result =
+        application.run(
+            List.of(
+                "--add-modules=io.github.tasklocal.slf4j",
+                "--add-exports=java.base/jdk.internal.misc=io.github.tasklocal",
+                "-Dslf4j.provider=" + TaskLocalServiceProvider.class.getName(),
+                "-Dtasklocal.context=tenant:16",
+                "-Dtasklocal.map=" + dumped.pin()),
+            arguments);
+    assertThat(result.exit()).as(result.output()).isZero();
+    assertThat(result.output())
+        .containsPattern((isVirtual ? "ForkJoinPool" : "is-acme") + "[^\n]* \"acme\"\n")
+        .doesNotContain("WARNING");
   }
 }
