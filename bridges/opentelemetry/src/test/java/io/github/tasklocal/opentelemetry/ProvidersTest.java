@@ -196,7 +196,8 @@ class ProvidersTest {
             "io.opentelemetry.context.Scope",
             "io.opentelemetry.sdk.autoconfigure.AutoConfiguredOpenTelemetrySdk",
             "java.lang.foreign.ValueLayout");
-    List<String> options = new ArrayList<>(List.of("--add-modules=io.github.tasklocal.opentelemetry"));
+    List<String> options =
+        new ArrayList<>(List.of("--add-modules=io.github.tasklocal.opentelemetry"));
     for (String each : List.of("traces", "metrics", "logs")) {
       options.add("-Dotel." + each + ".exporter=none");
     }

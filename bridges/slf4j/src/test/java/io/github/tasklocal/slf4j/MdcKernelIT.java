@@ -29,7 +29,6 @@ import org.slf4j.MDC;
 @KernelTest
 class MdcKernelIT {
 
-
   @SuppressWarnings("NullAway.Init")
   private static DumpedMap dumped;
 

@@ -176,9 +176,7 @@ class ReportsKernelIT {
       goesOn(loads);
     }
     Await.until(
-        "a thread that works for acme has its trace",
-        () -> dump(pin),
-        TRACE_OF_ACME.asPredicate());
+        "a thread that works for acme has its trace", () -> dump(pin), TRACE_OF_ACME.asPredicate());
     List<Long> before = answers();
     List<Long> work = new ArrayList<>();
     Map<String, Long> times = new HashMap<>();
