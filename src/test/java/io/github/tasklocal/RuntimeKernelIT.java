@@ -115,6 +115,22 @@ class RuntimeKernelIT {
     }
   }
 
+  /** By the property that tells a native image of GraalVM, as none can be built here. */
+  @Test
+  void aNativeImageHasKeysAndIsToldWhyItCannotOpenAMap() {
+    Path object = Clang.compile(folder, "object");
+    assertThat(inNativeImage("keys")).isEqualTo("ok\n");
+    assertThat(inNativeImage("load", object.toString()))
+        .startsWith("NotSupportedException")
+        .contains("this is a native image of GraalVM", "run the application on a JDK");
+  }
+
+  private static String inNativeImage(String... step) {
+    List<String> command = Children.childCommand(Children.classPath(), step);
+    command.add(1, "-Dorg.graalvm.nativeimage.imagecode=runtime");
+    return Jvm.run(command).output();
+  }
+
   @Test
   @KernelTest
   void keysAndValuesWorkForTheUserNobodyWithoutAnyMap() throws IOException {

@@ -128,7 +128,8 @@ public final class LibBpf {
    *
    * @param operation what needs it
    * @param subject on what
-   * @throws NotSupportedException if this is not Linux, or there is no libbpf 1.1 or newer
+   * @throws NotSupportedException if this is not Linux, or a native image, or there is no libbpf
+   *     1.1 or newer
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static void require(String operation, String subject) {
@@ -140,7 +141,7 @@ public final class LibBpf {
           "BPF is a part of Linux, this is " + System.getProperty("os.name"),
           "run it on Linux 6.13 or newer; without a map, values are plain thread memory");
     }
-    NativeAccess.require();
+    NativeAccess.requireCalls(operation, subject);
     Linking.ensure();
     if (Library.MISSING != null) {
       throw new NotSupportedException(

@@ -51,7 +51,7 @@ public final class ServingSide {
    *
    * @param operation what the caller tries, for messages
    * @param subject what it tries that on
-   * @throws NotSupportedException if this is not Linux
+   * @throws NotSupportedException if this is not Linux, or a native image
    * @throws NativeAccessException if the runtime denies this module native access
    */
   public static void require(String operation, String subject) {
@@ -63,7 +63,7 @@ public final class ServingSide {
           "BPF is a part of Linux, this is " + System.getProperty("os.name"),
           "run it on Linux; without a map, values are plain thread memory");
     }
-    NativeAccess.require();
+    NativeAccess.requireCalls(operation, subject);
     Linking.ensure();
   }
 

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ModuleApp;
 import java.io.DataInputStream;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +22,7 @@ import org.apache.logging.log4j.ThreadContext;
 import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.impl.Log4jLogEvent;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -141,5 +144,31 @@ class TaskLocalThreadContextMapTest {
                 });
     done.get();
     thread.join();
+  }
+
+  @Test
+  void anApplicationOnTheModulePathShowsItsContext(@TempDir Path folder) throws Exception {
+    ModuleApp application =
+        new ModuleApp(
+            folder,
+            List.of("log4j-"),
+            List.of("io.github.tasklocal", "org.apache.logging.log4j"),
+            """
+                ThreadContext.put("tenant", "acme");
+                System.out.println("seen " + TaskLocal.of("tenant",
+                    MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE)).getString());
+            """,
+            "io.github.tasklocal.TaskLocal",
+            "java.lang.foreign.*",
+            "org.apache.logging.log4j.ThreadContext");
+    Jvm.Result result =
+        application.run(
+            List.of(
+                "--add-modules=io.github.tasklocal.log4j",
+                "-Dlog4j2.threadContextMap=" + TaskLocalThreadContextMap.class.getName(),
+                "-Dtasklocal.context=tenant:16"),
+            List.of());
+    assertThat(result.exit()).as(result.output()).isZero();
+    assertThat(result.output()).contains("seen acme\n").doesNotContain("WARNING");
   }
 }

@@ -4,6 +4,8 @@ package io.github.tasklocal.micrometer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ModuleApp;
 import io.micrometer.context.ContextExecutorService;
 import io.micrometer.context.ContextRegistry;
 import io.micrometer.context.ContextSnapshot;
@@ -11,6 +13,7 @@ import io.micrometer.context.ContextSnapshotFactory;
 import java.io.DataInputStream;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -19,6 +22,7 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
@@ -171,5 +175,34 @@ class TaskLocalAccessorTest {
       one.dispose();
       other.dispose();
     }
+  }
+
+  @Test
+  void anApplicationOnTheModulePathHasItsValuesCarried(@TempDir Path folder) throws Exception {
+    ModuleApp application =
+        new ModuleApp(
+            folder,
+            List.of("context-propagation-"),
+            List.of("io.github.tasklocal", "context.propagation"),
+            """
+                var tenant = TaskLocal.of("tenant",
+                    MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
+                tenant.setString("acme");
+                Runnable work = () -> System.out.println("seen " + tenant.getString());
+                Thread other = new Thread(
+                    ContextSnapshotFactory.builder().build().captureAll().wrap(work));
+                other.start();
+                other.join();
+            """,
+            "io.github.tasklocal.TaskLocal",
+            "io.micrometer.context.ContextSnapshotFactory",
+            "java.lang.foreign.*");
+    Jvm.Result result =
+        application.run(
+            List.of(
+                "--add-modules=io.github.tasklocal.micrometer", "-Dtasklocal.context=tenant:16"),
+            List.of());
+    assertThat(result.exit()).as(result.output()).isZero();
+    assertThat(result.output()).contains("seen acme\n").doesNotContain("WARNING");
   }
 }

@@ -5,21 +5,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Bpffs;
-import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.DumpedMap;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.opentelemetry.api.baggage.Baggage;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.Tracer;
 import io.opentelemetry.context.Scope;
 import io.opentelemetry.sdk.trace.SdkTracerProvider;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,9 +29,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 @KernelTest
 class ContextKernelIT {
 
-  private static final Bpffs BPFFS = new Bpffs("rwx------");
   private static final SdkTracerProvider SDK = Sdk.recording();
   private static final Tracer TRACER = SDK.get("test");
+
+  @SuppressWarnings("NullAway.Init")
+  private static DumpedMap dumped;
 
   @SuppressWarnings("NullAway.Init")
   private static TaskLocalMap map;
@@ -42,46 +41,19 @@ class ContextKernelIT {
   @BeforeAll
   static void share() {
     Object ignored = new TaskLocalContextStorageProvider(); // as OpenTelemetry does
-    dump("--create");
-    map = TaskLocalMap.open(pin());
+    dumped = new DumpedMap();
+    map = TaskLocalMap.open(dumped.pin());
   }
 
   @AfterAll
   static void shareNoMore() throws Exception {
     map.close();
-    BPFFS.close();
+    dumped.close();
     SDK.close();
   }
 
-  private static Path pin() {
-    return BPFFS.path("map");
-  }
-
-  /** {@return what the kernel has of the threads that are registered, a line each} */
-  private static String dump(String... more) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Jvm.java(),
-                "-jar",
-                System.getProperty("tasklocal.toolsJar"),
-                "dump",
-                "--pin",
-                pin().toString()));
-    command.addAll(List.of(more));
-    return Jvm.output(command);
-  }
-
   private static String values() {
-    return dump(
-        "--key",
-        "trace_id:bytes",
-        "--key",
-        "span_id:bytes",
-        "--key",
-        "trace_flags:ubyte",
-        "--key",
-        "tenant:string");
+    return dumped.dump("trace_id:bytes", "span_id:bytes", "trace_flags:ubyte", "tenant:string");
   }
 
   @ParameterizedTest
@@ -105,11 +77,11 @@ class ContextKernelIT {
                     try (Scope _ = span.makeCurrent();
                         Scope _ = Baggage.builder().put("tenant", tenant).build().makeCurrent()) {
                       ready.complete(span);
-                      stayUntil(step, 1);
+                      DumpedMap.stayUntil(() -> step.get() >= 1);
                     }
                     span.end();
                     closed.countDown();
-                    stayUntil(step, 2);
+                    DumpedMap.stayUntil(() -> step.get() >= 2);
                   }));
     }
     try {
@@ -141,17 +113,6 @@ class ContextKernelIT {
       step.set(2);
       for (Thread each : threads) {
         each.join();
-      }
-    }
-  }
-
-  /** A virtual thread stays on its carrier, or no task would show its values. */
-  private static void stayUntil(AtomicInteger step, int at) {
-    while (step.get() < at) {
-      if (Thread.currentThread().isVirtual()) {
-        Thread.onSpinWait();
-      } else {
-        LockSupport.parkNanos(1_000_000);
       }
     }
   }

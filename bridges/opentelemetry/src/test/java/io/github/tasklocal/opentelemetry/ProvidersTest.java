@@ -4,6 +4,7 @@ package io.github.tasklocal.opentelemetry;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ModuleApp;
 import io.opentelemetry.context.ContextStorageProvider;
 import java.io.DataInputStream;
 import java.nio.file.Files;
@@ -164,5 +165,44 @@ class ProvidersTest {
       assertThat(code.readUnsignedShort()).isZero();
       assertThat(code.readUnsignedShort()).isEqualTo(17 + 44);
     }
+  }
+
+  @Test
+  void anApplicationOnTheModulePathShowsItsTrace(@TempDir Path modules) throws Exception {
+    ModuleApp application =
+        new ModuleApp(
+            modules,
+            List.of(
+                "opentelemetry-api-",
+                "opentelemetry-common-",
+                "opentelemetry-context-",
+                "opentelemetry-sdk-"),
+            List.of(
+                "io.github.tasklocal",
+                "io.opentelemetry.api",
+                "io.opentelemetry.context",
+                "io.opentelemetry.sdk",
+                "io.opentelemetry.sdk.autoconfigure"),
+            """
+                var span = AutoConfiguredOpenTelemetrySdk.initialize().getOpenTelemetrySdk()
+                    .getTracer("test").spanBuilder("request").startSpan();
+                try (Scope scope = span.makeCurrent()) {
+                  System.out.println("seen " + span.getSpanContext().getSpanId().equals(
+                      "%016x".formatted(Long.reverseBytes(
+                          TaskLocal.of("span_id", ValueLayout.JAVA_LONG).get()))));
+                }
+            """,
+            "io.github.tasklocal.TaskLocal",
+            "io.opentelemetry.context.Scope",
+            "io.opentelemetry.sdk.autoconfigure.AutoConfiguredOpenTelemetrySdk",
+            "java.lang.foreign.ValueLayout");
+    List<String> options =
+        new ArrayList<>(List.of("--add-modules=io.github.tasklocal.opentelemetry"));
+    for (String each : List.of("traces", "metrics", "logs")) {
+      options.add("-Dotel." + each + ".exporter=none");
+    }
+    Jvm.Result result = application.run(options, List.of());
+    assertThat(result.exit()).as(result.output()).isZero();
+    assertThat(result.output()).contains("seen true\n").doesNotContain("WARNING");
   }
 }

@@ -5,17 +5,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.DumpedMap;
 import io.github.tasklocal.kit.Jvm;
+import io.github.tasklocal.kit.ModuleApp;
 import io.github.tasklocal.kit.junit.KernelTest;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
@@ -28,7 +29,8 @@ import org.slf4j.MDC;
 @KernelTest
 class MdcKernelIT {
 
-  private static final Bpffs BPFFS = new Bpffs("rwx------");
+  @SuppressWarnings("NullAway.Init")
+  private static DumpedMap dumped;
 
   @SuppressWarnings("NullAway.Init")
   private static TaskLocalMap map;
@@ -37,37 +39,18 @@ class MdcKernelIT {
   static void share() {
     assertThat(LoggerFactory.getILoggerFactory())
         .isInstanceOf(ch.qos.logback.classic.LoggerContext.class);
-    dump("--create");
-    map = TaskLocalMap.open(pin());
+    dumped = new DumpedMap();
+    map = TaskLocalMap.open(dumped.pin());
   }
 
   @AfterAll
   static void shareNoMore() throws Exception {
     map.close();
-    BPFFS.close();
-  }
-
-  private static Path pin() {
-    return BPFFS.path("map");
-  }
-
-  /** {@return what the kernel has of the threads that are registered, a line each} */
-  private static String dump(String... more) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Jvm.java(),
-                "-jar",
-                System.getProperty("tasklocal.toolsJar"),
-                "dump",
-                "--pin",
-                pin().toString()));
-    command.addAll(List.of(more));
-    return Jvm.output(command);
+    dumped.close();
   }
 
   private static String values() {
-    return dump("--key", "tenant:string", "--key", "user.id:long");
+    return dumped.dump("tenant:string", "user.id:long");
   }
 
   @ParameterizedTest
@@ -89,10 +72,10 @@ class MdcKernelIT {
                               MDC.put("user.id", "42");
                               try (MDC.MDCCloseable _ = MDC.putCloseable("tenant", tenant)) {
                                 ready.incrementAndGet();
-                                stayUntil(step, 1);
+                                DumpedMap.stayUntil(() -> step.get() >= 1);
                               }
                               changed.countDown();
-                              stayUntil(step, 2);
+                              DumpedMap.stayUntil(() -> step.get() >= 2);
                             }))
             .toList();
     try {
@@ -114,14 +97,47 @@ class MdcKernelIT {
     }
   }
 
-  /** A virtual thread stays on its carrier, or no task would show its values. */
-  private static void stayUntil(AtomicInteger step, int at) {
-    while (step.get() < at) {
-      if (Thread.currentThread().isVirtual()) {
-        Thread.onSpinWait();
-      } else {
-        LockSupport.parkNanos(1_000_000);
-      }
-    }
+  /** As the documents say: the library alone may reach into the JDK. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void aBpfProgramSeesTheMdcOfAnApplicationOnTheModulePath(boolean isVirtual, @TempDir Path folder)
+      throws Exception {
+    ModuleApp application =
+        new ModuleApp(
+            folder,
+            List.of("slf4j-api-", "logback-"),
+            List.of("org.slf4j"),
+            """
+                (args[0].equals("true") ? Thread.ofVirtual() : Thread.ofPlatform().name("is-acme"))
+                    .start(() -> {
+                      try (MDC.MDCCloseable ignored = MDC.putCloseable("tenant", "acme")) {
+                        Process dump = new ProcessBuilder(
+                            List.of(args).subList(1, args.length)).inheritIO().start();
+                        while (dump.isAlive()) {
+                          Thread.onSpinWait();
+                        }
+                      } catch (IOException e) {
+                        throw new UncheckedIOException(e);
+                      }
+                    }).join();
+            """,
+            "java.io.*",
+            "java.util.List",
+            "org.slf4j.MDC");
+    List<String> arguments = new ArrayList<>(List.of(String.valueOf(isVirtual)));
+    arguments.addAll(dumped.command("tenant:string"));
+    Jvm.Result result =
+        application.run(
+            List.of(
+                "--add-modules=io.github.tasklocal.slf4j",
+                "--add-exports=java.base/jdk.internal.misc=io.github.tasklocal",
+                "-Dslf4j.provider=" + TaskLocalServiceProvider.class.getName(),
+                "-Dtasklocal.context=tenant:16",
+                "-Dtasklocal.map=" + dumped.pin()),
+            arguments);
+    assertThat(result.exit()).as(result.output()).isZero();
+    assertThat(result.output())
+        .containsPattern((isVirtual ? "ForkJoinPool" : "is-acme") + "[^\n]* \"acme\"\n")
+        .doesNotContain("WARNING");
   }
 }

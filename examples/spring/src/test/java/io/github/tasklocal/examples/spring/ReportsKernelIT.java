@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import com.grack.nanojson.JsonObject;
 import com.grack.nanojson.JsonParser;
+import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Patience;
@@ -35,12 +36,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Runs the application under load, with {@code top} beside it, whose split has to be that of the
- * work.
+ * work; a thread that works has the trace that OpenTelemetry has for it, too.
  */
 @KernelTest
 class ReportsKernelIT {
 
   private static final Pattern PORT = Pattern.compile("Tomcat started on port (\\d+)");
+
+  /** In the output of {@code dump}. */
+  private static final Pattern TRACE_OF_ACME =
+      Pattern.compile(" \"acme\" +(?!0{32})[0-9a-f]{32} +(?!0{16})[0-9a-f]{16} *\n");
 
   /** How far a share may be off, in percentage points. */
   private static final double TOLERANCE = 5;
@@ -170,6 +175,8 @@ class ReportsKernelIT {
     while (Collections.min(answers()) < WARM) {
       goesOn(loads);
     }
+    Await.until(
+        "a thread that works for acme has its trace", () -> dump(pin), TRACE_OF_ACME.asPredicate());
     List<Long> before = answers();
     List<Long> work = new ArrayList<>();
     Map<String, Long> times = new HashMap<>();
@@ -207,6 +214,21 @@ class ReportsKernelIT {
       }
     }
     Thread.sleep(10);
+  }
+
+  /** What threads have while they work, as OpenTelemetry and the MDC say. */
+  private static String dump(Path pin) {
+    return Jvm.output(
+        List.of(
+            Jvm.java(),
+            "-jar",
+            System.getProperty("tasklocal.toolsJar"),
+            "dump",
+            "--create",
+            "--pin=" + pin,
+            "--key=tenant:string",
+            "--key=trace_id:bytes",
+            "--key=span_id:bytes"));
   }
 
   private static JsonObject top(Application application, Path pin) throws Exception {
