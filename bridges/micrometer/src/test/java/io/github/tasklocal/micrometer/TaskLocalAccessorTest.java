@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.micrometer;
 
+import static io.github.tasklocal.junit.TaskLocalAssertions.assertSeen;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.ModuleApp;
+import io.github.tasklocal.junit.TaskLocalExtension;
 import io.micrometer.context.ContextExecutorService;
 import io.micrometer.context.ContextRegistry;
 import io.micrometer.context.ContextSnapshot;
@@ -19,10 +21,9 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import reactor.core.publisher.Flux;
@@ -32,7 +33,11 @@ import reactor.core.scheduler.Scheduler;
 import reactor.core.scheduler.Schedulers;
 import reactor.util.context.Context;
 
-/** The list is in the pom, as a user would give it to Java; the registry finds the accessor. */
+/**
+ * The list is in the pom, as a user would give it to Java; the registry finds the accessor. What
+ * the test's own thread has is asked of the kernel where that is possible.
+ */
+@ExtendWith(TaskLocalExtension.class)
 class TaskLocalAccessorTest {
 
   private static final TaskLocal.OfSegment TEXT =
@@ -40,12 +45,6 @@ class TaskLocalAccessorTest {
   private static final TaskLocal.OfLong NUMBER =
       TaskLocal.of("carried.number", ValueLayout.JAVA_LONG);
   private static final TaskLocal.OfInt UNLISTED = TaskLocal.of("carried.not", ValueLayout.JAVA_INT);
-
-  @BeforeEach
-  @AfterEach
-  void clear() {
-    set("", 0);
-  }
 
   private static String set(String text, long number) {
     TEXT.setString(text);
@@ -56,6 +55,12 @@ class TaskLocalAccessorTest {
 
   private static String read() {
     return TEXT.getString() + " " + NUMBER.get();
+  }
+
+  private static void assertSeenHere(String text, long number, int unlisted) {
+    assertSeen(Thread.currentThread(), TEXT, text);
+    assertSeen(Thread.currentThread(), NUMBER, number);
+    assertSeen(Thread.currentThread(), UNLISTED, unlisted);
   }
 
   /** 17, in which it says what it needs. */
@@ -85,11 +90,10 @@ class TaskLocalAccessorTest {
     ContextSnapshot snapshot = factory.captureAll();
     set("globex", 2);
     try (ContextSnapshot.Scope _ = snapshot.setThreadLocals()) {
-      assertThat(read()).isEqualTo("acme 1");
-      assertThat(UNLISTED.get()).isEqualTo(2);
+      assertSeenHere("acme", 1, 2);
       set("initech", 3);
     }
-    assertThat(read()).isEqualTo("globex 2");
+    assertSeenHere("globex", 2, 3);
   }
 
   @Test
@@ -98,9 +102,9 @@ class TaskLocalAccessorTest {
     ContextSnapshot empty = factory.captureFrom(Context.of("other", "x"));
     set("globex", 2);
     try (ContextSnapshot.Scope _ = empty.setThreadLocals()) {
-      assertThat(read()).isEqualTo(" 0");
+      assertSeenHere("", 0, 2);
     }
-    assertThat(read()).isEqualTo("globex 2");
+    assertSeenHere("globex", 2, 2);
   }
 
   @ParameterizedTest
