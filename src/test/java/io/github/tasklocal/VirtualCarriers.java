@@ -16,9 +16,7 @@ import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.memory.FullHeapChild;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
@@ -29,6 +27,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.zip.Inflater;
 
 /** What else happens on carriers, while a virtual thread with values is mounted there or not. */
 final class VirtualCarriers {
@@ -184,10 +183,14 @@ final class VirtualCarriers {
     }
   }
 
+  /**
+   * Takes the monitor of the JDK's cleaner again and again, as automatic arenas do; but these would
+   * fill the heap.
+   */
   @SuppressWarnings("InfiniteLoopStatement") // until the process ends
-  private static void allocateInAutomaticArenas() {
+  private static void register() {
     while (true) {
-      MemorySegment ignored = Arena.ofAuto().allocate(1);
+      new Inflater().end();
     }
   }
 
@@ -235,8 +238,7 @@ final class VirtualCarriers {
           on(task -> all.get(Math.floorMod(next.getAndIncrement(), 3)).execute(task));
       AtomicInteger shown = new AtomicInteger();
       for (int i = 0; i < 2; i++) {
-        Thread ignored =
-            Thread.ofPlatform().daemon().start(VirtualCarriers::allocateInAutomaticArenas);
+        Thread ignored = Thread.ofPlatform().daemon().start(VirtualCarriers::register);
       }
       List<FutureTask<Void>> ends = new ArrayList<>();
       for (int i = 0; i < 8; i++) {
