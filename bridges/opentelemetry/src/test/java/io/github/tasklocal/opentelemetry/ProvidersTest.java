@@ -176,7 +176,8 @@ class ProvidersTest {
                 "opentelemetry-api-",
                 "opentelemetry-common-",
                 "opentelemetry-context-",
-                "opentelemetry-sdk-"),
+                "opentelemetry-sdk-",
+                "opentelemetry-semconv-"), // which older ones need
             List.of(
                 "io.github.tasklocal",
                 "io.opentelemetry.api",
