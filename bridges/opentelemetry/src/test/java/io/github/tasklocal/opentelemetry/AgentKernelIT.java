@@ -4,7 +4,7 @@ package io.github.tasklocal.opentelemetry;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.DumpedMap;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.IOException;
@@ -35,20 +35,6 @@ class AgentKernelIT {
   @SuppressWarnings("NullAway.Init")
   private Path folder;
 
-  private static String dump(Path pin, String... more) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Jvm.java(),
-                "-jar",
-                System.getProperty("tasklocal.toolsJar"),
-                "dump",
-                "--pin",
-                pin.toString()));
-    command.addAll(List.of(more));
-    return Jvm.output(command);
-  }
-
   private List<String> server(Path pin, String kind) {
     Path agent =
         Jvm.classPath().stream()
@@ -78,11 +64,9 @@ class AgentKernelIT {
   @ValueSource(strings = {"platform", "virtual"})
   void aBpfProgramSeesTheTraceOfARequestWhereItsWorkGoesOn(String kind) throws Exception {
     Path log = folder.resolve("log");
-    try (Bpffs bpffs = new Bpffs("rwx------")) {
-      Path pin = bpffs.path("map");
-      dump(pin, "--create");
+    try (DumpedMap map = new DumpedMap()) {
       Process server =
-          new ProcessBuilder(server(pin, kind))
+          new ProcessBuilder(server(map.pin(), kind))
               .redirectErrorStream(true)
               .redirectOutput(log.toFile())
               .start();
@@ -92,12 +76,12 @@ class AgentKernelIT {
                 .orElseThrow();
         ask(port, "/work", "00-" + TRACE + "-b7ad6b7169203331-01");
         Await.until("a thread works", () -> line(log, server, "working"), Optional::isPresent);
-        String[] keys = {"--key", "trace_id:bytes", "--key", "span_id:bytes", "--key", "mine:long"};
+        String[] keys = {"trace_id:bytes", "span_id:bytes", "mine:long"};
         // A virtual thread is followed for the first copy of the library only, here the
         // extension's.
         String mine = kind.equals("virtual") ? "0" : "42";
         // Not the client's span, but that of the server.
-        assertThat(dump(pin, keys))
+        assertThat(map.dump(keys))
             .containsPattern(TRACE + " +(?!b7ad6b7169203331|0{16})[0-9a-f]{16} +" + mine + " *\n");
         // By the rules of profilers, too, on one thread at least.
         List<String> read =
@@ -108,7 +92,7 @@ class AgentKernelIT {
                 each -> each.matches("thread \\d+ " + TRACE + " (?!b7ad)[0-9a-f]{16} \\d+ 0"));
         ask(port, "/end", "00-" + TRACE.replace('0', '1') + "-b7ad6b7169203331-01");
         Await.until("it is done", () -> line(log, server, "worked"), Optional::isPresent);
-        Await.until("no thread has the trace", () -> dump(pin, keys), now -> !now.contains(TRACE));
+        Await.until("no thread has the trace", () -> map.dump(keys), now -> !now.contains(TRACE));
       } catch (AssertionError e) {
         throw new AssertionError(Files.readString(log), e);
       } finally {

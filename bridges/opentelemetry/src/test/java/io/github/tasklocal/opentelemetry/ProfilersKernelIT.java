@@ -4,7 +4,7 @@ package io.github.tasklocal.opentelemetry;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Await;
-import io.github.tasklocal.kit.Bpffs;
+import io.github.tasklocal.kit.DumpedMap;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import java.io.IOException;
@@ -98,33 +98,17 @@ class ProfilersKernelIT {
     return read.stream().filter(each -> each.startsWith("thread ")).sorted().toList();
   }
 
-  private static String dump(Path pin, String... more) {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Jvm.java(),
-                "-jar",
-                System.getProperty("tasklocal.toolsJar"),
-                "dump",
-                "--pin",
-                pin.toString()));
-    command.addAll(List.of(more));
-    return Jvm.output(command);
-  }
-
   @Test
   void profilersAndBpfProgramsSeeTheSpanOfEachThreadOfAServer() throws Exception {
-    try (Bpffs bpffs = new Bpffs("rwx------")) {
-      Path pin = bpffs.path("map");
-      dump(pin, "--create");
+    try (DumpedMap map = new DumpedMap()) {
       try (Application application =
-          new Application(List.of(), "true", "server", "-Dtasklocal.map=" + pin)) {
+          new Application(List.of(), "true", "server", "-Dtasklocal.map=" + map.pin())) {
         application.awaitReady(1);
         List<String> read = application.read();
         assertThat(read).containsOnlyOnce("contexts 1", CONTEXT, SCHEMA, "variable found");
         // Of three requests, each in a thread of the server and in one of a pool.
         assertThat(threads(read)).hasSize(6).isEqualTo(application.lines("thread "));
-        String records = dump(pin, "--key", "otel_thread_ctx_v1:bytes");
+        String records = map.dump("otel_thread_ctx_v1:bytes");
         for (String each : threads(read)) {
           String[] words = each.split(" ");
           assertThat(records)
