@@ -103,10 +103,23 @@ final class Linking implements Runnable {
   private static void first() {
     Object ignored = Libc.gettid();
     ignored = libc_h.close$handle();
+    settleClose();
     Libc.linkPages();
     ignored = libbpf_h.bpf_obj_get$handle(); // last, as libbpf may be missing
     ignored = libbpf_h.bpf_obj_get_info_by_fd$handle();
     ignored = libbpf_h.bpf_map_update_elem$handle();
+  }
+
+  /**
+   * Has the JDK do now what it does at a handle's 128th call from the interpreter, and at each
+   * later one until it succeeds: making a form of the handle's own (MethodHandle.maybeCustomize in
+   * java.lang.invoke; the number is a byte). That needs memory, and a descriptor that could not be
+   * closed for lack of it would stay open for good. Other calls are tried again.
+   */
+  private static void settleClose() {
+    for (int i = 0; i <= Byte.MAX_VALUE; i++) {
+      Libc.close(-1);
+    }
   }
 
   private static void rest() {
