@@ -4,6 +4,7 @@ package io.github.tasklocal.kernel;
 import io.github.tasklocal.error.KernelException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,12 +60,14 @@ public interface Kernel {
   long mapPages(long bytes);
 
   /**
-   * {@return whether memory of the process's is as {@link #mapPages} would map it} It is then never
-   * huge and not in child processes from now on, either.
+   * {@return those of some blocks of the process's memory that are not as {@link #mapPages} would
+   * map them} The others are never huge and not in child processes from now on. Reads the list of
+   * all mappings, once: some milliseconds with 10,000 threads.
    *
+   * @param blocks an address and a size in bytes for each
    * @throws KernelException if that cannot be determined
    */
-  boolean preparePages(long address, long bytes);
+  List<long[]> preparePages(List<long[]> blocks);
 
   /**
    * Asks for the frames behind private memory to be replaced by zeroed ones.

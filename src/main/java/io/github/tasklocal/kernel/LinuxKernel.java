@@ -7,6 +7,7 @@ import io.github.tasklocal.libbpf.libbpf_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The running kernel, through libbpf and the C library. */
@@ -83,8 +84,14 @@ public final class LinuxKernel implements Kernel {
   }
 
   @Override
-  public boolean preparePages(long address, long bytes) {
-    return Mappings.arePrivate(address, bytes) && Libc.adviseOfPages(address, bytes);
+  public List<long[]> preparePages(List<long[]> blocks) {
+    List<long[]> unfit = Mappings.notPrivate(blocks);
+    for (long[] block : blocks) {
+      if (!unfit.contains(block) && !Libc.adviseOfPages(block[0], block[1])) {
+        unfit.add(block);
+      }
+    }
+    return unfit;
   }
 
   @Override

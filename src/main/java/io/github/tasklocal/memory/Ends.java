@@ -21,6 +21,9 @@ final class Ends {
    */
   private static final int NATIVES = 64;
 
+  /** How many threads {@link #releaseSomeEnded} checks. */
+  private static final int STEP = 4096;
+
   private final Registry registry;
   private final Kernel kernel;
   private final SharedData data;
@@ -33,8 +36,8 @@ final class Ends {
   /** How many threads there have to be before it is worth looking for ended ones again. */
   private int lookAt;
 
-  /** The native thread at which the next look begins, if any. */
-  private @Nullable ThreadRecord nextNative;
+  /** The thread at which the next look begins, if any. */
+  private @Nullable ThreadRecord next;
 
   Ends(Registry registry, ThreadLists lists, RecordList live, RecordTable byTid, Pages pages) {
     this.registry = registry;
@@ -69,32 +72,42 @@ final class Ends {
    * threads that Java does not know, each call checks some, and all in rotation.
    */
   void releaseEnded() {
-    int natives = 0;
+    look(Integer.MAX_VALUE);
+  }
+
+  /**
+   * Does so for some of the threads, and for all in rotation, in a small part of a millisecond
+   * however many there are: others wait for the lock.
+   */
+  void releaseSomeEnded() {
+    look(STEP);
+  }
+
+  private void look(int most) {
     int before = live.size();
-    ThreadRecord begin = live.from(nextNative);
-    nextNative = null;
-    ThreadRecord first = begin == null ? live.first() : begin;
-    ThreadRecord each = first;
-    boolean wrapped = begin == null;
-    while (each != null) {
-      ThreadRecord next = each.next;
+    int steps = Math.min(before, most);
+    int natives = 0;
+    ThreadRecord skipped = null;
+    ThreadRecord each = inRotation(next);
+    for (int i = 0; i < steps && each != null; i++) {
+      ThreadRecord after = each.next;
       if (!(each.state() instanceof Native) || natives++ < NATIVES) {
         endIfOver(each);
-      } else if (nextNative == null) {
-        nextNative = each;
+      } else if (skipped == null) {
+        skipped = each;
       }
-      each = live.from(next);
-      if (each == null && !wrapped) {
-        wrapped = true;
-        each = live.first();
-      }
-      if (wrapped && each == begin) {
-        break;
-      }
+      each = inRotation(after);
     }
+    next = skipped == null ? each : skipped;
     int left = live.size();
+    boolean sawAll = steps == before && skipped == null;
     // If some of the checked ones had ended, others may have too.
-    lookAt = nextNative != null && left < before ? 0 : left + left / 4;
+    lookAt = !sawAll && left < before ? 0 : left + Math.min(left, STEP) / 4;
+  }
+
+  private @Nullable ThreadRecord inRotation(@Nullable ThreadRecord from) {
+    ThreadRecord found = live.from(from);
+    return found == null ? live.first() : found;
   }
 
   private void endIfOver(ThreadRecord record) {

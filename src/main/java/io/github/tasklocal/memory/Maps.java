@@ -79,7 +79,7 @@ public final class Maps {
         fresh.shared.takeOver(takeOver);
         synchronized (registry.lock) {
           registry.catchUp();
-          registry.threads.ends.releaseEnded();
+          registry.threads.ends.releaseSomeEnded();
           table.add(fresh);
           isOpen = true;
         }
@@ -114,11 +114,25 @@ public final class Maps {
   private OpenMap prepared(KernelMap map, Wire wire) {
     MapWire.requireFits(map, wire, data.slotBytes());
     OpenMap prepared = OpenMap.of(registry, map, table.free(map.toString()), wire, keys);
+    checkPages();
+    return prepared;
+  }
+
+  /** The mappings are read under no lock, for which first uses would wait. */
+  private void checkPages() {
+    UnfitPages unfit = registry.threads.unfit;
+    List<long[]> blocks;
     synchronized (registry.lock) {
       registry.catchUp();
-      registry.threads.unfit.check();
+      blocks = unfit.unchecked();
     }
-    return prepared;
+    if (!blocks.isEmpty()) {
+      List<long[]> wrong = registry.kernel.preparePages(blocks);
+      synchronized (registry.lock) {
+        registry.catchUp();
+        unfit.checked(wrong);
+      }
+    }
   }
 
   /**
@@ -272,7 +286,7 @@ public final class Maps {
     synchronized (registry.lock) {
       registry.catchUp();
       registry.threads.ends.releaseUnreachable();
-      registry.threads.ends.releaseEnded();
+      registry.threads.ends.releaseSomeEnded();
       registry.leftovers.takeOut(most);
       registry.served.connection.forgetRefusal();
       anyUnused = table.unused() != null;

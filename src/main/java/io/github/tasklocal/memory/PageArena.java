@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelPage;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -16,8 +14,8 @@ import java.util.List;
  *
  * <p>Until a map is opened they come from the JDK's allocator: linking a native call would cost a
  * program that never opens one tens of milliseconds. What the JDK gave may be something else then
- * ({@code glibc.malloc.hugetlb=2}, another malloc), and is {@link #checkEarly checked} as the first
- * map is opened.
+ * ({@code glibc.malloc.hugetlb=2}, another malloc), and is checked as the first map is opened
+ * ({@link UnfitPages}).
  *
  * <p>Under the registry's lock.
  */
@@ -45,7 +43,7 @@ final class PageArena implements Arena {
           "whole pages of %d bytes are allocated here, not %d bytes aligned to %d"
               .formatted(KernelPage.BYTES, bytes, alignment));
     }
-    if (data.numbers[SharedData.CHECKED] == 0) {
+    if (data.numbers[SharedData.MAPPED] == 0) {
       MemorySegment block = Arena.global().allocate(bytes, KernelPage.BYTES);
       data.early.add(new long[] {block.address(), bytes});
       return block;
@@ -59,24 +57,18 @@ final class PageArena implements Arena {
   }
 
   /**
-   * Checks what the JDK gave, at the first call; from then on pages are mapped here. What BPF must
-   * not be given is abandoned.
-   *
-   * @throws KernelException if it cannot be checked; the next call tries again
+   * {@return what the JDK gave, of which nobody knows yet whether BPF may be given it} From now on
+   * pages are mapped here.
    */
-  void checkEarly() {
-    if (data.numbers[SharedData.CHECKED] != 0) {
-      return;
-    }
-    List<long[]> wrong = new ArrayList<>();
-    for (long[] block : data.early) {
-      if (!kernel.preparePages(block[0], block[1])) {
-        wrong.add(block);
-      }
-    }
+  List<long[]> early() {
+    data.numbers[SharedData.MAPPED] = 1;
+    return List.copyOf(data.early);
+  }
+
+  /** All that the JDK gave is known to be right, but for some, which are abandoned. */
+  void checked(List<long[]> wrong) {
     data.abandoned.addAll(wrong);
     data.early.clear();
-    data.numbers[SharedData.CHECKED] = 1;
   }
 
   /** {@return the scope of memory that is never freed} */

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class RecordTable {
 
-  private final @Nullable ThreadRecord[] byBits = new ThreadRecord[1 << 12];
+  private final @Nullable ThreadRecord[] byBits = new ThreadRecord[1 << 14];
 
   @Nullable ThreadRecord get(int tid) {
     ThreadRecord record = tid == 0 ? null : byBits[index(tid)];

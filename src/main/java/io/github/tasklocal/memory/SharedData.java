@@ -42,7 +42,7 @@ final class SharedData {
   static final int ARRAYS_FREE = FreePages.NUMBERS;
   static final int SERVED = 2 * FreePages.NUMBERS;
   static final int PAGES = SERVED + Connection.NUMBERS;
-  static final int CHECKED = PAGES + 1;
+  static final int MAPPED = PAGES + 1;
   static final int STARTING = PAGES + 2;
   private static final int NEWEST = PAGES + 3;
   private static final int MAPS_CHANGED = PAGES + 4;

@@ -66,7 +66,7 @@ final class Threads {
     }
     StackSpace.require();
     if (ends.isDue()) {
-      ends.releaseEnded();
+      ends.releaseSomeEnded();
     }
     Object next;
     for (Place each = data.after(known);
@@ -168,7 +168,7 @@ final class Threads {
       StackSpace.require();
       ends.releaseUnreachable();
       if (ends.isDue()) {
-        ends.releaseEnded();
+        ends.releaseSomeEnded();
       }
     }
     MemorySegment page = pages.take();

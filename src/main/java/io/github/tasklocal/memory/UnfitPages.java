@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
-import io.github.tasklocal.error.KernelException;
+import java.util.List;
 import java.util.function.Consumer;
 
 /**
@@ -23,12 +23,18 @@ final class UnfitPages {
   }
 
   /**
-   * Checks, before the first map is opened, the pages that were leased until then.
-   *
-   * @throws KernelException if they cannot be checked; the next call tries again
+   * {@return the blocks to be checked before the first map is opened} None is added from now on.
    */
-  void check() {
-    arena.checkEarly();
+  List<long[]> unchecked() {
+    return arena.early();
+  }
+
+  /** Has the threads in some of those blocks leave them; the others are right. */
+  void checked(List<long[]> wrong) {
+    arena.checked(wrong);
+    if (wrong.isEmpty()) {
+      return;
+    }
     pages.dropAbandoned();
     for (ThreadRecord each = live.first(); each != null; each = each.next) {
       if (!each.place.isUnfit() && pages.isAbandoned(each.page.address())) {

@@ -32,6 +32,9 @@ final class FailingKernel implements Kernel {
   /** Whether pages from before the first map are fit for BPF. */
   boolean early = true;
 
+  /** For which first uses wait, so that it is not to be held while the mappings are read. */
+  Object lock = new Object();
+
   private final List<String> calls = new ArrayList<>();
   private boolean isArmed;
   private int failing;
@@ -153,8 +156,11 @@ final class FailingKernel implements Kernel {
   }
 
   @Override
-  public boolean preparePages(long address, long bytes) {
-    return object("preparePages", () -> early && real.preparePages(address, bytes));
+  public List<long[]> preparePages(List<long[]> blocks) {
+    if (Thread.holdsLock(lock)) {
+      throw new AssertionError("the mappings are read under the registry's lock");
+    }
+    return object("preparePages", () -> early ? real.preparePages(blocks) : blocks);
   }
 
   @Override

@@ -13,6 +13,7 @@ import io.github.tasklocal.layout.Wire;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -56,6 +57,19 @@ class UnfitPagesKernelIT {
       assertThat(view.of(person.worker.tid())).isEqualTo(person.value);
       assertThat(world.maps.registrations().unregistered(world.map(view))).isEmpty();
       person.page = after;
+    }
+  }
+
+  @Test
+  void howeverManyThreadsThereAreTheMappingsAreReadOnce() {
+    try (World world = new World()) {
+      for (int i = 0; i < 100; i++) {
+        World.Person ignored = world.citizen();
+      }
+      world.kernel.arm(Integer.MAX_VALUE, FailingKernel.How.REFUSED, 0);
+      world.open(view);
+      assertThat(world.kernel.disarm()).containsOnlyOnce("preparePages");
+      world.check(List.of(view));
     }
   }
 

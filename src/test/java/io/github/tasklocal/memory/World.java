@@ -54,6 +54,7 @@ final class World implements AutoCloseable {
     registry =
         new Registry(kernel, System::nanoTime, ThreadLists.forTest(), keys, data, thread -> {});
     maps = registry.maps();
+    kernel.lock = registry.lock;
   }
 
   /** {@return how many pidfds and maps are open; the JDK loses a file's where memory runs out} */
