@@ -9,6 +9,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A pool of threads at work from one time to another, and the context switches in between. The
@@ -23,7 +24,8 @@ record Pool(long begin, long measured, long end) {
   private static final long START = 300_000_000;
 
   /** What all threads did together. */
-  record Outcome<W>(List<W> workers, double switchesPerSecond, Scheduler.Stats stats) {}
+  record Outcome<W>(
+      List<W> workers, double switchesPerSecond, Scheduler.Stats stats, double neighbour) {}
 
   /** {@return times that begin soon} */
   static Pool soon(double settleSeconds, double seconds) {
@@ -40,13 +42,15 @@ record Pool(long begin, long measured, long end) {
     return (end - measured) / 1e9;
   }
 
-  <W extends Runnable> Outcome<W> run(Scheduler scheduler, int threads, Function<Integer, W> worker)
+  <W extends Runnable> Outcome<W> run(
+      Scheduler scheduler, @Nullable Neighbour neighbour, int threads, Function<Integer, W> worker)
       throws InterruptedException, ExecutionException {
     CountDownLatch counted = new CountDownLatch(1);
     List<W> workers = new ArrayList<>();
     List<Future<?>> results = new ArrayList<>();
     double switches;
     Scheduler.Stats stats;
+    double share;
     try (ExecutorService pool = Executors.newFixedThreadPool(threads)) {
       try {
         for (int i = 0; i < threads; i++) {
@@ -64,11 +68,17 @@ record Pool(long begin, long measured, long end) {
         Clock.sleepUntil(measured);
         long from = System.nanoTime();
         long before = Switches.count();
+        long busy = neighbour == null ? 0 : neighbour.nanos();
         Scheduler.Stats earlier = scheduler.stats();
         Clock.sleepUntil(end);
         long after = Switches.count();
         stats = scheduler.stats().since(earlier);
-        switches = (after - before) * 1e9 / (System.nanoTime() - from);
+        double nanos = System.nanoTime() - from;
+        switches = (after - before) * 1e9 / nanos;
+        share =
+            neighbour == null
+                ? Double.NaN
+                : (neighbour.nanos() - busy) / nanos / Runtime.getRuntime().availableProcessors();
       } finally {
         counted.countDown();
       }
@@ -76,6 +86,6 @@ record Pool(long begin, long measured, long end) {
         result.get();
       }
     }
-    return new Outcome<>(workers, switches, stats);
+    return new Outcome<>(workers, switches, stats, share);
   }
 }

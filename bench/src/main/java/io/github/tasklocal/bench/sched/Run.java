@@ -17,6 +17,7 @@ import org.HdrHistogram.Histogram;
  * @param preemptions by scx_tasklocal, per second, as the next two
  * @param rescues of threads that it had let wait for long
  * @param hints that it found
+ * @param neighbour the share of the processors that the {@link Neighbour} had, or NaN without one
  */
 record Run(
     Histogram latency,
@@ -29,4 +30,5 @@ record Run(
     double stores,
     double preemptions,
     double rescues,
-    double hints) {}
+    double hints,
+    double neighbour) {}

@@ -84,6 +84,14 @@ final class SchedBench implements Callable<Integer> {
       description = "Run only these settings, separated by commas: ${COMPLETION-CANDIDATES}.")
   private List<Setting> settings = List.of(Setting.values());
 
+  @Option(
+      names = "--neighbour",
+      paramLabel = "WEIGHT",
+      description =
+          "Run a process that wants all processors beside the server, in a control group of this"
+              + " weight (cpu.weight); the server's has 100. Measures the server alone.")
+  private @Nullable Integer weight;
+
   @Option(names = "--json", paramLabel = "FILE", description = "Also write the figures as JSON.")
   private @Nullable Path json;
 
@@ -115,35 +123,22 @@ final class SchedBench implements Callable<Integer> {
     report.load(load, seconds, repeats);
     for (Telling telling : Telling.values()) {
       // What the compiler does at first belongs to no setting.
-      Server.run(Scheduler.kernels(), load, telling, 0, WARM_UP_SECONDS);
+      Server.run(Scheduler.kernels(), null, load, telling, 0, WARM_UP_SECONDS);
       Section.run(Scheduler.kernels(), load, telling, 0, WARM_UP_SECONDS);
     }
 
     Repeats<Run> runs = new Repeats<>();
     Repeats<Section.Outcome> sections = new Repeats<>();
     Map<Setting, Double> changeNanos = new EnumMap<>(Setting.class);
-    for (int repeat = 1; repeat <= repeats; repeat++) {
-      for (Setting setting : settings) {
-        progress("%s, %d of %d".formatted(setting.title(), repeat, repeats));
-        try (Scheduler scheduler = setting.start()) {
-          if (repeat == 1 && setting.telling() != Telling.NOTHING) {
-            changeNanos.put(setting, changeNanos(setting.telling()));
-          }
-          Run run = Server.run(scheduler, load, setting.telling(), SETTLE_SECONDS, seconds);
-          scheduler.check();
-          runs.add(setting, run);
-          progress(
-              "  delay p50 %s ms, p99 %s ms"
-                  .formatted(
-                      Figures.number(Repeats.millis(run.delay(), 50)),
-                      Figures.number(Repeats.millis(run.delay(), 99))));
-          sections.add(setting, Section.run(scheduler, load, setting.telling(), 1, seconds / 3));
-          scheduler.check();
-        }
-      }
+    try (Neighbour neighbour = weight == null ? null : Neighbour.start(weight, threads)) {
+      measure(load, neighbour, seconds, repeats, runs, sections, changeNanos);
     }
     report.runs(runs);
-    report.sections(sections, changeNanos);
+    if (weight == null) {
+      report.sections(sections, changeNanos);
+    } else {
+      report.neighbour(weight, runs);
+    }
     if (json != null) {
       SchedResults.write(json, machine, load, runs, sections, changeNanos);
     }
@@ -151,6 +146,40 @@ final class SchedBench implements Callable<Integer> {
       Curves.write(plot, machine, load, runs);
     }
     return 0;
+  }
+
+  private void measure(
+      Load load,
+      @Nullable Neighbour neighbour,
+      double seconds,
+      int repeats,
+      Repeats<Run> runs,
+      Repeats<Section.Outcome> sections,
+      Map<Setting, Double> changeNanos)
+      throws InterruptedException, ExecutionException {
+    for (int repeat = 1; repeat <= repeats; repeat++) {
+      for (Setting setting : settings) {
+        progress("%s, %d of %d".formatted(setting.title(), repeat, repeats));
+        try (Scheduler scheduler = setting.start()) {
+          if (repeat == 1 && neighbour == null && setting.telling() != Telling.NOTHING) {
+            changeNanos.put(setting, changeNanos(setting.telling()));
+          }
+          Run run =
+              Server.run(scheduler, neighbour, load, setting.telling(), SETTLE_SECONDS, seconds);
+          scheduler.check();
+          runs.add(setting, run);
+          progress(
+              "  delay p50 %s ms, p99 %s ms"
+                  .formatted(
+                      Figures.number(Repeats.millis(run.delay(), 50)),
+                      Figures.number(Repeats.millis(run.delay(), 99))));
+          if (neighbour == null) {
+            sections.add(setting, Section.run(scheduler, load, setting.telling(), 1, seconds / 3));
+            scheduler.check();
+          }
+        }
+      }
+    }
   }
 
   private void check() {
@@ -163,6 +192,9 @@ final class SchedBench implements Callable<Integer> {
               + percent
               + ": use more than 0 and at most 40. With more, requests queue for each other,"
               + " whatever the scheduler does");
+    }
+    if (weight != null && (weight < 1 || weight > 10_000)) {
+      throw Arguments.bad(spec, "--neighbour is " + weight + ": a weight is 1 to 10000");
     }
     if (settings.stream().anyMatch(Setting::needsSchedExt) && !SchedExt.supported()) {
       throw Arguments.bad(

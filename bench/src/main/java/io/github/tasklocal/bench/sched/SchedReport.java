@@ -141,6 +141,9 @@ final class SchedReport {
       line(setting.title(), "", RATIO, cells.toArray(String[]::new));
     }
 
+    if (isBesideNeighbour(runs)) {
+      return; // the goals are those of a server alone
+    }
     title("Goals of hints, by repeat");
     for (Goal goal : Goal.of(runs)) {
       out.printf(
@@ -149,6 +152,24 @@ final class SchedReport {
           goal.ratios().stream().map(SchedReport::figure).collect(Collectors.joining("  ")),
           goal.met() ? "met" : "MISSED");
     }
+    out.flush();
+  }
+
+  private static boolean isBesideNeighbour(Repeats<Run> runs) {
+    return runs.settings().stream()
+        .flatMap(setting -> runs.of(setting).stream())
+        .anyMatch(run -> !Double.isNaN(run.neighbour()));
+  }
+
+  void neighbour(int weight, Repeats<Run> runs) {
+    title(
+        "A neighbour in a control group of weight %d, the server's in one of %d: %% of the processors"
+            .formatted(weight, Neighbour.SERVERS_WEIGHT));
+    line("setting", "", COLUMN, "had", "by weight");
+    String due = figure(100.0 * weight / (weight + Neighbour.SERVERS_WEIGHT));
+    each(
+        runs,
+        (name, number, run) -> line(name, number, COLUMN, figure(100 * run.neighbour()), due));
     out.flush();
   }
 

@@ -93,6 +93,9 @@ final class SchedResults {
     object.put("scx_preemptions", run.preemptions());
     object.put("scx_rescues", run.rescues());
     object.put("scx_hints", run.hints());
+    if (!Double.isNaN(run.neighbour())) {
+      object.put("neighbour", run.neighbour());
+    }
     return object;
   }
 

@@ -52,7 +52,7 @@ final class Section {
       throws InterruptedException, ExecutionException {
     Pool times = Pool.soon(settleSeconds, seconds);
     Section section = new Section(load, telling, times);
-    Pool.Outcome<Worker> outcome = times.run(scheduler, load.threads(), section::worker);
+    Pool.Outcome<Worker> outcome = times.run(scheduler, null, load.threads(), section::worker);
     Histogram wait = Server.histogram();
     Histogram held = Server.histogram();
     for (Worker worker : outcome.workers()) {

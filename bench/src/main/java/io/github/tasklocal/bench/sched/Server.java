@@ -5,6 +5,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.HdrHistogram.Histogram;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The server: a pool whose threads never sleep. Each takes the next interactive request if one is
@@ -32,11 +33,16 @@ final class Server {
   }
 
   static Run run(
-      Scheduler scheduler, Load load, Telling telling, double settleSeconds, double seconds)
+      Scheduler scheduler,
+      @Nullable Neighbour neighbour,
+      Load load,
+      Telling telling,
+      double settleSeconds,
+      double seconds)
       throws InterruptedException, ExecutionException {
     Pool times = Pool.soon(settleSeconds, seconds);
     Server server = new Server(load, telling, times);
-    Pool.Outcome<Worker> outcome = times.run(scheduler, load.threads(), server::worker);
+    Pool.Outcome<Worker> outcome = times.run(scheduler, neighbour, load.threads(), server::worker);
     Histogram latency = histogram();
     Histogram delay = histogram();
     long pieces = 0;
@@ -60,7 +66,8 @@ final class Server {
         changes * telling.stores() / times.seconds(),
         outcome.stats().preemptions() / times.seconds(),
         outcome.stats().rescues() / times.seconds(),
-        outcome.stats().hints() / times.seconds());
+        outcome.stats().hints() / times.seconds(),
+        outcome.neighbour());
   }
 
   static Histogram histogram() {
