@@ -27,6 +27,8 @@ import picocli.CommandLine.Spec;
 /** Who uses the processors, by the value of a key. */
 @Command(
     name = "top",
+    // picocli would break a line within NAME[:TYPE].
+    customSynopsis = "tasklocal-tools top --key=NAME[:TYPE] [--key=NAME[:TYPE]] [OPTION...]",
     mixinStandardHelpOptions = true,
     versionProvider = Tools.Version.class,
     description = {
