@@ -3,7 +3,6 @@ package io.github.tasklocal.bench.sched;
 
 import io.github.tasklocal.kit.Jvm;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -36,17 +35,14 @@ final class Neighbour implements AutoCloseable {
     Path server = group("server", SERVERS_WEIGHT);
     Path neighbour = group("neighbour", weight);
     move(ProcessHandle.current().pid(), server);
-    // It inherits the server's group, and leaves it before it has begun to work.
     process =
         Jvm.start(
             Jvm.command(
                 List.of("-Xmx64m", "-XX:+UseSerialGC"),
                 Jvm.join(Jvm.classPath()),
                 Neighbour.class,
+                neighbour.toString(),
                 String.valueOf(threads)));
-    move(process.pid(), neighbour);
-    process.getOutputStream().write('\n');
-    process.getOutputStream().flush();
   }
 
   /**
@@ -89,6 +85,9 @@ final class Neighbour implements AutoCloseable {
 
   /** {@return the processor time that it has had so far, in nanoseconds} */
   long nanos() {
+    if (!process.isAlive()) {
+      throw new IllegalStateException("the neighbour has ended, with " + process.exitValue());
+    }
     try {
       return Files.readAllLines(groups.resolve("neighbour/cpu.stat")).stream()
           .filter(line -> line.startsWith("usage_usec "))
@@ -133,27 +132,20 @@ final class Neighbour implements AutoCloseable {
   /**
    * Is busy until its input ends, which it does with the process that has started it.
    *
-   * @param args how many threads
+   * @param args its control group, and how many threads
    */
   public static void main(String[] args) throws IOException {
-    InputStream input = System.in;
-    if (input.read() < 0) {
-      return;
-    }
-    for (int i = 0; i < Integer.parseInt(args[0]); i++) {
+    move(ProcessHandle.current().pid(), Path.of(args[0])); // out of the server's, before any work
+    for (int i = 0; i < Integer.parseInt(args[1]); i++) {
       Orders orders = new Orders(i);
-      Thread thread =
-          new Thread(
-              () -> {
-                while (true) {
-                  orders.reports(20);
-                }
-              });
-      thread.setDaemon(true);
-      thread.start();
+      new Thread(() -> work(orders)).start();
     }
-    while (input.read() >= 0) {
-      // Nothing is said.
+  }
+
+  @SuppressWarnings("InfiniteLoopStatement")
+  private static void work(Orders orders) {
+    while (true) {
+      long ignored = orders.reports(20);
     }
   }
 }
