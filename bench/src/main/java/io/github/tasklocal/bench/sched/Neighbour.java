@@ -18,6 +18,11 @@ final class Neighbour implements AutoCloseable {
 
   static final int SERVERS_WEIGHT = 100;
 
+  /** In nanoseconds: longer reads are done again, as their thread had to wait. */
+  private static final long AT_ONCE = 20_000_000;
+
+  private static final int MOST = 10;
+
   private static final Path ROOT = Path.of("/sys/fs/cgroup");
 
   private final Path groups;
@@ -83,11 +88,38 @@ final class Neighbour implements AutoCloseable {
     Files.writeString(group.resolve("cgroup.procs"), String.valueOf(pid));
   }
 
-  /** {@return the processor time that it has had so far, in nanoseconds} */
-  long nanos() {
+  /**
+   * The processor time that it has had, and when that was read.
+   *
+   * @param busy nanoseconds of all processors together
+   * @param now as of {@link System#nanoTime}
+   */
+  record Time(long busy, long now) {
+
+    /** {@return the share of all processors that it has had since} */
+    double since(Time earlier) {
+      return (double) (busy - earlier.busy)
+          / (now - earlier.now)
+          / Runtime.getRuntime().availableProcessors();
+    }
+  }
+
+  /** {@return what it has had so far} The caller may have to wait for a processor meanwhile. */
+  Time time() {
     if (!process.isAlive()) {
       throw new IllegalStateException("the neighbour has ended, with " + process.exitValue());
     }
+    for (int tries = 0; ; tries++) {
+      long before = System.nanoTime();
+      long busy = nanos();
+      long now = System.nanoTime();
+      if (now - before < AT_ONCE || tries == MOST) {
+        return new Time(busy, before + (now - before) / 2);
+      }
+    }
+  }
+
+  private long nanos() {
     try {
       return Files.readAllLines(groups.resolve("neighbour/cpu.stat")).stream()
           .filter(line -> line.startsWith("usage_usec "))

@@ -66,19 +66,15 @@ record Pool(long begin, long measured, long end) {
                   }));
         }
         Clock.sleepUntil(measured);
+        Neighbour.Time busy = neighbour == null ? null : neighbour.time();
         long from = System.nanoTime();
         long before = Switches.count();
-        long busy = neighbour == null ? 0 : neighbour.nanos();
         Scheduler.Stats earlier = scheduler.stats();
         Clock.sleepUntil(end);
+        share = neighbour == null || busy == null ? Double.NaN : neighbour.time().since(busy);
         long after = Switches.count();
         stats = scheduler.stats().since(earlier);
-        double nanos = System.nanoTime() - from;
-        switches = (after - before) * 1e9 / nanos;
-        share =
-            neighbour == null
-                ? Double.NaN
-                : (neighbour.nanos() - busy) / nanos / Runtime.getRuntime().availableProcessors();
+        switches = (after - before) * 1e9 / (System.nanoTime() - from);
       } finally {
         counted.countDown();
       }
