@@ -16,6 +16,8 @@ import io.github.tasklocal.error.VirtualThreadException;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.memory.FullHeapChild;
+import io.github.tasklocal.memory.RegistryLock;
+import io.github.tasklocal.memory.VirtualThreads;
 import java.lang.foreign.MemoryLayout;
 import java.util.ArrayList;
 import java.util.List;
@@ -50,6 +52,52 @@ final class VirtualCarriers {
 
   private VirtualCarriers() {}
 
+  /**
+   * The last map is closed after a thread's first use has found one, and before the mount that
+   * would have shown the value: the carrier waits for its page meanwhile.
+   */
+  private static void over() throws Throwable {
+    try (ExecutorService one = Executors.newSingleThreadExecutor()) {
+      Thread carrier = one.submit(Thread::currentThread).get();
+      AtomicBoolean isOpen = new AtomicBoolean();
+      AtomicReference<Throwable> failure = new AtomicReference<>();
+      Thread.Builder builder = on(one);
+      AtomicReference<Thread> thread = new AtomicReference<>();
+      RegistryLock.during(
+          () -> {
+            thread.set(
+                builder.start(
+                    () -> {
+                      try {
+                        VALUE.set(7);
+                        equal(7, VALUE.get(), "the first value");
+                        LATE.set(8);
+                        equal(7, VALUE.get(), "the first value, beside another");
+                        Await.until("another map", isOpen::get);
+                        equal(7, VALUE.get(), "the first value, with another map");
+                        agree(9);
+                        equal(8, LATE.get(), "the other value");
+                      } catch (Throwable e) {
+                        failure.set(e);
+                      }
+                    }));
+            Await.until(
+                "the carrier to wait for the lock",
+                () -> carrier.getState() == Thread.State.BLOCKED);
+            VirtualThreads.closed();
+          });
+      Await.until(
+          "the thread to wait",
+          () -> failure.get() != null || thread.get().getState() == Thread.State.TIMED_WAITING);
+      VirtualThreads.opened();
+      isOpen.set(true);
+      Await.until("the end of the thread", () -> !thread.get().isAlive());
+      if (failure.get() != null) {
+        throw failure.get();
+      }
+    }
+  }
+
   static void run(String corner, BpfView view) throws Throwable {
     switch (corner) {
       case "refused" -> refused();
@@ -57,6 +105,7 @@ final class VirtualCarriers {
       case "held" -> held();
       case "alternating" -> alternating();
       case "late" -> late(view);
+      case "over" -> over();
       case "full-heap" -> fullHeap(false);
       case "full-heap-first" -> fullHeap(true);
       case "deep" -> deep();

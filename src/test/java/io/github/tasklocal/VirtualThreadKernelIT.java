@@ -150,6 +150,11 @@ class VirtualThreadKernelIT {
     onOwnScheduler("inside");
   }
 
+  @Test
+  void aValueIsKeptWhoseThreadMeetsTheEndOfTheLastMapOnItsWay() {
+    onOwnScheduler("over");
+  }
+
   private void onOwnScheduler(String corner) {
     Jvm.Result result = corners(corner, OWN_SCHEDULER);
     assertThat(result.output()).contains("all as it should be, unseen 0");

@@ -147,15 +147,18 @@ final class VirtualRecord implements Runnable {
   private long slowAddress(Key key) {
     if (!isHere(thread)) {
       boolean remounted = JdkVirtualThread.remount(thread);
-      if (!isHere(thread) && remounted && !isUnseen) {
+      if (!isHere(thread) && !isRetired() && remounted && !isUnseen) {
         isUnseen = true;
         // May block, so that the thread is elsewhere after it.
         VirtualThreads.unseen(
             "its values are not shown on the thread that carries it, whose own value something else"
                 + " can reach (bind, NativeThread), or which has no memory for a page");
       }
-      if (!isHere(thread)) {
+      if (!isHere(thread) && !isRetired()) {
         showNowhere();
+      }
+      if (isRetired()) {
+        return VirtualThreads.address(thread, key); // at one of these mounts, with all its values
       }
     }
     if ((used & 1L << key.index()) == 0) {
