@@ -53,7 +53,7 @@ final class Bench implements Callable<Integer> {
           new Group("first-use", "A new thread", 6, 18, FirstUse::rows),
           new Group("served", "Served over a socket", 15, 45, ServedCosts::rows),
           jmh.group("open", "Opening a map", MapOpening.class),
-          new Group("scale", "Many live threads", 20, 60, LiveThreads::rows),
+          new Group("scale", "Many live threads", 60, 130, LiveThreads::rows),
           jmh.group("sharing", "Two threads, packed pages", FalseSharing.class),
           new Group("bpf", "In BPF", 3, 12, BpfCosts::rows),
           new Group("start", "Start-up", 6, 20, StartUp::rows),

@@ -16,7 +16,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,13 +36,16 @@ final class LiveThreads {
   private static final long STACK_BYTES = 256 << 10;
   private static final int KEEPER_SECONDS = 5;
 
+  /** After ten rounds another thread goes on. */
+  private static final int KEEPER_BEGINS = 14;
+
   private static final TaskLocal.OfInt INT = TaskLocal.of("bench.int", JAVA_INT);
 
   private LiveThreads() {}
 
   static List<Row> rows(boolean quick) throws IOException {
     double[] few = child(FEW);
-    double[] many = child(quick ? 10_000 : 100_000);
+    double[] many = child(quick ? 5_000 : 20_000);
     int threads = (int) many[0];
     String opened =
         "%,d threads; opened in %.0f ms, and registered by hand in %.0f ms."
@@ -139,18 +141,19 @@ final class LiveThreads {
     }
   }
 
-  /** {@return the processor time of the keeper in a second, once all is done at which it helps} */
+  /** {@return the processor time of the keeper in a second, once it is its own last thread} */
   private static double keeperMillis() throws InterruptedException {
-    Thread keeper =
+    TimeUnit.SECONDS.sleep(KEEPER_BEGINS);
+    long keeper =
         Thread.getAllStackTraces().keySet().stream()
             .filter(each -> each.getName().equals("tasklocal-keeper"))
-            .findFirst()
+            .mapToLong(Thread::threadId)
+            .max()
             .orElseThrow();
-    TimeUnit.SECONDS.sleep(2);
     var times = ManagementFactory.getThreadMXBean();
-    long before = times.getThreadCpuTime(keeper.threadId());
+    long before = times.getThreadCpuTime(keeper);
     TimeUnit.SECONDS.sleep(KEEPER_SECONDS);
-    return (times.getThreadCpuTime(keeper.threadId()) - before) / 1e6 / KEEPER_SECONDS;
+    return (times.getThreadCpuTime(keeper) - before) / 1e6 / KEEPER_SECONDS;
   }
 
   /** Threads that use a key for the first time, one after the other, until that is ended. */
@@ -244,35 +247,34 @@ final class LiveThreads {
     }
 
     private synchronized void measure() {
-      nanos.add(
-          new double[] {
-            fastest(
-                times -> {
-                  for (int i = 0; i < times; i++) {
-                    INT.set(i);
-                  }
-                }),
-            fastest(
-                times -> {
-                  int sum = 0;
-                  for (int i = 0; i < times; i++) {
-                    sum += INT.get();
-                  }
-                  if (sum == 1) {
-                    throw new IllegalStateException("it is even");
-                  }
-                })
-          });
+      double set = Double.MAX_VALUE;
+      double get = Double.MAX_VALUE;
+      for (int i = 0; i < LOOPS; i++) {
+        set = Math.min(set, sets());
+        get = Math.min(get, gets());
+      }
+      nanos.add(new double[] {set, get});
     }
 
-    private static double fastest(IntConsumer loop) {
-      double fastest = Double.MAX_VALUE;
-      for (int i = 0; i < LOOPS; i++) {
-        long start = System.nanoTime();
-        loop.accept(LOOP);
-        fastest = Math.min(fastest, (double) (System.nanoTime() - start) / LOOP);
+    private static double sets() {
+      long start = System.nanoTime();
+      for (int i = 0; i < LOOP; i++) {
+        INT.set(i);
       }
-      return fastest;
+      return (double) (System.nanoTime() - start) / LOOP;
+    }
+
+    private static double gets() {
+      int sum = 0;
+      long start = System.nanoTime();
+      for (int i = 0; i < LOOP; i++) {
+        sum += INT.get();
+      }
+      long end = System.nanoTime();
+      if (sum == 1) {
+        throw new IllegalStateException("it is even");
+      }
+      return (double) (end - start) / LOOP;
     }
 
     /** {@return the nanoseconds of a set and of a get, each the median of some threads} */
