@@ -48,6 +48,7 @@ final class Bench implements Callable<Integer> {
           jmh.group("bound", "Through bind()", ThroughBind.class),
           jmh.group("struct", "A struct of 16 bytes", Struct.class),
           jmh.group("scope", "A value for the length of a call", Scoped.class),
+          new Group("c", "Beside a C program", 20, 35, BesideC::rows),
           new Group("garbage", "Garbage", 0, 0, quick -> garbage("")),
           jmh.group("hint", "A hint to BPF", Hint.class),
           new Group("first-use", "A new thread", 6, 18, FirstUse::rows),

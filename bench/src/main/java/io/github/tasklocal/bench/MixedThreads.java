@@ -97,8 +97,7 @@ public class MixedThreads {
   @Compared(
       work = "mixed: set an int, TaskLocalThread",
       to = "setField",
-      named = "field of the Thread",
-      goal = 1.1)
+      named = "field of the Thread")
   public void setOwnThread() {
     INT.set(intValue);
   }

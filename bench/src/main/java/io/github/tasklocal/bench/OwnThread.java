@@ -85,11 +85,7 @@ public class OwnThread {
   private long longValue = 7;
 
   @Benchmark
-  @Compared(
-      work = "set an int, TaskLocalThread",
-      to = "setIntField",
-      named = "field of the Thread",
-      goal = 1.1)
+  @Compared(work = "set an int, TaskLocalThread", to = "setIntField", named = "field of the Thread")
   public void setInt() {
     INT.set(intValue);
   }
@@ -117,11 +113,7 @@ public class OwnThread {
   }
 
   @Benchmark
-  @Compared(
-      work = "get an int, TaskLocalThread",
-      to = "getIntField",
-      named = "field of the Thread",
-      goal = 1.1)
+  @Compared(work = "get an int, TaskLocalThread", to = "getIntField", named = "field of the Thread")
   public int getInt() {
     return INT.get();
   }
@@ -136,8 +128,7 @@ public class OwnThread {
   @Compared(
       work = "set a long, TaskLocalThread",
       to = "setLongField",
-      named = "field of the Thread",
-      goal = 1.1)
+      named = "field of the Thread")
   public void setLong() {
     LONG.set(longValue);
   }
@@ -152,8 +143,7 @@ public class OwnThread {
   @Compared(
       work = "get a long, TaskLocalThread",
       to = "getLongField",
-      named = "field of the Thread",
-      goal = 1.1)
+      named = "field of the Thread")
   public long getLong() {
     return LONG.get();
   }
