@@ -48,6 +48,9 @@ final class Neighbour implements AutoCloseable {
                 Neighbour.class,
                 neighbour.toString(),
                 String.valueOf(threads)));
+    if (process.getInputStream().read() < 0) {
+      throw new IllegalStateException("the neighbour has ended before it began");
+    }
   }
 
   /**
@@ -172,6 +175,7 @@ final class Neighbour implements AutoCloseable {
       Orders orders = new Orders(i);
       new Thread(() -> work(orders)).start();
     }
+    System.out.println("working");
   }
 
   @SuppressWarnings("InfiniteLoopStatement")
