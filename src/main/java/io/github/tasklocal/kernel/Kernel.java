@@ -62,7 +62,7 @@ public interface Kernel {
   /**
    * {@return those of some blocks of the process's memory that are not as {@link #mapPages} would
    * map them} The others are never huge and not in child processes from now on. Reads the list of
-   * all mappings, once: some milliseconds with 10,000 threads.
+   * all mappings, once, which has a line or two for each thread.
    *
    * @param blocks an address and a size in bytes for each
    * @throws KernelException if that cannot be determined

@@ -76,8 +76,8 @@ final class Ends {
   }
 
   /**
-   * Does so for some of the threads, and for all in rotation, in a small part of a millisecond
-   * however many there are: others wait for the lock.
+   * Does so for {@value #STEP} of the threads at most, and for all in rotation: others wait for the
+   * lock meanwhile.
    */
   void releaseSomeEnded() {
     look(STEP);

@@ -62,8 +62,7 @@ final class Walk {
    * Does something for threads, one at a time under the lock, and once for each.
    *
    * @param from the first, or null for the first of all
-   * @param most for how many at most; 64 times as many are looked at, and take under a millisecond
-   *     where most is the keeper's
+   * @param most for how many at most; 64 times as many are looked at
    * @return with which to go on the next time
    */
   @Nullable ThreadRecord go(OpenMap map, Work work, @Nullable ThreadRecord from, int most) {

@@ -70,11 +70,14 @@ final class BesideC {
 
   private static Row row(String name, List<Double> ours, List<Double> inC, String note) {
     return new Row(
-        "c", name, "ns", measure(ours), "C, a thread-local pointer", measure(inC), null, note);
-  }
-
-  private static Measure measure(List<Double> rounds) {
-    return Measure.of(rounds.stream().mapToDouble(each -> each).toArray());
+        "c",
+        name,
+        "ns",
+        Measure.of(ours),
+        "C, a thread-local pointer",
+        Measure.of(inC),
+        null,
+        note);
   }
 
   /**
@@ -83,18 +86,10 @@ final class BesideC {
    * @param args {@code own} for a {@link TaskLocalThread}, or {@code any}
    */
   public static void main(String[] args) throws InterruptedException {
-    Runnable measured = () -> System.out.printf("%.4f%n", fastest());
+    Runnable measured = () -> System.out.printf("%.4f%n", Loops.fastest(ROUNDS, BesideC::sets));
     Thread thread = args[0].equals("own") ? new TaskLocalThread(measured) : new Thread(measured);
     thread.start();
     thread.join();
-  }
-
-  private static double fastest() {
-    double fastest = Double.MAX_VALUE;
-    for (int round = 0; round < ROUNDS; round++) {
-      fastest = Math.min(fastest, sets());
-    }
-    return fastest;
   }
 
   private static double sets() {

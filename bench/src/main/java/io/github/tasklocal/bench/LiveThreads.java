@@ -30,8 +30,7 @@ final class LiveThreads {
   /** How many of the threads measure an access. */
   private static final int MEASURED = 50;
 
-  private static final int LOOPS = 20;
-  private static final int LOOP = 100_000;
+  private static final int LOOPS = 100;
   private static final int WARM_UP = 2_000;
   private static final long STACK_BYTES = 256 << 10;
   private static final int KEEPER_SECONDS = 5;
@@ -82,7 +81,8 @@ final class LiveThreads {
 
   private static double[] child(int threads) throws IOException {
     List<String> lines =
-        Jvm.lines(List.of("-Xmx2g", "-XX:+UseSerialGC"), LiveThreads.class, threads + "");
+        Jvm.lines(
+            List.of("-Xmx2g", "-XX:+UseSerialGC"), LiveThreads.class, String.valueOf(threads));
     return Arrays.stream(lines.get(0).split(" ")).mapToDouble(Double::parseDouble).toArray();
   }
 
@@ -247,34 +247,8 @@ final class LiveThreads {
     }
 
     private synchronized void measure() {
-      double set = Double.MAX_VALUE;
-      double get = Double.MAX_VALUE;
-      for (int i = 0; i < LOOPS; i++) {
-        set = Math.min(set, sets());
-        get = Math.min(get, gets());
-      }
-      nanos.add(new double[] {set, get});
-    }
-
-    private static double sets() {
-      long start = System.nanoTime();
-      for (int i = 0; i < LOOP; i++) {
-        INT.set(i);
-      }
-      return (double) (System.nanoTime() - start) / LOOP;
-    }
-
-    private static double gets() {
-      int sum = 0;
-      long start = System.nanoTime();
-      for (int i = 0; i < LOOP; i++) {
-        sum += INT.get();
-      }
-      long end = System.nanoTime();
-      if (sum == 1) {
-        throw new IllegalStateException("it is even");
-      }
-      return (double) (end - start) / LOOP;
+      nanos.add(
+          new double[] {Loops.fastest(LOOPS, Loops::sets), Loops.fastest(LOOPS, Loops::gets)});
     }
 
     /** {@return the nanoseconds of a set and of a get, each the median of some threads} */

@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.DoubleSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,7 +26,6 @@ final class ServedCosts {
   private static final String BESIDE = "a map open";
 
   private static final int LOOPS = 2_000;
-  private static final int LOOP = 20_000;
 
   /** Few enough that a process may have a page for each, since none is used again soon. */
   private static final int WARM_UP = 1_000;
@@ -98,18 +96,14 @@ final class ServedCosts {
 
   private static Row row(
       String name, List<Double> served, List<Double> own, @Nullable Double goal) {
-    return new Row(GROUP, name, "ns", measure(served), BESIDE, measure(own), goal, null);
-  }
-
-  private static Measure measure(List<Double> samples) {
-    return Measure.of(samples.stream().mapToDouble(Double::doubleValue).toArray());
+    return new Row(GROUP, name, "ns", Measure.of(served), BESIDE, Measure.of(own), goal, null);
   }
 
   /** Measures; prints the fastest set, the fastest get, and all first uses, in nanoseconds. */
   public static void main(String[] args) throws InterruptedException {
     INT.set(0);
-    System.out.println(fastest(ServedCosts::sets));
-    System.out.println(fastest(ServedCosts::gets));
+    System.out.println(Loops.fastest(LOOPS, Loops::sets));
+    System.out.println(Loops.fastest(LOOPS, Loops::gets));
     long[] firsts = new long[THREADS];
     for (int i = -WARM_UP; i < THREADS; i++) {
       int index = i;
@@ -125,32 +119,6 @@ final class ServedCosts {
       thread.join();
     }
     System.out.println(String.join(" ", Arrays.stream(firsts).mapToObj(Long::toString).toList()));
-  }
-
-  private static double fastest(DoubleSupplier loop) {
-    double fastest = Double.MAX_VALUE;
-    for (int i = 0; i < LOOPS; i++) {
-      fastest = Math.min(fastest, loop.getAsDouble());
-    }
-    return fastest;
-  }
-
-  private static double sets() {
-    long start = System.nanoTime();
-    for (int i = 0; i < LOOP; i++) {
-      INT.set(i);
-    }
-    return (double) (System.nanoTime() - start) / LOOP;
-  }
-
-  private static double gets() {
-    long start = System.nanoTime();
-    int sum = 0;
-    for (int i = 0; i < LOOP; i++) {
-      sum += INT.get();
-    }
-    double nanos = (double) (System.nanoTime() - start) / LOOP;
-    return sum == 1 ? 0 : nanos; // so that the loop is not empty
   }
 
   private static long firstUse() {
