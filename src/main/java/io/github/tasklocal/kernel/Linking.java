@@ -103,7 +103,6 @@ final class Linking implements Runnable {
   private static void first() {
     Object ignored = Libc.gettid();
     ignored = libc_h.close$handle();
-    settleClose();
     Libc.linkPages();
     ignored = libbpf_h.bpf_obj_get$handle(); // last, as libbpf may be missing
     ignored = libbpf_h.bpf_obj_get_info_by_fd$handle();
@@ -114,7 +113,8 @@ final class Linking implements Runnable {
    * Has the JDK do now what it does at a handle's 128th call from the interpreter, and at each
    * later one until it succeeds: making a form of the handle's own (MethodHandle.maybeCustomize in
    * java.lang.invoke; the number is a byte). That needs memory, and a descriptor that could not be
-   * closed for lack of it would stay open for good. Other calls are tried again.
+   * closed for lack of it would stay open for good. Other calls are tried again. It takes some 3
+   * ms, so it is not done while the application starts.
    */
   private static void settleClose() {
     for (int i = 0; i <= Byte.MAX_VALUE; i++) {
@@ -123,6 +123,7 @@ final class Linking implements Runnable {
   }
 
   private static void rest() {
+    settleClose();
     Object ignored = libc_h.statfs$handle();
     ignored = libbpf_h.bpf_map_lookup_elem$handle(); // last, as libbpf may be missing
     ignored = libbpf_h.bpf_map_delete_elem$handle();
