@@ -84,19 +84,25 @@ final class Api {
     }
 
     List<String> api = new ArrayList<>();
+    List<String> hidden = new ArrayList<>();
     String type = "";
     for (String line : text.toString().lines().toList()) {
       if (line.endsWith("{")) {
         boolean visible = line.startsWith("public ") || line.startsWith("protected ");
         String declared = line.substring(0, line.length() - 2);
-        type = visible ? declared.replaceFirst(".*?(class|interface) ([^ <]+).*", "$2") : "";
+        type = declared.replaceFirst(".*?(class|interface) ([^ <]+).*", "$2");
         if (visible) {
           api.add(declared);
+        } else {
+          hidden.add(type + "$");
+          type = "";
         }
       } else if (line.startsWith("  ") && !type.isEmpty()) {
         api.add(type + ": " + line.strip());
       }
     }
+    // Those nested in an interface are public, whatever it is itself.
+    api.removeIf(line -> hidden.stream().anyMatch(line::contains));
     if (api.isEmpty()) {
       throw new IOException(classes + " has no public type");
     }

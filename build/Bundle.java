@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -11,7 +13,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.w3c.dom.Element;
@@ -112,6 +117,7 @@ final class Bundle {
     require(!version.endsWith("-SNAPSHOT"), of, "is a snapshot");
     String stem = name + "-" + version;
     Path pom = of.resolve(stem + ".pom");
+    Path jar = of.resolve(stem + ".jar");
     List<Path> files = new ArrayList<>(List.of(pom));
     if (require(Files.exists(pom), pom, "is missing")) {
       Element project = parse(pom);
@@ -150,6 +156,8 @@ final class Bundle {
         }
         if (each.toString().endsWith(".jar")) {
           checkJar(each);
+        } else if (each.toString().contains("-cyclonedx.") && Files.exists(jar)) {
+          checkBill(each, jar);
         }
       }
     }
@@ -171,6 +179,27 @@ final class Bundle {
   private void checkJar(Path file) throws IOException {
     try (JarFile jar = new JarFile(file.toFile())) {
       require(jar.stream().anyMatch(each -> !each.isDirectory()), file, "is empty");
+    }
+  }
+
+  /** What a jar says that it contains of others, its bill of materials has to list. */
+  private void checkBill(Path bill, Path of) throws IOException {
+    String text = Files.readString(bill);
+    try (JarFile jar = new JarFile(of.toFile())) {
+      JarEntry contents = jar.getJarEntry("META-INF/THIRD-PARTY.txt");
+      if (contents == null) {
+        return;
+      }
+      String listed = new String(jar.getInputStream(contents).readAllBytes(), UTF_8);
+      Matcher library = Pattern.compile("\\(([^ :]+):([^ :]+):([^ :]+) - ").matcher(listed);
+      int count = 0;
+      for (; library.find(); count++) {
+        String url =
+            "pkg:maven/%s/%s@%s"
+                .formatted(library.group(1), library.group(2), library.group(3));
+        require(text.contains(url), bill, "does not list " + url);
+      }
+      require(count > 0, of, "has a META-INF/THIRD-PARTY.txt that names no library");
     }
   }
 

@@ -20,18 +20,18 @@ final class ServedKilled {
 
   private ServedKilled() {}
 
-  static SoakRow row() {
+  static SoakRow row(boolean slots) {
     return new SoakRow(
-        "served-killed",
-        "Processes are killed at random moments",
+        slots ? "served-killed-s" : "served-killed",
+        "Processes are killed at random moments, " + (slots ? "slots" : "uptrs"),
         List.of("-Xmx256m"),
-        ServedKilled::measure);
+        run -> measure(run, slots));
   }
 
-  private static void measure(SoakRun run) throws Exception {
+  private static void measure(SoakRun run, boolean slots) throws Exception {
     int rounds = run.times(100, 3);
     Random random = run.random();
-    Served served = new Served(run, false);
+    Served served = new Served(run, slots);
     ServedProcess steady = served.process(THREADS);
     long wrong = steady.still();
     long _ = Await.until("its threads", () -> served.seen(List.of(steady)), n -> n == THREADS);

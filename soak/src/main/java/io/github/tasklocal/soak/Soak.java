@@ -48,12 +48,13 @@ final class Soak implements Callable<Integer> {
           Limits.row(),
           ServeKilled.row(false),
           ServeKilled.row(true),
-          ServedKilled.row(),
+          ServedKilled.row(false),
+          ServedKilled.row(true),
           ManyServed.row());
 
   @Mixin private RunOptions options = new RunOptions();
 
-  @Option(names = "--quick", description = "Use smaller numbers; takes less than two minutes.")
+  @Option(names = "--quick", description = "Use smaller numbers; takes about four minutes.")
   private boolean quick;
 
   @Option(

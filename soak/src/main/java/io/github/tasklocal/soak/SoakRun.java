@@ -26,7 +26,7 @@ final class SoakRun implements AutoCloseable {
   /**
    * What is the same for all rows.
    *
-   * @param quick whether it is to be done in two minutes
+   * @param quick whether it is to be done in minutes
    * @param seed the seed of random numbers
    */
   record Settings(boolean quick, long seed) {}

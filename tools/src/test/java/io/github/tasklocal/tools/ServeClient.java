@@ -74,6 +74,11 @@ final class ServeClient implements AutoCloseable {
   /** Has it do something, and {@return what it answers} */
   String ask(Object... words) throws IOException {
     send(words);
+    return answer(words);
+  }
+
+  /** {@return what it answers to something that was sent before} */
+  String answer(Object... words) throws IOException {
     String answer = out.readLine();
     if (answer == null) {
       throw new AssertionError("the client has ended at: " + List.of(words) + deadline.late());
@@ -81,7 +86,7 @@ final class ServeClient implements AutoCloseable {
     return answer;
   }
 
-  /** Has it do something that it does not answer. */
+  /** Has it do something, whose answer is not read yet, if there is one. */
   void send(Object... words) throws IOException {
     in.write(String.join(" ", Stream.of(words).map(Object::toString).toList()) + "\n");
     in.flush();

@@ -283,4 +283,57 @@ class ServeLifeKernelIT {
       assertThat(view.values()).containsExactly(42);
     }
   }
+
+  /**
+   * Between the calls by which an array is made, shown to programs, given to a process, written
+   * down, and sent.
+   */
+  @ParameterizedTest
+  @ValueSource(strings = {"java", "makes arrays"})
+  void isKilledAtEachStepOfAGrant(String thread) throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--slots");
+        ServeView view = side.view();
+        ServeClient steady = side.client()) {
+      String token = steady.connect(side.socket());
+      assertThat(steady.number("key", "v")).isZero();
+      int _ = steady.thread(2, 42);
+      int step = 1;
+      while (isKilledAt(step, thread, side)) {
+        assertThat(view.values()).as("while it is away").containsExactly(42);
+        side.restart();
+        assertThat(steady.number("connect", side.socket())).isZero();
+        assertThat(steady.ask("resume", token)).startsWith("0 ");
+        try (ServeClient client = side.client()) {
+          String _ = client.connect(side.socket());
+          assertThat(client.number("key", "v")).isZero();
+          int _ = client.thread(2, 43);
+          assertThat(view.values()).as("step " + step).containsExactlyInAnyOrder(42, 43);
+        }
+        step++;
+      }
+      assertThat(step).as("steps").isGreaterThan(3);
+      Await.until("the arrays of one process, and a stock", () -> side.arrays() == 5);
+      assertThat(view.values()).containsExactly(42);
+    }
+  }
+
+  /** Has a process ask for what it needs; {@return whether the serving side was killed at that} */
+  private boolean isKilledAt(int step, String thread, ServeSide side) throws Exception {
+    long pid = side.process().pid();
+    try (ServeClient client = side.client()) {
+      Await.until("a stock", () -> side.arrays() >= 5);
+      try (KillAtCall _ =
+          new KillAtCall(pid, thread, "bpf,sendmsg", step, folder.resolve("strace"))) {
+        assertThat(client.number("connect", side.socket())).isZero();
+        String granted = client.ask("grant");
+        String more = client.ask("array");
+        Await.until("an end, or a new stock", () -> !side.process().isAlive() || side.arrays() >= 7);
+        if (side.process().isAlive()) {
+          assertThat(List.of(granted, more)).allMatch(answer -> answer.startsWith("0 "));
+          return false;
+        }
+        return true;
+      }
+    }
+  }
 }
