@@ -25,6 +25,7 @@ public final class ContextKey {
   private final TaskLocal local;
   private final String type;
   private final Setter setter;
+  private final ContextKeys.Contexts contexts;
 
   /** Whether a problem of this key was logged: once is enough. */
   private volatile boolean isSaid;
@@ -41,25 +42,32 @@ public final class ContextKey {
     boolean set(@Nullable String text);
   }
 
-  private ContextKey(TaskLocal local, String type, Setter setter) {
-    this.local = local;
+  private ContextKey(Made made, String type, ContextKeys.Contexts contexts) {
+    this.local = made.local;
     this.type = type;
-    this.setter = setter;
+    this.setter = made.setter;
+    this.contexts = contexts;
   }
+
+  private record Made(TaskLocal local, Setter setter) {}
 
   /**
    * Makes a key.
    *
+   * @param contexts that may have a value of this name
    * @throws IllegalArgumentException if there is no such type
    * @throws RuntimeException of other kinds, as {@code TaskLocal.of}
    */
-  static ContextKey of(String name, String type) {
+  static ContextKey of(String name, String type, ContextKeys.Contexts contexts) {
+    return new ContextKey(make(name, type), type, contexts);
+  }
+
+  private static Made make(String name, String type) {
     return switch (type) {
       case "boolean" -> {
         TaskLocal.OfBoolean key = TaskLocal.of(name, JAVA_BOOLEAN);
-        yield new ContextKey(
+        yield new Made(
             key,
-            type,
             text -> {
               boolean is = "true".equalsIgnoreCase(text);
               key.set(is);
@@ -68,9 +76,8 @@ public final class ContextKey {
       }
       case "char" -> {
         TaskLocal.OfChar key = TaskLocal.of(name, JAVA_CHAR);
-        yield new ContextKey(
+        yield new Made(
             key,
-            type,
             text -> {
               char c = text != null && text.length() == 1 ? text.charAt(0) : 0;
               key.set(c);
@@ -79,36 +86,33 @@ public final class ContextKey {
       }
       case "byte" -> {
         TaskLocal.OfByte key = TaskLocal.of(name, JAVA_BYTE);
-        yield new ContextKey(
-            key, type, new Whole(Byte.MIN_VALUE, Byte.MAX_VALUE, n -> key.set((byte) n)));
+        yield new Made(key, new Whole(Byte.MIN_VALUE, Byte.MAX_VALUE, n -> key.set((byte) n)));
       }
       case "short" -> {
         TaskLocal.OfShort key = TaskLocal.of(name, JAVA_SHORT);
-        yield new ContextKey(
-            key, type, new Whole(Short.MIN_VALUE, Short.MAX_VALUE, n -> key.set((short) n)));
+        yield new Made(key, new Whole(Short.MIN_VALUE, Short.MAX_VALUE, n -> key.set((short) n)));
       }
       case "int" -> {
         TaskLocal.OfInt key = TaskLocal.of(name, JAVA_INT);
-        yield new ContextKey(
-            key, type, new Whole(Integer.MIN_VALUE, Integer.MAX_VALUE, n -> key.set((int) n)));
+        yield new Made(key, new Whole(Integer.MIN_VALUE, Integer.MAX_VALUE, n -> key.set((int) n)));
       }
       case "long" -> {
         TaskLocal.OfLong key = TaskLocal.of(name, JAVA_LONG);
-        yield new ContextKey(key, type, new Whole(Long.MIN_VALUE, Long.MAX_VALUE, key::set));
+        yield new Made(key, new Whole(Long.MIN_VALUE, Long.MAX_VALUE, key::set));
       }
       case "float" -> {
         TaskLocal.OfFloat key = TaskLocal.of(name, JAVA_FLOAT);
-        yield new ContextKey(key, type, new Fraction(x -> key.set((float) x)));
+        yield new Made(key, new Fraction(x -> key.set((float) x)));
       }
       case "double" -> {
         TaskLocal.OfDouble key = TaskLocal.of(name, JAVA_DOUBLE);
-        yield new ContextKey(key, type, new Fraction(key::set));
+        yield new Made(key, new Fraction(key::set));
       }
       default -> ofText(name, type);
     };
   }
 
-  private static ContextKey ofText(String name, String type) {
+  private static Made ofText(String name, String type) {
     int bytes =
         type.length() <= 4 && type.chars().allMatch(c -> c >= '0' && c <= '9')
             ? Integer.parseInt(type)
@@ -120,9 +124,8 @@ public final class ContextKey {
               + " long, float, double");
     }
     TaskLocal.OfSegment key = TaskLocal.of(name, MemoryLayout.sequenceLayout(bytes, JAVA_BYTE));
-    return new ContextKey(
+    return new Made(
         key,
-        type,
         text -> {
           key.setTruncated(text == null ? "" : text);
           return true;
@@ -167,6 +170,17 @@ public final class ContextKey {
             e);
       }
     }
+  }
+
+  /**
+   * Sets the calling thread's value to what a context has that has just changed, or, where it has
+   * none, to what another context of {@link ContextKeys#with} has. Otherwise as {@link #set}, if
+   * the contexts throw nothing.
+   *
+   * @param text what the context has; null if it has no value of this name
+   */
+  public void show(@Nullable String text) {
+    set(text != null ? text : contexts.ask(name()));
   }
 
   @Override

@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -44,9 +45,35 @@ public final class ContextKeys {
   private static final Logger LOGGER = System.getLogger("io.github.tasklocal");
 
   private final Map<String, ContextKey> keys;
+  private final Contexts contexts;
 
-  private ContextKeys(Map<String, ContextKey> keys) {
+  private ContextKeys(Map<String, ContextKey> keys, Contexts contexts) {
     this.keys = keys;
+    this.contexts = contexts;
+  }
+
+  /** What bridges show, each of which has values of the calling thread. */
+  static final class Contexts {
+
+    /** Replaced as a whole. */
+    private volatile List<Function<String, @Nullable String>> all = List.of();
+
+    synchronized void add(Function<String, @Nullable String> context) {
+      List<Function<String, @Nullable String>> more = new ArrayList<>(all);
+      more.add(context);
+      all = List.copyOf(more);
+    }
+
+    /** {@return the value that one has, or null; asked by one of them, which has none} */
+    @Nullable String ask(String name) {
+      List<Function<String, @Nullable String>> asked = all;
+      String value = null;
+      // An iterator would be allocated at each change of a context.
+      for (int i = 0; i < asked.size() && asked.size() > 1 && value == null; i++) {
+        value = asked.get(i).apply(name);
+      }
+      return value;
+    }
   }
 
   private static final class OfProcess {
@@ -68,20 +95,22 @@ public final class ContextKeys {
    */
   public static ContextKeys parse(String list) {
     Map<String, ContextKey> keys = new LinkedHashMap<>();
+    Contexts contexts = new Contexts();
     List<String> problems = new ArrayList<>();
     for (String each : list.split(",")) {
       String element = each.strip();
       if (!element.isEmpty()) {
-        add(keys, element, problems);
+        add(keys, contexts, element, problems);
       }
     }
     if (!problems.isEmpty()) {
       warn("-D" + PROPERTY + ": left out " + String.join("; ", problems));
     }
-    return new ContextKeys(keys);
+    return new ContextKeys(keys, contexts);
   }
 
-  private static void add(Map<String, ContextKey> keys, String element, List<String> problems) {
+  private static void add(
+      Map<String, ContextKey> keys, Contexts contexts, String element, List<String> problems) {
     int colon = element.lastIndexOf(':');
     String name = element.substring(0, Math.max(colon, 0)).strip();
     String type = element.substring(colon + 1).strip();
@@ -97,7 +126,7 @@ public final class ContextKeys {
       return;
     }
     try {
-      keys.put(name, ContextKey.of(name, type));
+      keys.put(name, ContextKey.of(name, type, contexts));
     } catch (IllegalArgumentException e) {
       problems.add("\"%s\": %s".formatted(element, e.getMessage()));
     } catch (RuntimeException | LinkageError e) {
@@ -123,6 +152,19 @@ public final class ContextKeys {
    */
   public @Nullable ContextKey find(@Nullable String name) {
     return keys.get(name);
+  }
+
+  /**
+   * Names a context from which a bridge fills the keys. Where one context has no value of a key any
+   * more, the key shows that of another ({@link ContextKey#show}); the one named first comes first.
+   *
+   * @param context tells the value that the calling thread has of a name, or null; called in any
+   *     thread, as long as the process lives
+   * @return this
+   */
+  public ContextKeys with(Function<String, @Nullable String> context) {
+    contexts.add(context);
+    return this;
   }
 
   /**

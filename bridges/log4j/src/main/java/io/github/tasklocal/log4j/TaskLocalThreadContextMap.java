@@ -5,6 +5,7 @@ import io.github.tasklocal.context.ContextKey;
 import io.github.tasklocal.context.ContextKeys;
 import java.io.Serial;
 import java.util.Map;
+import org.apache.logging.log4j.ThreadContext;
 import org.apache.logging.log4j.spi.DefaultThreadContextMap;
 import org.jspecify.annotations.Nullable;
 
@@ -43,7 +44,7 @@ public final class TaskLocalThreadContextMap extends DefaultThreadContextMap {
 
   private static @Nullable ContextKeys keys() {
     if (Runtime.version().feature() >= OLDEST_JAVA) {
-      return ContextKeys.ofProcess().warnIfEmpty("Log4j's ThreadContext");
+      return ContextKeys.ofProcess().warnIfEmpty("Log4j's ThreadContext").with(ThreadContext::get);
     }
     System.getLogger("io.github.tasklocal")
         .log(
@@ -58,14 +59,14 @@ public final class TaskLocalThreadContextMap extends DefaultThreadContextMap {
   private static void show(String name, @Nullable String value) {
     ContextKey key = KEYS == null ? null : KEYS.find(name);
     if (key != null) {
-      key.set(value);
+      key.show(value);
     }
   }
 
   private void showAll() {
     if (KEYS != null) {
       for (ContextKey each : KEYS.all()) {
-        each.set(get(each.name()));
+        each.show(get(each.name()));
       }
     }
   }

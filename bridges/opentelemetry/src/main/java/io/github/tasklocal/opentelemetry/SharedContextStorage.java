@@ -11,7 +11,6 @@ import io.opentelemetry.context.Context;
 import io.opentelemetry.context.ContextStorage;
 import io.opentelemetry.context.Scope;
 import java.lang.System.Logger.Level;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -84,9 +83,12 @@ final class SharedContextStorage implements ContextStorage {
     }
     try {
       ContextKeys keys = ContextKeys.ofProcess();
-      return TraceKeys.areShown() || !keys.isEmpty()
-          ? new SharedContextStorage(storage, keys)
-          : storage;
+      if (!TraceKeys.areShown() && keys.isEmpty()) {
+        return storage;
+      }
+      SharedContextStorage shared = new SharedContextStorage(storage, keys);
+      ContextKeys ignored = keys.with(shared::value);
+      return shared;
     } catch (RuntimeException | Error e) {
       warn("No trace is shown, and the application goes on: " + e);
       return storage;
@@ -167,8 +169,7 @@ final class SharedContextStorage implements ContextStorage {
         }
       }
       if (listed.length > 0
-          && ((isOtherSpan && hasAttributes)
-              || Baggage.fromContext(to) != Baggage.fromContext(from))) {
+          && (hasAttributes || Baggage.fromContext(to) != Baggage.fromContext(from))) {
         showListed(from, to);
       }
     } catch (RuntimeException | Error e) {
@@ -187,13 +188,25 @@ final class SharedContextStorage implements ContextStorage {
     }
   }
 
+  /** What is shown need not be what the context before has now: a span gets attributes later. */
   private void showListed(Context from, Context to) {
     for (Listed each : listed) {
       String value = each.of(to);
-      if (!Objects.equals(value, each.of(from))) {
-        each.key.set(value);
+      if (value != null || each.of(from) != null) {
+        each.key.show(value);
       }
     }
+  }
+
+  /** {@return what the calling thread's context has of a name} */
+  private @Nullable String value(String name) {
+    Context now = storage.current();
+    for (Listed each : listed) {
+      if (now != null && each.key.name().equals(name)) {
+        return each.of(now);
+      }
+    }
+    return null;
   }
 
   /** Logs a warning; what the log throws is dropped, since the application goes on without us. */

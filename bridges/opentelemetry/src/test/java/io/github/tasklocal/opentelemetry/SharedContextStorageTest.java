@@ -4,6 +4,7 @@ package io.github.tasklocal.opentelemetry;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.context.ContextKeys;
 import io.opentelemetry.api.baggage.Baggage;
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.Span;
@@ -37,10 +38,14 @@ class SharedContextStorageTest {
   private static final TaskLocal.OfSegment TAGS =
       TaskLocal.of("tags", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
 
+  /** Stands for that of a logging library, whose bridge fills the same list. */
+  private static final ThreadLocal<String> MDC = new ThreadLocal<>();
+
   /** As OpenTelemetry does, where the storage jar is on the class path. */
   @BeforeAll
   static void comeIn() {
     Object ignored = new TaskLocalContextStorageProvider();
+    ignored = ContextKeys.ofProcess().with(name -> name.equals("tenant") ? MDC.get() : null);
   }
 
   @SuppressWarnings("MustBeClosedChecker") // closed in an order of the test's own
@@ -194,6 +199,59 @@ class SharedContextStorageTest {
           }
           assertThat(Seen.now()).isEqualTo(Seen.NOTHING);
           assertThat(TENANT.getString()).isEqualTo("mine");
+        });
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void whereAContextHasNoValueAnyMoreThatOfAnotherIsShown(boolean isVirtual) throws Exception {
+    inThread(
+        isVirtual,
+        () -> {
+          try (SdkTracerProvider sdk = Sdk.recording()) {
+            Tracer tracer = sdk.get("test");
+            Span span = tracer.spanBuilder("request").setAttribute("tenant", "span's").startSpan();
+            MDC.set("mdc's");
+            try (Scope _ = span.makeCurrent()) {
+              assertThat(TENANT.getString()).isEqualTo("span's");
+              try (Scope _ = tracer.spanBuilder("inner").startSpan().makeCurrent()) {
+                assertThat(TENANT.getString()).isEqualTo("mdc's");
+              }
+              assertThat(TENANT.getString()).isEqualTo("span's");
+            }
+            assertThat(TENANT.getString()).isEqualTo("mdc's");
+            MDC.remove();
+            try (Scope _ = Baggage.builder().put("tenant", "baggage's").build().makeCurrent()) {
+              assertThat(TENANT.getString()).isEqualTo("baggage's");
+            }
+            assertThat(TENANT.getString()).isEmpty();
+          }
+        });
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void anAttributeThatIsSetLaterIsShownWithTheNextContext(boolean isVirtual) throws Exception {
+    inThread(
+        isVirtual,
+        () -> {
+          try (SdkTracerProvider sdk = Sdk.recording()) {
+            Tracer tracer = sdk.get("test");
+            Span span = tracer.spanBuilder("request").startSpan();
+            try (Scope _ = span.makeCurrent()) {
+              span.setAttribute("tenant", "anonymous");
+              try (Scope _ = Baggage.builder().put("other", "o").build().makeCurrent()) {
+                assertThat(TENANT.getString()).as("the same span").isEqualTo("anonymous");
+                span.setAttribute("tenant", "acme");
+                Span inner = tracer.spanBuilder("inner").setAttribute("tenant", "acme").startSpan();
+                try (Scope _ = inner.makeCurrent()) {
+                  assertThat(TENANT.getString()).as("both have it now").isEqualTo("acme");
+                }
+                assertThat(TENANT.getString()).isEqualTo("acme");
+              }
+            }
+            assertThat(TENANT.getString()).isEmpty();
+          }
         });
   }
 

@@ -20,16 +20,28 @@ final class SharedMdc implements MDCAdapter {
   /** Whether a listed key had a deque in any thread: until then nobody looks for one. */
   private volatile boolean hasDeques;
 
-  SharedMdc(MDCAdapter backend, ContextKeys keys) {
+  private SharedMdc(MDCAdapter backend, ContextKeys keys) {
     this.backend = backend;
     this.keys = keys;
   }
 
+  /** {@return the MDC of a backend, which the keys show from now on} */
+  static SharedMdc of(MDCAdapter backend, ContextKeys keys) {
+    SharedMdc mdc = new SharedMdc(backend, keys);
+    ContextKeys ignored = keys.with(mdc::value);
+    return mdc;
+  }
+
+  /** {@return what the thread has of a name now} */
+  private @Nullable String value(String name) {
+    Deque<String> deque = hasDeques ? backend.getCopyOfDequeByKey(name) : null;
+    String last = deque == null ? null : deque.peek();
+    return last == null ? backend.get(name) : last;
+  }
+
   /** Shows what the thread has for a key now, after a change. */
   private void show(ContextKey key) {
-    Deque<String> deque = hasDeques ? backend.getCopyOfDequeByKey(key.name()) : null;
-    String last = deque == null ? null : deque.peek();
-    key.set(last == null ? backend.get(key.name()) : last);
+    key.show(value(key.name()));
   }
 
   private void showIfListed(@Nullable String name) {
@@ -55,7 +67,7 @@ final class SharedMdc implements MDCAdapter {
     if (hasDeques) {
       show(key);
     } else {
-      key.set(value);
+      key.show(value);
     }
   }
 
@@ -74,7 +86,7 @@ final class SharedMdc implements MDCAdapter {
     if (hasDeques) {
       show(key);
     } else {
-      key.set(null);
+      key.show(null);
     }
   }
 

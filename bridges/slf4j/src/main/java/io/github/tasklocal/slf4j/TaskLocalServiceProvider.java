@@ -135,7 +135,7 @@ public final class TaskLocalServiceProvider implements SLF4JServiceProvider {
       return theirs;
     }
     ContextKeys keys = ContextKeys.ofProcess().warnIfEmpty("the MDC");
-    return keys.isEmpty() ? theirs : new SharedMdc(theirs, keys);
+    return keys.isEmpty() ? theirs : SharedMdc.of(theirs, keys);
   }
 
   @Override

@@ -29,7 +29,7 @@ import org.slf4j.spi.MDCAdapter;
 /** What is shown is what the backend has, whatever was done to it, with each backend's own MDC. */
 class SharedMdcTest {
 
-  private static final ContextKeys KEYS = ContextKeys.parse("mdc.a:16,mdc.b:8,mdc.n:long");
+  private static final String LIST = "mdc.a:16,mdc.b:8,mdc.n:long";
   private static final List<String> NAMES = List.of("mdc.a", "mdc.b", "mdc.n", "mdc.unlisted");
   private static final TaskLocal.OfSegment A =
       TaskLocal.of("mdc.a", MemoryLayout.sequenceLayout(16, ValueLayout.JAVA_BYTE));
@@ -55,7 +55,7 @@ class SharedMdcTest {
       MDCAdapter backend, boolean isVirtual, boolean hasDeques) throws Exception {
     long seed = System.nanoTime();
     System.out.println("seed " + seed);
-    SharedMdc mdc = new SharedMdc(backend, KEYS);
+    SharedMdc mdc = SharedMdc.of(backend, ContextKeys.parse(LIST));
     inThread(
         isVirtual,
         () -> {
@@ -117,9 +117,35 @@ class SharedMdcTest {
 
   @ParameterizedTest(name = "{0}, virtual {1}, deques {2}")
   @MethodSource("backends")
+  void whereTheMdcHasNoValueThatOfAnotherContextIsShown(
+      MDCAdapter backend, boolean isVirtual, boolean hasDeques) throws Exception {
+    ContextKeys keys = ContextKeys.parse(LIST).with(name -> name.equals("mdc.a") ? "other" : null);
+    SharedMdc mdc = SharedMdc.of(backend, keys);
+    inThread(
+        isVirtual,
+        () -> {
+          if (hasDeques) {
+            mdc.pushByKey("mdc.a", "deep");
+            assertThat(A.getString()).isEqualTo("deep");
+            mdc.clearDequeByKey("mdc.a");
+            assertThat(A.getString()).isEqualTo("other");
+          }
+          mdc.put("mdc.a", "mine");
+          mdc.put("mdc.b", "b");
+          assertThat(A.getString()).isEqualTo("mine");
+          mdc.remove("mdc.a");
+          assertThat(A.getString()).isEqualTo("other");
+          mdc.clear();
+          assertThat(A.getString()).isEqualTo("other");
+          assertThat(B.getString()).isEmpty();
+        });
+  }
+
+  @ParameterizedTest(name = "{0}, virtual {1}, deques {2}")
+  @MethodSource("backends")
   void threadsHaveValuesOfTheirOwn(MDCAdapter backend, boolean isVirtual, boolean hasDeques)
       throws Exception {
-    SharedMdc mdc = new SharedMdc(backend, KEYS);
+    SharedMdc mdc = SharedMdc.of(backend, ContextKeys.parse(LIST));
     inThread(
         isVirtual,
         () -> {
