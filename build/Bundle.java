@@ -195,8 +195,7 @@ final class Bundle {
       int count = 0;
       for (; library.find(); count++) {
         String url =
-            "pkg:maven/%s/%s@%s"
-                .formatted(library.group(1), library.group(2), library.group(3));
+            "pkg:maven/%s/%s@%s".formatted(library.group(1), library.group(2), library.group(3));
         require(text.contains(url), bill, "does not list " + url);
       }
       require(count > 0, of, "has a META-INF/THIRD-PARTY.txt that names no library");

@@ -183,6 +183,11 @@ final class Place {
     n[LIFE] = LIVE;
   }
 
+  /** The page belongs to the thread's kernel task from now on. */
+  void keep(Task kernel) {
+    n[START_TIME] = kernel.startTime();
+  }
+
   /** A native thread has attached to the virtual machine, or detached if that is null. */
   void attach(@Nullable WeakReference<Thread> thread) {
     data[THREAD] = thread;

@@ -150,6 +150,9 @@ public final class Registry {
       } else if (page.address() == 0) {
         page = leave(page, thread, tid, thread.threadId());
       }
+      if (arrival != null) {
+        threads.keepWithTask(page.record);
+      }
     }
     maps.logFailures();
     arrived(page);

@@ -80,6 +80,12 @@ final class ThreadRecord {
     state = begun;
   }
 
+  /** A thread's page is its kernel task's from now on. */
+  void keep(Attached kept) {
+    ThreadState.Java ignored = (ThreadState.Java) state;
+    state = kept;
+  }
+
   /** A native thread has attached to the virtual machine, and uses a key itself. */
   void attach(Attached attached) {
     Native ignored = (Native) state;

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  *    +---------------> ENDED <-------------+----------------+
  * }</pre>
  *
- * Where threads share pages, {@code first()} leads to {@code Attached}.
+ * Where threads share pages, or tell where theirs begin, {@code first()} leads to {@code Attached}.
  */
 sealed interface ThreadState {
 
@@ -51,8 +51,9 @@ sealed interface ThreadState {
 
   /**
    * A thread of Java's whose page belongs to its kernel task: the task had the page before the
-   * thread attached to the virtual machine, or threads share pages, and then BPF programs remember
-   * where a task's values start.
+   * thread attached to the virtual machine; or threads share pages, and then BPF programs remember
+   * where a task's values start; or the thread has told others where its page begins ({@link
+   * Registry#arrivals}), which its task goes on saying after the thread's end.
    *
    * @param kernel the same thread as the kernel knows it; null if that could not be read
    */

@@ -236,6 +236,19 @@ final class Threads {
   }
 
   /**
+   * Has the calling thread's page belong to its kernel task, which may outlive the thread: that of
+   * {@code main} lives as long as the process. Does nothing where the kernel does not tell of it.
+   */
+  void keepWithTask(ThreadRecord record) {
+    Task kernel =
+        record.state() instanceof Java java ? registry.kernel.task(java.task().tid()) : null;
+    if (kernel != null && record.state() instanceof Java java) {
+      record.keep(new Attached(java.task(), java.threadId(), kernel));
+      record.place.keep(kernel);
+    }
+  }
+
+  /**
    * {@return the page of a thread of Java's that only other copies of the library have met}
    *
    * @param listed the id of its list, or 0 for none

@@ -47,6 +47,9 @@ final class ProfiledChild {
 
   private static final int REQUESTS = 3;
 
+  /** More than there are pages at first: then those of threads that have ended are given away. */
+  private static final int MANY = 150;
+
   /** Made before, so that a change takes most of the time; but not before the SDK. */
   private static final class Contexts {
     static final List<Context> ALL =
@@ -64,6 +67,13 @@ final class ProfiledChild {
     OpenTelemetry sdk = AutoConfiguredOpenTelemetrySdk.initialize().getOpenTelemetrySdk();
     BufferedReader lines =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    if (args[0].equals("main-ends")) {
+      try (Scope _ = random().makeCurrent()) {
+        Thread main = Thread.currentThread();
+        Thread.ofPlatform().start(() -> serveAfter(main, lines));
+      }
+      return;
+    }
     if (args[0].equals("changing")) {
       change();
     } else {
@@ -72,6 +82,30 @@ final class ProfiledChild {
     System.out.println("ready");
     while (lines.readLine() != null) {}
     System.exit(0);
+  }
+
+  /** The thread of main ends, whose task does not, and others come, which may get its page. */
+  private static void serveAfter(Thread main, BufferedReader lines) {
+    try {
+      main.join();
+      CountDownLatch working = new CountDownLatch(MANY);
+      for (int i = 0; i < MANY; i++) {
+        Thread.ofPlatform()
+            .daemon()
+            .start(
+                () -> {
+                  try (Scope _ = random().makeCurrent()) {
+                    hold(working);
+                  }
+                });
+      }
+      working.await();
+      System.out.println("ready");
+      while (lines.readLine() != null) {}
+      System.exit(0);
+    } catch (InterruptedException | IOException e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   /** Each request's work goes on in another thread; both wait, and then go on with no context. */

@@ -133,6 +133,16 @@ class ProfilersKernelIT {
     }
   }
 
+  /** The thread of main has ended when a server's work begins, and its task lives on. */
+  @Test
+  void aTaskThatOutlivesItsThreadHasNoOthersRecord() throws Exception {
+    try (Application application = new Application(List.of(), "true", "main-ends")) {
+      application.awaitReady(1);
+      assertThat(threads(application.read()).stream().filter(each -> !each.endsWith(" invalid")))
+          .isEqualTo(application.lines("thread "));
+    }
+  }
+
   /** On platform threads, and on virtual ones that change their carriers. */
   @Test
   void noRecordIsTornWhileContextsAreReplaced() throws Exception {
