@@ -38,7 +38,7 @@ final class KillAtCall implements AutoCloseable {
     // The call in which the thread waits is written as soon as others will be.
     Await.until(
         "strace to have stopped the thread",
-        () -> !strace.isAlive() || (Files.exists(output) && Files.size(output) > 0));
+        () -> !strace.isAlive() || output.toFile().length() > 0);
   }
 
   private static long tid(long pid, String thread) throws IOException {
