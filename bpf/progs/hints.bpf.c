@@ -48,6 +48,8 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
+bool given[MOST_VALUES]; /* the numbers that values have */
+
 __u64 changes; /* hints that were written */
 __u64 failed;  /* those for which there was no memory */
 
@@ -153,6 +155,36 @@ SEC("tp_btf/sched_stat_runtime")
 int charged(__u64 *ctx)
 {
 	return timed((struct task_struct *)ctx[0]);
+}
+
+/*
+ * At the start: what has one of our numbers is from a run that was killed, so it is
+ * ours. It changes as its thread is woken the next time, and goes at the end.
+ */
+SEC("iter/task")
+int take_over(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct thread *thread;
+	struct task_hint *hint;
+	__u64 number;
+
+	if (!task)
+		return 0;
+	hint = bpf_task_storage_get(&scx_layered_task_hint_map, task, 0, 0);
+	if (!hint)
+		return 0;
+	number = hint->hint;
+	if (number >= MOST_VALUES || !given[number])
+		return 0;
+	thread = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!thread) {
+		__sync_fetch_and_add(&failed, 1);
+		return 0;
+	}
+	thread->hint = number;
+	thread->written = 1;
+	return 0;
 }
 
 /* At the end: what we have given is taken back. */

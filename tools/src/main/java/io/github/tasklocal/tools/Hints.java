@@ -54,7 +54,8 @@ import picocli.CommandLine.Spec;
           + " it is in: so give the ordinary value the number of an ordinary layer, as in --map"
           + " 7=1,0=0. Map no value to a number that no layer has.",
       "",
-      "At its end it takes back what it has written; after a SIGKILL that stays.",
+      "At its end it takes back what it has written. After a SIGKILL that stays until it runs"
+          + " again: hints with a number of --map are then taken for its own.",
       "",
       "Needs root or CAP_BPF and CAP_PERFMON, and Linux 6.13 or newer,"
           + " or from 5.17 on a serving side."
@@ -141,11 +142,16 @@ final class Hints implements Callable<Integer> {
       boolean end;
       do {
         try (BpfObject object = load()) {
-          values.forEach((value, hint) -> object.map("hints").put(value, number(hint)));
+          values.forEach(
+              (value, hint) -> {
+                object.map("hints").put(value, number(hint));
+                object.global("given").set(JAVA_BYTE, hint, (byte) 1);
+              });
           Object pin = pin(layered);
           List<BpfLink> links = new ArrayList<>();
           Counts before = counts;
           try {
+            MemorySegment _ = object.program("take_over").iterate();
             links.add(object.program("waking").attach());
             links.add(object.program("charged").attach());
             do {
@@ -157,8 +163,9 @@ final class Hints implements Callable<Integer> {
             } while (!end && pin != null && pin.equals(pin(layered)));
           } finally {
             links.forEach(BpfLink::close);
+            // However it ends: nobody else would take the hints back.
+            MemorySegment _ = object.program("take_back").iterate();
           }
-          MemorySegment _ = object.program("take_back").iterate();
         }
         if (!end) {
           say("another map is at " + layered + " now: that one gets the hints");

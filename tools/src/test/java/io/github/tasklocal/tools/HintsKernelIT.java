@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.grack.nanojson.JsonObject;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.bpf.BpfObject;
@@ -17,12 +18,14 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** {@code hints}, beside a program that reads hints as scx_layered does. */
 @KernelTest
@@ -69,6 +72,10 @@ class HintsKernelIT {
   }
 
   private TopProcess hints(Path map) throws IOException {
+    return hints(map, counts -> counts.getLong("hints") == 0);
+  }
+
+  private TopProcess hints(Path map, Predicate<JsonObject> ready) throws IOException {
     TopProcess hints =
         new TopProcess(
             "hints",
@@ -82,7 +89,7 @@ class HintsKernelIT {
             "--map",
             "7=1,3=2,-1=1024,0=0");
     try {
-      hints.awaitJson("its first counts", counts -> counts.getLong("hints") == 0);
+      hints.awaitJson("its first counts", ready);
       return hints;
     } catch (IOException | Error e) {
       hints.close();
@@ -180,6 +187,90 @@ class HintsKernelIT {
         await(reader, 2); // in a new one
       }
       assertThat(hints.isAlive()).isTrue();
+    }
+  }
+
+  /** A run that was killed could not take its hints back. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void theNextRunTakesOverWhatAKilledOneHasLeft(boolean hasEntry) throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        BpfObject reader = reader()) {
+      try (TaskLocalMap _ = TaskLocalMap.open(map.pin(), Wire.C)) {
+        try (TopProcess hints = hints(map.pin())) {
+          KEY.set(7);
+          await(reader, 1);
+          kill(hints);
+        }
+        KEY.set(99); // which has no hint
+        if (hasEntry) {
+          nextRunTakesOver(map, reader);
+        }
+      }
+      if (!hasEntry) {
+        nextRunTakesOver(map, reader);
+      }
+    }
+  }
+
+  private void nextRunTakesOver(PinnedMap map, BpfObject reader) throws Exception {
+    Busy.rest(1);
+    assertThat(hint(reader)).isEqualTo(1);
+    try (TopProcess hints = hints(map.pin(), counts -> true)) {
+      await(reader, -1);
+      assertThat(hints.end("INT").getLast()).contains("\"hints_without_room\":0");
+    }
+  }
+
+  private static void kill(TopProcess hints) throws IOException {
+    hints.signal("KILL");
+    Await.until("its end", () -> !hints.isAlive());
+  }
+
+  /** Such as what another program writes. */
+  @Test
+  void hintsWithOtherNumbersAreLeftAlone() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        TaskLocalMap _ = TaskLocalMap.open(map.pin(), Wire.C);
+        BpfObject reader = reader()) {
+      try (TopProcess hints =
+          new TopProcess(
+              "hints",
+              "--json",
+              "--pin",
+              map.pin(),
+              "--key",
+              "hints.priority:int",
+              "--layered",
+              pin,
+              "--map",
+              "7=5")) {
+        hints.line();
+        KEY.set(7);
+        await(reader, 5);
+        kill(hints);
+      }
+      KEY.set(99);
+      try (TopProcess hints = hints(map.pin())) {
+        Busy.rest(1);
+        assertThat(hint(reader)).isEqualTo(5);
+        assertThat(hints.end("INT").getLast()).contains("\"hints_without_room\":0");
+      }
+      Busy.rest(1);
+      assertThat(hint(reader)).isEqualTo(5);
+    }
+  }
+
+  @Test
+  void whatItGaveIsTakenBackThoughItsReaderIsGone() throws Exception {
+    try (PinnedMap map = new PinnedMap(Wire.C);
+        TaskLocalMap _ = TaskLocalMap.open(map.pin(), Wire.C);
+        BpfObject reader = reader();
+        TopProcess hints = hints(map.pin())) {
+      KEY.set(7);
+      await(reader, 1);
+      assertThat(hints.leave()).isEqualTo(1);
+      await(reader, -1);
     }
   }
 
