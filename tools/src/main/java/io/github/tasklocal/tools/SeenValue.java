@@ -133,18 +133,20 @@ record SeenValue(
   }
 
   /**
-   * {@return the value as other systems have it, as a label: strings without quotes, where nothing
-   * can be mistaken for the lack of a value}
+   * {@return the value as other systems have it, as a label: a string is itself, but in quotes
+   * where it could be mistaken for the lack of a value, or is seen in part}
    */
   String label() {
-    return json instanceof String string
-            && text.startsWith("\"")
-            && text.endsWith("\"")
+    if (!(json instanceof String string) || !text.startsWith(Output.quoted(string))) {
+      return text;
+    }
+    String rest = text.substring(Output.quoted(string).length());
+    return rest.isEmpty()
             && !string.isEmpty()
             && !string.startsWith("\"")
             && !string.startsWith("(")
-        ? Output.printable(string)
-        : text;
+        ? string
+        : '"' + string + '"' + rest;
   }
 
   /**

@@ -116,6 +116,29 @@ class TopMetricsTest {
     }
   }
 
+  /** What the application calls its tenants is what a query has to name. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "acme",
+        "a\\b",
+        "a\\nb",
+        "a\nb",
+        "say \"hi\"",
+        "cafe\u0301", // an accent of its own
+        "\ud83d\udc69\u200d\ud83d\ude80", // two characters and a joiner
+        "\ufffd", // what stands for bytes that are no UTF-8
+        "a\rb\tc\u0001\u007f\u0085\u2028d",
+        "\u202egnp.exe",
+        "a,b=\"c\"} 1 # {x=\"y\"} 2"
+      })
+  void aLabelIsTheStringItself(String tenant) throws Exception {
+    try (TopMetrics metrics = new TopMetrics("0", List.of(TENANT))) {
+      metrics.add(List.of(row(string(tenant), 1_000_000_000)), 0);
+      assertThat(seconds(metrics)).containsOnly(Map.entry(Map.of("tenant", tenant), 1.0));
+    }
+  }
+
   @Test
   void ofAFloodOfValuesTheRestIsOtherAndCounted() throws Exception {
     try (TopMetrics metrics = new TopMetrics("0", List.of(TENANT))) {
