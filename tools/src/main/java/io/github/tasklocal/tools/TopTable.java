@@ -274,19 +274,25 @@ final class TopTable {
     return String.format(Locale.ROOT, "%.6f", nanos / 1e9);
   }
 
-  /** {@return a time in at most 7 characters} */
+  /**
+   * {@return a time in at most 7 characters, if it is shorter than ten years} The borders are where
+   * rounding gives one digit more.
+   */
   static String time(long nanos) {
-    double seconds = nanos / 1e9;
-    if (Math.abs(seconds) >= 1000) {
-      return String.format(Locale.ROOT, "%.0f s", seconds);
-    } else if (Math.abs(seconds) >= 1) {
-      return String.format(Locale.ROOT, seconds < 100 ? "%.2f s" : "%.1f s", seconds);
-    } else if (Math.abs(nanos) >= 1_000_000) {
-      return String.format(Locale.ROOT, nanos < 100_000_000 ? "%.1f ms" : "%.0f ms", nanos / 1e6);
-    } else if (Math.abs(nanos) >= 1000) {
+    if (nanos < 1000) {
+      return nanos == 0 ? "0" : nanos + " ns";
+    } else if (nanos < 1_000_000) {
       return String.format(Locale.ROOT, "%.0f us", nanos / 1e3);
+    } else if (nanos < 1_000_000_000) {
+      return String.format(Locale.ROOT, nanos < 99_950_000 ? "%.1f ms" : "%.0f ms", nanos / 1e6);
     }
-    return nanos == 0 ? "0" : nanos + " ns";
+    double seconds = nanos / 1e9;
+    if (nanos < 999_950_000_000L) {
+      return String.format(Locale.ROOT, nanos < 99_995_000_000L ? "%.2f s" : "%.1f s", seconds);
+    } else if (nanos < 99_999_500_000_000L) {
+      return String.format(Locale.ROOT, "%.0f s", seconds);
+    }
+    return String.format(Locale.ROOT, "%.0f h", seconds / 3600);
   }
 
   /** {@return a count below ten billion, in 5 characters at most} */

@@ -134,10 +134,36 @@ class TopTableTest {
     "123456789, 123 ms",
     "1000000000, 1.00 s",
     "123456789012, 123.5 s",
-    "9876543210123, 9877 s"
+    "9876543210123, 9877 s",
+    "99949999, 99.9 ms",
+    "99950000, 100 ms",
+    "99994999999, 99.99 s",
+    "99995000000, 100.0 s",
+    "999949999999, 999.9 s",
+    "999950000000, 1000 s",
+    "99999499999999, 99999 s",
+    "99999500000000, 28 h"
   })
   void timesAreShort(long nanos, String text) {
     assertThat(TopTable.time(nanos)).isEqualTo(text);
+  }
+
+  /** Around each power of ten, and half a unit of each digit below it, to ten years. */
+  @Test
+  void noTimeOrCountIsLongerThanItsColumn() {
+    for (long power = 1; power <= 100_000_000_000_000_000L; power *= 10) {
+      for (long digit = 1; digit <= power; digit *= 10) {
+        for (long near = -2; near <= 2; near++) {
+          for (long half = 0; half <= 1; half++) {
+            long value = Math.max(0, power - half * digit / 2 + near);
+            assertThat(TopTable.time(value)).as("%d ns", value).hasSizeLessThanOrEqualTo(7);
+            if (value < 9_999_500_000L) {
+              assertThat(TopTable.count(value)).as("%d", value).hasSizeLessThanOrEqualTo(5);
+            }
+          }
+        }
+      }
+    }
   }
 
   @ParameterizedTest
