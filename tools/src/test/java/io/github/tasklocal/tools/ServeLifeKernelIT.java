@@ -236,6 +236,64 @@ class ServeLifeKernelIT {
     }
   }
 
+  @Test
+  void allThatWereServedComeBackAlsoWhereThereIsNoRoomForMore() throws Exception {
+    try (ServeSide side =
+            new ServeSide(folder, "--max-processes", "3", "--max-processes-per-user", "2");
+        ServeView view = side.view();
+        ServeClient first = side.client();
+        ServeClient second = side.client();
+        ServeClient root = new ServeClient(folder, List.of());
+        ServeClient another = new ServeClient(folder, List.of())) {
+      List<ServeClient> all = List.of(first, second, root);
+      List<String> tokens = new ArrayList<>();
+      for (ServeClient client : all) {
+        tokens.add(client.connect(side.socket()));
+        assertThat(client.number("key", "v")).isZero();
+        int _ = client.thread(2, tokens.size());
+      }
+      side.kill();
+      side.restart();
+      assertThat(another.number("connect", side.socket())).isZero();
+      assertThat(another.number("grant")).isEqualTo(Errnos.EUSERS);
+      for (int i = 0; i < all.size(); i++) {
+        assertThat(all.get(i).number("connect", side.socket())).isZero();
+        assertThat(all.get(i).ask("resume", tokens.get(i))).startsWith("0 ");
+      }
+      assertThat(view.values()).containsExactlyInAnyOrder(1, 2, 3);
+      assertThat(another.number("connect", side.socket())).isZero();
+      assertThat(another.number("grant")).isEqualTo(Errnos.EUSERS);
+    }
+  }
+
+  /** It cannot look at the process, which lives. */
+  @Test
+  void oneWithoutDescriptorsTakesNothingFromWhoeverLives() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--slots");
+        ServeView view = side.view();
+        ServeClient client = side.client()) {
+      String token = client.connect(side.socket());
+      assertThat(client.number("key", "v")).isZero();
+      int _ = client.thread(2, 42);
+      side.kill();
+      // The first of these calls tells what the kernel has.
+      List<String> strace =
+          List.of(
+              "strace",
+              "--follow-forks",
+              "--seccomp-bpf",
+              "--output=" + folder.resolve("strace"),
+              "--trace=pidfd_open",
+              "--inject=pidfd_open:error=EMFILE:when=2+");
+      assertThat(refused(strace, side.arguments().toArray()))
+          .contains("no pidfd of process " + client.pid(), "EMFILE", "raise the limit");
+      side.restart();
+      assertThat(client.number("connect", side.socket())).isZero();
+      assertThat(client.ask("resume", token)).startsWith("0 ");
+      assertThat(view.values()).containsExactly(42);
+    }
+  }
+
   /** The long form, with -Dtasklocal.kills=100, is for a machine that does nothing else. */
   @ParameterizedTest
   @ValueSource(strings = {"--max-processes=1000", "--slots"})

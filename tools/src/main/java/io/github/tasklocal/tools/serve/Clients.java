@@ -131,7 +131,8 @@ final class Clients implements AutoCloseable {
       Sockets.Peer peer = Sockets.peer(connection);
       int ignored = Sockets.tellSenders(connection);
       int pidfd = Sockets.peerPidfd(connection);
-      if (pidfd < 0 && peer.pid() > 0) {
+      if (pidfd == -Errnos.ENOPROTOOPT && peer.pid() > 0) {
+        // Before 6.5. All else may mean that it has ended: its number can be another's by now.
         pidfd = Pidfds.ofProcess(peer.pid());
       }
       if (peer.pid() <= 0 || pidfd < 0 || isHanging(peer.uid())) {
@@ -147,7 +148,9 @@ final class Clients implements AutoCloseable {
 
   private void welcome(ServedProcess process) {
     int status = 0;
-    if (byPidfd.size() >= limits.processes()) {
+    if (comesBack(process)) {
+      status = 0; // It is counted already.
+    } else if (byPidfd.size() >= limits.processes()) {
       status = -Errnos.EUSERS;
     } else if (ofUser(process.uid()) >= limits.ofUser()) {
       status = -Errnos.EDQUOT;
@@ -168,6 +171,15 @@ final class Clients implements AutoCloseable {
     if (watched < 0) {
       leave(process);
     }
+  }
+
+  /** {@return whether this is the only connection of a process whose grant is without one} */
+  private boolean comesBack(ServedProcess process) {
+    List<ServedProcess> same =
+        byPidfd.values().stream().filter(each -> each.pid() == process.pid()).toList();
+    return same.size() == 1
+        && same.getFirst().grant() != null
+        && same.getFirst().connection() == ServedProcess.NONE;
   }
 
   private long ofUser(int uid) {

@@ -19,6 +19,7 @@ public final class Errnos {
   public static final int EPIPE = 32;
   public static final int EPROTO = 71;
   public static final int EUSERS = 87;
+  public static final int ENOPROTOOPT = 92;
   public static final int EOPNOTSUPP = 95;
   public static final int ECONNREFUSED = 111;
   public static final int ESTALE = 116;
@@ -44,6 +45,7 @@ public final class Errnos {
       case EPIPE -> "EPIPE";
       case EPROTO -> "EPROTO";
       case EUSERS -> "EUSERS";
+      case ENOPROTOOPT -> "ENOPROTOOPT";
       case EOPNOTSUPP -> "EOPNOTSUPP";
       case ECONNREFUSED -> "ECONNREFUSED";
       case ESTALE -> "ESTALE";
