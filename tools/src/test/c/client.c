@@ -8,7 +8,9 @@
  *	grant			status array pages ways token
  *	resume TOKEN		the same
  *	give-up TOKEN PATH	0: asks to resume over a new connection, and closes it
+ *	begin-grant | end-grant	0: asks for a grant; what grant answers, to that
  *	array			status array
+ *	begin-array		0: asks for an array, and does not wait
  *	key NAME		0: makes a key, an int; keys are made in order
  *	thread			number: starts a thread, which has no page yet
  *	register N PAGE [START [ARRAY]]	status: of a thread, with its pidfd
@@ -85,10 +87,18 @@ static int lingering(void)
 				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct linger forever = {.l_onoff = 1, .l_linger = 100000};
 	socklen_t size = sizeof(address);
+	struct rlimit limit;
+	int few = 4096;
 	static char much[1 << 20];
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
 	int sends = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
+	/* Little memory each, and room for many. */
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &few, sizeof(few));
+	setsockopt(sends, SOL_SOCKET, SO_SNDBUF, &few, sizeof(few));
 	if (bind(listener, (void *)&address, size) || listen(listener, 1) ||
 	    getsockname(listener, (void *)&address, &size))
 		return -1;
@@ -98,6 +108,7 @@ static int lingering(void)
 		return -1;
 	while (send(sends, much, sizeof(much), MSG_NOSIGNAL) > 0)
 		;
+	close(listener);
 	return sends;
 }
 
@@ -258,6 +269,20 @@ int main(int argc, char **argv)
 		else if (!strcmp(word, "grant")) {
 			message.kind = GRANT;
 			granted(&message);
+		} else if (!strcmp(word, "begin-grant")) {
+			message.kind = GRANT;
+			message.id = ++ids;
+			printf("%d\n", -message_out(&message, sizeof(message), 0, 0));
+		} else if (!strcmp(word, "end-grant")) {
+			int descriptor = message_in(&message);
+			if (descriptor == -2)
+				printf("-1\n");
+			else
+				told(&message, message.status, descriptor);
+		} else if (!strcmp(word, "begin-array")) {
+			message.kind = ARRAY;
+			message.id = ++ids;
+			printf("%d\n", -message_out(&message, sizeof(message), 0, 0));
 		} else if (!strcmp(word, "resume") && sscanf(line, "%*s %lu", &number) == 1) {
 			message.kind = RESUME;
 			message.token = number;

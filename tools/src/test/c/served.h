@@ -262,17 +262,22 @@ static int leave(int n)
 	return status;
 }
 
-static void granted(struct message *message)
+static void told(struct message *message, int status, int descriptor)
 {
-	int descriptor;
-	int status = ask(message, sizeof(*message), 0, 0, &descriptor);
-
 	if (status == 0) {
 		take(message, descriptor);
 		token = message->token;
 	}
 	printf("%d %u %u %u %lu\n", status, message->array, message->page, message->flags,
 	       message->token);
+}
+
+static void granted(struct message *message)
+{
+	int descriptor = -1;
+	int status = ask(message, sizeof(*message), 0, 0, &descriptor);
+
+	told(message, status, descriptor);
 }
 
 static int connect_to(const char *path)

@@ -128,6 +128,40 @@ class ServeHostileKernelIT {
   }
 
   @Test
+  void aUserWhoseDescriptorsCannotBeClosedIsServedNoMore() throws Exception {
+    try (ServeClient client = side.client()) {
+      String _ = client.connect(side.socket());
+      int sent = 0;
+      while (client.number("linger") == Errnos.EBADF) {
+        assertThat(++sent).isLessThan(800);
+      }
+      assertThat(closing()).isBetween(1L, 4L);
+      assertThat(honest.number("register", 0, 2)).isZero();
+    }
+    try (ServeClient client = side.client()) {
+      Await.until("it is served again", () -> client.isGranted(side.socket()));
+    }
+  }
+
+  /** {@return how many threads of the serving side are there to close descriptors} */
+  private long closing() throws IOException {
+    try (Stream<Path> tasks = Files.list(Path.of("/proc/" + side.process().pid() + "/task"))) {
+      return tasks
+          .map(task -> task.resolve("comm"))
+          .filter(ServeHostileKernelIT::isOfCloser)
+          .count();
+    }
+  }
+
+  private static boolean isOfCloser(Path comm) {
+    try {
+      return Files.readString(comm).startsWith("closes");
+    } catch (IOException e) {
+      return false; // It has just ended.
+    }
+  }
+
+  @Test
   void aChildIsNotServedOverItsParentsConnection() throws Exception {
     try (ServeClient client = side.client()) {
       String _ = client.connect(side.socket());
@@ -177,7 +211,7 @@ class ServeHostileKernelIT {
       client.send("exec");
       assertThat(client.number("thread")).isZero();
       assertThat(client.number("connect", side.socket())).isZero();
-      assertThat(client.number("resume", token)).isEqualTo(Errnos.EPERM);
+      assertThat(client.number("resume", token)).isEqualTo(Errnos.EEXIST);
     }
   }
 }

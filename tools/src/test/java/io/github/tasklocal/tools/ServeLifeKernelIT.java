@@ -203,7 +203,7 @@ class ServeLifeKernelIT {
                 "serve",
                 "--max-processes",
                 "100"))
-        .contains("300 open files are allowed", "ulimit -n 400");
+        .contains("300 open files are allowed", "ulimit -n 1253");
     for (String[] bad :
         new String[][] {{"--max-pages", "0"}, {"--mode", "9"}, {"--max-processes", "-1"}}) {
       assertThat(Command.run("serve", bad[0], bad[1]).exit()).isEqualTo(2);

@@ -23,8 +23,8 @@ final class Clients implements AutoCloseable {
   /** How many connections are accepted before those that exist get their turn. */
   private static final int ACCEPTED_AT_ONCE = 16;
 
-  /** How many descriptors of a user's may wait to be closed. */
-  private static final int MOST_OPEN = 1000;
+  /** How many descriptors of a user's may wait to be closed before it is served no more. */
+  static final int MOST_OPEN = 500;
 
   /** Of refused processes, which are told so when they ask. */
   private static final int MOST_REFUSED = 64;

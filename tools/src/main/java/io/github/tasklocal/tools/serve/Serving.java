@@ -128,12 +128,16 @@ final class Serving implements AutoCloseable {
   }
 
   private void read(ServedProcess process) {
+    if (clients.isHanging(process.uid())) {
+      clients.leave(process); // before more of its descriptors are taken
+      return;
+    }
     int size = sockets.receive(process.connection(), message.bytes());
     if (size == -Errnos.EAGAIN || size == -Errnos.EINTR) {
       return;
     }
     try {
-      if (size <= 0 || clients.isHanging(process.uid())) {
+      if (size <= 0) {
         clients.leave(process);
       } else if (sockets.sender() != 0 && sockets.sender() != process.pid()) {
         // A child that has inherited the connection, or whoever was handed it.

@@ -7,6 +7,7 @@ import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Namespaces;
 import io.github.tasklocal.tools.system.Poller;
 import io.github.tasklocal.tools.system.RawMaps;
+import io.github.tasklocal.tools.system.Sockets;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,8 +33,10 @@ import org.jspecify.annotations.Nullable;
 public record ServingSide(
     Socket socket, Path pins, List<Path> maps, boolean onSlots, boolean interim, Limits limits) {
 
-  /** What a JVM, refused connections and maps take. */
-  private static final int SPARE_DESCRIPTORS = 200;
+  /**
+   * What a JVM, refused connections and maps take; and what one user sends, and has us wait for.
+   */
+  private static final int SPARE_DESCRIPTORS = 200 + Clients.MOST_OPEN + Sockets.MOST_DESCRIPTORS;
 
   /**
    * Where processes connect, and who may.
@@ -161,9 +164,9 @@ public record ServingSide(
     }
   }
 
-  /** Each process takes two. */
+  /** Each process takes two, and one more as it comes back after a restart. */
   private void requireDescriptors() throws Failure, IOException {
-    long needed = 2L * limits.processes() + SPARE_DESCRIPTORS;
+    long needed = 3L * limits.processes() + SPARE_DESCRIPTORS;
     for (String line : Files.readAllLines(Path.of("/proc/self/limits"))) {
       String[] words = line.split("\\s+");
       if (line.startsWith("Max open files")
