@@ -18,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -66,7 +67,7 @@ final class SlotTables implements AutoCloseable {
     if (!hooked) {
       return new SlotTables(load(pins, ""), "");
     }
-    TaskLocalException reason = null;
+    List<String> reasons = new ArrayList<>();
     for (String hook : HOOKS) {
       if (!ONLY.isEmpty() && !ONLY.equals(hook)) {
         continue;
@@ -82,15 +83,11 @@ final class SlotTables implements AutoCloseable {
         } else if (hook.equals(HOOKS.getLast())) {
           throw e; // not even what needs no such attachment can be loaded
         }
-        if (reason == null) {
-          reason = e;
-        } else {
-          reason.addSuppressed(e);
-        }
+        reasons.add("%s: %s".formatted(hook, e.getMessage()));
       }
     }
     throw new Failure(
-        "no program can be attached to security_task_prctl: " + reason,
+        "no program can be attached to security_task_prctl: " + String.join("; ", reasons),
         "run a kernel of 6.9 or newer, or one that allows fmod_ret or kprobes");
   }
 
