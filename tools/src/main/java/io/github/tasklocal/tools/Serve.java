@@ -107,8 +107,9 @@ final class Serve implements Callable<Integer> {
   @Option(
       names = "--remove",
       description =
-          "Remove what earlier ones have left in --pins and the maps beside it, and end: values are"
-              + " seen no longer, until processes connect again.")
+          "Remove what earlier ones have left in --pins, the maps beside it and a --socket that"
+              + " nobody serves, and end: values are seen no longer, until processes connect"
+              + " again.")
   private boolean remove;
 
   @Option(
@@ -129,7 +130,7 @@ final class Serve implements Callable<Integer> {
     requirePositive("--max-pages", pages);
     Path folder = pins.toAbsolutePath();
     if (remove) {
-      ServingSide.remove(folder);
+      ServingSide.remove(socket, folder);
       return 0;
     }
     ServingSide side =

@@ -4,6 +4,7 @@ package io.github.tasklocal.tools;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.kit.Await;
+import io.github.tasklocal.kit.Bpffs;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.tools.system.Errnos;
@@ -156,16 +157,62 @@ class ServeLifeKernelIT {
       assertThat(client.number("key", "v")).isZero();
       int _ = client.thread(2, 1);
       List<String> _ = side.process().end("INT");
-      Command remove = Command.run("serve", "--remove", "--pins", side.pins());
-      assertThat(remove.exit()).as(remove.err()).isZero();
-      try (Stream<Path> left = Files.list(side.pins())) {
-        assertThat(left).isEmpty();
-      }
+      side.restart();
+      side.kill();
+      assertThat(side.socket()).exists();
+      remove(side);
+      assertThat(side.pins()).doesNotExist();
       assertThat(side.wireA()).doesNotExist();
+      assertThat(side.socket()).doesNotExist();
+      remove(side); // nothing, and says nothing
+      assertThat(side.pins()).doesNotExist();
       side.restart();
       assertThat(client.number("connect", side.socket())).isZero();
       assertThat(client.number("resume", "4711")).isEqualTo(Errnos.ESTALE);
       assertThat(client.number("grant")).isZero();
+    }
+  }
+
+  private static void remove(ServeSide side) {
+    Command remove =
+        Command.run("serve", "--remove", "--pins", side.pins(), "--socket", side.socket());
+    assertThat(remove.exit()).as(remove.err()).isZero();
+    assertThat(remove.err()).isEmpty();
+  }
+
+  /** As a service manager or a shell may set it for root. */
+  @Test
+  void everybodyFindsTheSocketWhateverTheUmaskAndInTheSameFolderAgain() throws Exception {
+    Path socket = folder.resolve("run/tasklocal/tasklocal.sock");
+    List<String> shell = List.of("sh", "-c", "umask 077; exec \"$@\"", "sh");
+    try (Bpffs bpffs = new Bpffs("rwxr-xr-x")) {
+      List<Object> folders = new ArrayList<>();
+      for (int round = 0; round < 2; round++) {
+        try (TopProcess side =
+            new TopProcess(
+                shell,
+                "serve",
+                "--json",
+                "--mode",
+                "666",
+                "--socket",
+                socket,
+                "--pins",
+                bpffs.path("tasklocal"))) {
+          side.awaitLine("the socket", line -> line.contains("\"ready\""));
+          for (Path each : List.of(socket.getParent(), socket.getParent().getParent())) {
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(each)))
+                .isEqualTo("rwxr-xr-x");
+          }
+          try (ServeClient client = new ServeClient(folder, ServeClient.NOBODY)) {
+            String _ = client.connect(socket);
+          }
+          List<String> _ = side.end("TERM");
+        }
+        assertThat(socket).doesNotExist();
+        folders.add(Files.getAttribute(socket.getParent(), "unix:ino"));
+      }
+      assertThat(folders.getFirst()).isEqualTo(folders.getLast());
     }
   }
 

@@ -8,7 +8,6 @@ import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.Sockets;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -22,13 +21,11 @@ final class Listener implements AutoCloseable {
 
   private final int descriptor;
   private final Path path;
-  private final boolean madeFolder;
   private boolean left;
 
-  private Listener(int descriptor, Path path, boolean madeFolder) {
+  private Listener(int descriptor, Path path) {
     this.descriptor = descriptor;
     this.path = path;
-    this.madeFolder = madeFolder;
   }
 
   int descriptor() {
@@ -40,12 +37,12 @@ final class Listener implements AutoCloseable {
   }
 
   /**
-   * Listens at the path.
+   * Listens at the path. Its folder is made if there is none, and stays: a container that has it
+   * mounted would not see another one.
    *
-   * @param interim whether the folder goes with it, if this makes it and nothing else is there
    * @throws Failure if another serving side does, or the path cannot be used
    */
-  static Listener open(ServingSide.Socket socket, boolean interim) throws Failure, IOException {
+  static Listener open(ServingSide.Socket socket) throws Failure, IOException {
     Path at = socket.path().toAbsolutePath();
     Path folder = at.getParent();
     if (folder == null
@@ -54,7 +51,15 @@ final class Listener implements AutoCloseable {
           "%s is no path for a socket".formatted(at),
           "name one of at most " + Sockets.LONGEST_PATH + " bytes with --socket");
     }
-    boolean isNew = !Files.exists(folder);
+    makeFolder(folder);
+    // No lock on the folder: whoever may read it could keep it, and no side would ever start.
+    requireNobody(at);
+    return bind(at, socket);
+  }
+
+  /** Everybody may look for the socket, whose own mode says who may connect. */
+  private static void makeFolder(Path folder) throws Failure {
+    int umask = Native.umask(022);
     try {
       Files.createDirectories(
           folder,
@@ -63,10 +68,9 @@ final class Listener implements AutoCloseable {
       throw new Failure(
           "cannot make the folder %s (%s)".formatted(folder, FileAccess.reason(e)),
           "run as root, or name a path of yours with --socket");
+    } finally {
+      int ignored = Native.umask(umask);
     }
-    // No lock on the folder: whoever may read it could keep it, and no side would ever start.
-    requireNobody(at);
-    return bind(at, socket, isNew && interim);
   }
 
   private static void requireNobody(Path at) throws Failure, IOException {
@@ -85,6 +89,13 @@ final class Listener implements AutoCloseable {
     Files.delete(at); // of one that was killed
   }
 
+  /** Removes the socket of one that was killed, if there is one. */
+  static void removeDead(Path at) throws IOException {
+    if (Files.exists(at, LinkOption.NOFOLLOW_LINKS) && connect(at) == -Errnos.ECONNREFUSED) {
+      Files.deleteIfExists(at);
+    }
+  }
+
   /** {@return whether a serving side listens at a path, or something else has it} */
   static boolean isServed(Path path) {
     int status = connect(path.toAbsolutePath());
@@ -98,8 +109,7 @@ final class Listener implements AutoCloseable {
     return status;
   }
 
-  private static Listener bind(Path at, ServingSide.Socket socket, boolean madeFolder)
-      throws Failure, IOException {
+  private static Listener bind(Path at, ServingSide.Socket socket) throws Failure, IOException {
     int descriptor = Sockets.open();
     int umask = Native.umask(0177);
     int status;
@@ -114,7 +124,7 @@ final class Listener implements AutoCloseable {
           "cannot make the socket " + at + " (" + Errnos.name(-status) + ")",
           "run as root, or name a path of yours with --socket");
     }
-    Listener listener = new Listener(descriptor, at, madeFolder);
+    Listener listener = new Listener(descriptor, at);
     boolean done = false;
     try {
       setAccess(at, socket);
@@ -155,12 +165,5 @@ final class Listener implements AutoCloseable {
   public void close() throws IOException {
     leave();
     Native.close(descriptor);
-    if (madeFolder) {
-      try {
-        Files.deleteIfExists(path.getParent());
-      } catch (DirectoryNotEmptyException e) {
-        // Somebody else uses it by now.
-      }
-    }
   }
 }

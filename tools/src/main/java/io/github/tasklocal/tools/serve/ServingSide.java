@@ -85,7 +85,7 @@ public record ServingSide(
       PinFolder.claim(pins, socket.path());
     }
     try (PinFolder folder = PinFolder.open(pins, interim)) {
-      try (Listener listener = Listener.open(socket, interim)) {
+      try (Listener listener = Listener.open(socket)) {
         serve(listener, folder, log, stop);
       }
       if (folder.isInterim()) {
@@ -148,8 +148,11 @@ public record ServingSide(
     return PinFolder.isTaken(pins);
   }
 
-  /** Removes what serving sides have left in a folder of pins, and the maps beside it. */
-  public static void remove(Path pins) throws Failure, IOException {
+  /**
+   * Removes what serving sides have left in a folder of pins, with the folder if nothing else is
+   * there; the maps beside it; and the socket of one that was killed.
+   */
+  public static void remove(Path socket, Path pins) throws Failure, IOException {
     requirePrivileges();
     try (PinFolder folder = PinFolder.open(pins, false)) {
       folder.remove();
@@ -161,7 +164,10 @@ public record ServingSide(
               folder.byName("tld_arrays"))) {
         boolean ignored = Files.deleteIfExists(map);
       }
+      folder.keep(); // It has made nothing that was to stay.
+      folder.removeIfEmpty();
     }
+    Listener.removeDead(socket.toAbsolutePath());
   }
 
   /** Each process takes two, and one more as it comes back after a restart. */
