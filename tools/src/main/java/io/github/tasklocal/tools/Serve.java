@@ -89,6 +89,15 @@ final class Serve implements Callable<Integer> {
   private int pages;
 
   @Option(
+      names = "--max-pages-per-user",
+      paramLabel = "N",
+      defaultValue = "524288",
+      description =
+          "How many pages all processes of one user may have (${DEFAULT-VALUE}, half of all that"
+              + " there can be).")
+  private int pagesOfUser;
+
+  @Option(
       names = "--pins",
       paramLabel = "FOLDER",
       description =
@@ -128,6 +137,7 @@ final class Serve implements Callable<Integer> {
     requirePositive("--max-processes", processes);
     requirePositive("--max-processes-per-user", ofUser);
     requirePositive("--max-pages", pages);
+    requirePositive("--max-pages-per-user", pagesOfUser);
     Path folder = pins.toAbsolutePath();
     if (remove) {
       ServingSide.remove(socket, folder);
@@ -140,7 +150,7 @@ final class Serve implements Callable<Integer> {
             others,
             onSlots,
             false,
-            new ServingSide.Limits(processes, ofUser, pages));
+            new ServingSide.Limits(processes, ofUser, pages, pagesOfUser));
     try (Stop stop = new Stop()) {
       side.run(new ServeLog(Tools.require(spec).commandLine().getOut(), json), stop::then);
     }

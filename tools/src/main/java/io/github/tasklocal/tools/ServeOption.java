@@ -24,7 +24,8 @@ final class ServeOption {
   private @Nullable CommandSpec command;
 
   /** What 1024 descriptors are enough for. */
-  private static final ServingSide.Limits LIMITS = new ServingSide.Limits(400, 400, 16_384);
+  private static final ServingSide.Limits LIMITS =
+      new ServingSide.Limits(400, 400, 16_384, 524_288);
 
   ServeOption() {}
 

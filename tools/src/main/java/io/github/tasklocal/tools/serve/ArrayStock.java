@@ -28,6 +28,9 @@ final class ArrayStock implements AutoCloseable {
   /** What whoever waits for the first of several arrays does not notice. */
   private static final long QUICK_NANOS = TimeUnit.MILLISECONDS.toNanos(50);
 
+  /** After what time it is tried again to take something back. */
+  private static final long AGAIN_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   private final PinFolder pins;
   private final @Nullable SlotTables slots;
   private final ServeLog log;
@@ -106,7 +109,7 @@ final class ArrayStock implements AutoCloseable {
     return used.cardinality();
   }
 
-  /** Has the thread that removes do something, in order. */
+  /** Has the thread that removes do something, in order; again and again if it fails. */
   synchronized void later(Runnable job) {
     jobs.add(job);
     notifyAll();
@@ -142,8 +145,27 @@ final class ArrayStock implements AutoCloseable {
         job.run();
       } catch (RuntimeException e) {
         log.failed(e);
+        if (!makes) {
+          again(job);
+        }
       }
       changed.run();
+    }
+  }
+
+  /** Does a job once more, behind the others and after a pause; at the end it is left. */
+  private synchronized void again(Runnable job) {
+    jobs.add(job);
+    long end = System.nanoTime() + AGAIN_NANOS;
+    try {
+      for (long left = AGAIN_NANOS; left > 0 && !ending; left = end - System.nanoTime()) {
+        TimeUnit.NANOSECONDS.timedWait(this, left);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (ending) {
+      boolean ignored = jobs.remove(job); // The next serving side does away with what is left.
     }
   }
 

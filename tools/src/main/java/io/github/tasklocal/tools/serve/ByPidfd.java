@@ -5,6 +5,7 @@ import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.Pidfds;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -75,12 +76,12 @@ final class ByPidfd implements Registration {
     }
   }
 
-  /** Registers a thread once more; {@return whether it lives} */
+  /** Registers a thread once more; {@return false if it has ended} */
   private boolean again(
       ServedProcess process, ServedProcess.Place place, ServedProcess.Registered thread) {
     int pidfd = Pidfds.ofThread(thread.tid());
     if (pidfd < 0) {
-      return false;
+      return !Pidfds.isEnd(pidfd);
     }
     // Another thread may have the number by now, and no place.
     boolean lives =
@@ -122,23 +123,35 @@ final class ByPidfd implements Registration {
       slots.sweep();
       return;
     }
-    try (DirectoryStream<Path> tasks =
-        Files.newDirectoryStream(Path.of("/proc/" + pid + "/task"))) {
+    Path all = Path.of("/proc/" + pid + "/task");
+    try (DirectoryStream<Path> tasks = Files.newDirectoryStream(all)) {
       for (Path task : tasks) {
         removeThread(pid, Integer.parseInt(task.getFileName().toString()));
       }
     } catch (IOException | DirectoryIteratorException e) {
+      if (Files.exists(all)) {
+        throw new UncheckedIOException(
+            new IOException("the threads of process " + pid + " cannot be listed", e));
+      }
       // It has ended, and its threads' entries with it.
     }
   }
 
   private void removeThread(int pid, int tid) {
     int pidfd = Pidfds.ofThread(tid);
+    if (Pidfds.isEnd(pidfd)) {
+      return;
+    }
+    int status = pidfd;
     if (pidfd >= 0) {
-      if (Pidfds.checkThread(pidfd, pid) >= 0) {
-        int ignored = maps.remove(pidfd);
-      }
+      status = Pidfds.checkThread(pidfd, pid) >= 0 ? maps.remove(pidfd) : 0;
       Native.close(pidfd);
+    }
+    if (status < 0) {
+      throw new UncheckedIOException(
+          new IOException(
+              "the entry of thread %d of process %d cannot be taken out (%s)"
+                  .formatted(tid, pid, Errnos.name(-status))));
     }
   }
 }

@@ -8,8 +8,7 @@ import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.Pidfds;
 import io.github.tasklocal.tools.system.RawMaps;
 import java.security.SecureRandom;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,11 +24,12 @@ final class Grants {
   private final ServeTables tables;
   private final ArrayStock stock;
   private final Registration registration;
+  private final ServingSide.Limits limits;
   private final ServeLog log;
   private final Map<Long, ServedProcess> byToken = new HashMap<>();
 
   /** Those that wait for an array, or for the end of what their process had before. */
-  private final Deque<ServedProcess> waiting = new ArrayDeque<>();
+  private final Turns waiting = new Turns();
 
   /** Processes that have left, as long as something of theirs is there. */
   private final Map<Integer, Integer> leaving = new HashMap<>();
@@ -42,11 +42,13 @@ final class Grants {
       ServeTables tables,
       ArrayStock stock,
       Registration registration,
+      ServingSide.Limits limits,
       ServeLog log) {
     this.clients = clients;
     this.tables = tables;
     this.stock = stock;
     this.registration = registration;
+    this.limits = limits;
     this.log = log;
   }
 
@@ -63,12 +65,13 @@ final class Grants {
     goOn();
   }
 
-  /** Serves those that wait, in order; called when there may be more to give. */
+  /** Serves those that wait, in turn; called when there may be more to give. */
   void goOn() {
     for (Integer pid = left.poll(); pid != null; pid = left.poll()) {
       leaving.computeIfPresent(pid, (ignored, count) -> count == 1 ? null : count - 1);
     }
-    for (ServedProcess process : List.copyOf(waiting)) {
+    boolean isEmpty = false;
+    for (ServedProcess process : waiting.inTurn()) {
       int kind = process.waitingKind();
       if (process.hasLeft() || !clients.isConnected(process)) {
         // It may have waited too long for its taste. Nothing is spent on it.
@@ -80,12 +83,17 @@ final class Grants {
       if (kind == Message.GRANT && leaving.containsKey(process.pid())) {
         continue;
       }
-      ServedArray array = served ? null : stock.take();
-      int failure = served ? -Errnos.EEXIST : array == null ? stock.failure() : 0;
-      if (array == null && failure == 0) {
-        return;
+      int failure = served ? -Errnos.EEXIST : hasAll(process.uid()) ? -Errnos.EDQUOT : 0;
+      ServedArray array = null;
+      if (failure == 0) {
+        array = isEmpty ? null : stock.take();
+        failure = isEmpty || array != null ? 0 : stock.failure();
+        if (array == null && failure == 0) {
+          isEmpty = true; // Those that are refused are told so at once.
+          continue;
+        }
       }
-      waiting.remove(process);
+      waiting.take(process);
       try {
         give(process, kind, process.waitingId(), array, failure);
       } finally {
@@ -95,12 +103,26 @@ final class Grants {
     }
   }
 
+  /** {@return whether a user has as many arrays as one may have} */
+  private boolean hasAll(int uid) {
+    return byToken.values().stream()
+            .filter(each -> each.uid() == uid)
+            .mapToInt(each -> each.arrays().size())
+            .sum()
+        >= limits.arraysOfUser();
+  }
+
   private void give(
       ServedProcess process, int kind, int id, @Nullable ServedArray array, int failure) {
     int descriptor = array == null ? failure : array.open();
     int status = descriptor < 0 ? descriptor : tryGrant(process, kind, array);
     if (status != 0) {
-      log.refused(process, kind == Message.GRANT ? "a grant" : "an array", status);
+      String what = kind == Message.GRANT ? "a grant" : "an array";
+      if (status == -Errnos.EDQUOT) {
+        log.refused(process, what, status, "more than --max-pages-per-user");
+      } else {
+        log.refused(process, what, status);
+      }
       if (array != null) {
         stock.later(
             () -> {
@@ -108,7 +130,7 @@ final class Grants {
               stock.remove(array);
             });
       }
-      clients.answer(process, kind, id, status);
+      clients.answer(process, kind, id, told(status));
     } else if (array != null) {
       clients.message().answer(kind, id, 0).array(array.number());
       if (kind == Message.GRANT) {
@@ -119,6 +141,14 @@ final class Grants {
     if (descriptor >= 0) {
       Native.close(descriptor);
     }
+  }
+
+  /** {@return what a process is told: that we lack descriptors would read as if it did} */
+  private static int told(int status) {
+    return switch (-status) {
+      case Errnos.EEXIST, Errnos.EDQUOT, Errnos.ENOSPC, Errnos.ESRCH -> status;
+      default -> -Errnos.ENOMEM;
+    };
   }
 
   private void tellGrant(ServedProcess process) {
@@ -202,18 +232,25 @@ final class Grants {
       status = -Errnos.EEXIST;
     } else if (known == null) {
       status = -Errnos.ESTALE;
-    } else if (!known.requireGrant().process().equals(tables.identify(process.pid()))) {
+    } else if (known.pid() != process.pid()) {
       status = -Errnos.EPERM;
     } else if (clients.isConnected(known)) {
       status = -Errnos.EEXIST;
     } else if (!clients.isConnected(process)) {
       status = -Errnos.EPIPE; // It has not waited, and its grant must not end with this connection.
+    } else if (!known.requireGrant().process().equals(tables.identify(process.pid()))) {
+      // It has executed another program. The look at all tasks is the last check, and ends what it
+      // had, so that nobody can have it done again and again.
+      status = -Errnos.EPERM;
+      clients.leave(known);
     }
     if (status != 0 || known == null) {
       log.refused(process, "to resume", status);
       clients.answer(process, Message.RESUME, id, status);
       return;
     }
+    waiting.remove(known); // What it asked for over the earlier connection is answered nowhere.
+    known.await(0, 0);
     clients.move(process, known);
     clients.message().answer(Message.RESUME, id, 0);
     tellGrant(known);
@@ -226,17 +263,24 @@ final class Grants {
     byToken.remove(grant.token());
     log.tell("left", "process " + process.pid() + " has left", "pid", process.pid());
     int ignored = leaving.merge(process.pid(), 1, Integer::sum);
-    stock.later(() -> clear(process, grant));
+    List<ServedArray> arrays = new ArrayList<>(process.arrays());
+    stock.later(() -> clear(process, grant, arrays));
   }
 
-  private void clear(ServedProcess process, ServeTables.Grant grant) {
-    List<ServedArray> arrays = List.copyOf(process.arrays());
+  /**
+   * Can be done again from the beginning after any failure.
+   *
+   * @param arrays those that the process has still; none when this is done
+   */
+  private void clear(ServedProcess process, ServeTables.Grant grant, List<ServedArray> arrays) {
     arrays.forEach(array -> tables.owner(array.number(), 0)); // No thread can register any more.
     arrays.forEach(stock::hide);
     if (!Pidfds.isGone(process.pidfd())) {
       registration.removeAll(process.pid());
     }
-    arrays.forEach(stock::remove);
+    while (!arrays.isEmpty()) {
+      stock.remove(arrays.removeLast()); // another's from then on
+    }
     tables.remove(grant.token());
     Native.close(process.pidfd());
     left.add(process.pid());

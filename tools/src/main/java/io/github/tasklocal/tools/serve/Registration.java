@@ -34,6 +34,7 @@ interface Registration {
    * Takes out the entries of all threads that a process has, which owns no array any more.
    *
    * @param pid of the process, which may have ended
+   * @throws RuntimeException if that is not done, and has to be tried again
    */
   void removeAll(int pid);
 

@@ -59,7 +59,12 @@ public final class ServeLog {
   }
 
   /** Tells that a process was refused something, if that is not told too often. */
-  synchronized void refused(ServedProcess process, String what, int status) {
+  void refused(ServedProcess process, String what, int status) {
+    refused(process, what, status, reason(-status, what));
+  }
+
+  /** Tells that, and why. */
+  synchronized void refused(ServedProcess process, String what, int status, String why) {
     long now = System.nanoTime() / 1_000_000_000L;
     if (now != second) {
       second = now;
@@ -77,7 +82,7 @@ public final class ServeLog {
                 process.pid(),
                 process.uid(),
                 what,
-                reason(-status, what),
+                why,
                 errno,
                 untold == 0 ? "" : " (and " + untold + " more of such)"),
         "pid",
@@ -104,6 +109,9 @@ public final class ServeLog {
       case Errnos.EPERM -> "its token is another's";
       case Errnos.ENOSPC -> "all arrays are given away";
       case Errnos.ENOMEM -> "no memory is left for an array";
+      case Errnos.EMFILE, Errnos.ENFILE ->
+          "no descriptor is left here; raise the limit of open files (ulimit -n)";
+      case Errnos.EPIPE -> "it has closed its connection";
       default -> "it cannot be done";
     };
   }

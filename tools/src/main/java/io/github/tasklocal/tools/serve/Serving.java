@@ -50,7 +50,7 @@ final class Serving implements AutoCloseable {
     clients = new Clients(listener, poller, limits, log, this::takeBack);
     sockets = clients.sockets();
     message = clients.message();
-    grants = new Grants(clients, tables, stock, registration, log);
+    grants = new Grants(clients, tables, stock, registration, limits, log);
   }
 
   private void takeBack(ServedProcess process) {
@@ -141,7 +141,11 @@ final class Serving implements AutoCloseable {
         clients.leave(process);
       } else if (sockets.sender() != 0 && sockets.sender() != process.pid()) {
         // A child that has inherited the connection, or whoever was handed it.
-        log.refused(process, "an answer to process " + sockets.sender(), -Errnos.EPERM);
+        log.refused(
+            process,
+            "an answer to process " + sockets.sender(),
+            -Errnos.EPERM,
+            "another has connected");
         clients.answer(process, message.kind(), message.id(), -Errnos.EPERM);
       } else if (process.refusal() != 0) {
         clients.answer(process, message.kind(), message.id(), process.refusal());

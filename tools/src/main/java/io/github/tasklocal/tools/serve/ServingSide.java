@@ -60,12 +60,18 @@ public record ServingSide(
    * @param processes to how many processes
    * @param ofUser to how many of one user
    * @param pages how many pages each, in whole arrays
+   * @param pagesOfUser how many pages to all processes of one user, in whole arrays
    */
-  public record Limits(int processes, int ofUser, int pages) {
+  public record Limits(int processes, int ofUser, int pages, int pagesOfUser) {
 
     /** {@return how many arrays each process may have} */
     int arrays() {
       return Math.ceilDiv(pages, RawMaps.PAGES);
+    }
+
+    /** {@return how many arrays all processes of one user may have} */
+    int arraysOfUser() {
+      return Math.ceilDiv(pagesOfUser, RawMaps.PAGES);
     }
   }
 

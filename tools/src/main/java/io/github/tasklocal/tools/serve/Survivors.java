@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools.serve;
 
+import io.github.tasklocal.tools.system.Errnos;
 import io.github.tasklocal.tools.system.Failure;
 import io.github.tasklocal.tools.system.Native;
 import io.github.tasklocal.tools.system.Pidfds;
@@ -63,11 +64,20 @@ final class Survivors {
 
   /** {@return the process that has a grant, or null if it lives no more} */
   private @Nullable ServedProcess living(
-      ServeTables.Grant grant, Map<Integer, ServeTables.Identity> processes) {
+      ServeTables.Grant grant, Map<Integer, ServeTables.Identity> processes) throws Failure {
     int pid = grant.process().tgid();
-    int pidfd = grant.process().equals(processes.get(pid)) ? Pidfds.ofProcess(pid) : -1;
-    if (pidfd < 0) {
+    if (!grant.process().equals(processes.get(pid))) {
       return null;
+    }
+    int pidfd = Pidfds.ofProcess(pid);
+    if (Pidfds.isEnd(pidfd)) {
+      return null;
+    }
+    if (pidfd < 0) {
+      throw new Failure(
+          "no pidfd of process %d, which keeps what it has, can be had (%s)"
+              .formatted(pid, Errnos.name(-pidfd)),
+          "raise the limit of open files (ulimit -n), and start this again");
     }
     // Its number may have become another's before the pidfd was open.
     if (!grant.process().equals(tables.identify(pid))) {

@@ -14,6 +14,7 @@ public final class Errnos {
   public static final int EACCES = 13;
   public static final int EEXIST = 17;
   public static final int EINVAL = 22;
+  public static final int ENFILE = 23;
   public static final int EMFILE = 24;
   public static final int ENOSPC = 28;
   public static final int EPIPE = 32;
@@ -40,6 +41,7 @@ public final class Errnos {
       case EACCES -> "EACCES";
       case EEXIST -> "EEXIST";
       case EINVAL -> "EINVAL";
+      case ENFILE -> "ENFILE";
       case EMFILE -> "EMFILE";
       case ENOSPC -> "ENOSPC";
       case EPIPE -> "EPIPE";

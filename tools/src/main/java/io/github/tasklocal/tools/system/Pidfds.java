@@ -52,6 +52,15 @@ public final class Pidfds {
     return call(PIDFD_OPEN, tid, THREAD, 0, 0);
   }
 
+  /**
+   * {@return whether a pidfd was refused since there is no such process or thread any more} All
+   * else, such as that no descriptor is left, says nothing of it.
+   */
+  public static boolean isEnd(int status) {
+    // What is said of one that ends at this moment has changed from kernel to kernel.
+    return status == -Errnos.ESRCH || status == -Errnos.EINVAL || status == -Errnos.ENOENT;
+  }
+
   /** {@return whether the process, or the thread, was waited for: its number can be another's} */
   public static boolean isGone(int pidfd) {
     return call(PIDFD_SEND_SIGNAL, pidfd, 0, 0, 0) == -Errnos.ESRCH;
