@@ -212,6 +212,7 @@ class ServeHostileKernelIT {
       assertThat(client.number("thread")).isZero();
       assertThat(client.number("connect", side.socket())).isZero();
       assertThat(client.number("resume", token)).isEqualTo(Errnos.EEXIST);
+      assertThat(client.number("grant")).isEqualTo(Errnos.EEXIST);
     }
   }
 }
