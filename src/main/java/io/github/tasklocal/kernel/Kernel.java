@@ -99,6 +99,9 @@ public interface Kernel {
    */
   Message receive(int connection, boolean waits);
 
+  /** {@return 0 if there is room for a descriptor that comes with a message} */
+  int spare();
+
   /** {@return whether nobody is at the other end of a connection any more} */
   boolean isOver(int connection);
 

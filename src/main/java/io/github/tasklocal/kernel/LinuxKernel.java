@@ -120,6 +120,11 @@ public final class LinuxKernel implements Kernel {
   }
 
   @Override
+  public int spare() {
+    return ServingSide.spare();
+  }
+
+  @Override
   public boolean isOver(int connection) {
     return ServingSide.isOver(connection);
   }

@@ -34,6 +34,19 @@ public final class Refusal {
   /** What is said where no way to register a thread is left. */
   public static final int NO_WAY = Errno.EOPNOTSUPP;
 
+  private static final String ALL_GIVEN = "the serving side has given all its pages away";
+
+  private static final String LESS_EACH =
+      "end processes with many threads, or lower --max-pages-per-user of serve, so that none takes"
+          + " them all; it is tried again";
+
+  private static final String NO_MEMORY =
+      "there is no memory for it, or the serving side has no descriptor left";
+
+  private static final String MORE_MEMORY =
+      "raise the memory limit of this process's control group or of the serving side's, or the"
+          + " latter's limit of open files: its output says which; it is tried again";
+
   private Refusal() {}
 
   /** {@return whether an error says that the other side takes long} */
@@ -95,13 +108,23 @@ public final class Refusal {
               name,
               "whoever listens there does not speak this library's protocol",
               "name the socket of tasklocal-tools.jar serve, of this library's version");
-      case Errno.EDQUOT, Errno.EUSERS, Errno.ENOSPC ->
+      case Errno.EUSERS ->
           new KernelException(
               operation,
               subject,
               name,
-              "the serving side serves no more processes, or no more of this user",
+              "the serving side serves no more processes",
               "raise its limit (--max-processes of serve), and it is tried again");
+      case Errno.EDQUOT ->
+          new KernelException(
+              operation,
+              subject,
+              name,
+              "the serving side serves no more processes of this user, or has no more pages for it",
+              "raise its limits (--max-processes-per-user and --max-pages-per-user of serve), and it"
+                  + " is tried again");
+      case Errno.ENOSPC -> new KernelException(operation, subject, name, ALL_GIVEN, LESS_EACH);
+      case Errno.ENOMEM -> new KernelException(operation, subject, name, NO_MEMORY, MORE_MEMORY);
       case Errno.EAGAIN ->
           new KernelException(
               operation,
@@ -169,13 +192,15 @@ public final class Refusal {
               name,
               "the serving side does not answer in time",
               "look whether it is stopped, or has too little processor time");
-      case Errno.EDQUOT, Errno.ENOSPC ->
+      case Errno.EDQUOT ->
           new KernelException(
               operation,
               socket,
               name,
-              "the serving side gives this process no more pages",
-              "raise its limit: --max-pages of serve");
+              "the serving side gives this process, or its user, no more pages",
+              "raise its limits: --max-pages and --max-pages-per-user of serve");
+      case Errno.ENOSPC -> new KernelException(operation, socket, name, ALL_GIVEN, LESS_EACH);
+      case Errno.ENOMEM -> new KernelException(operation, socket, name, NO_MEMORY, MORE_MEMORY);
       case Errno.EMFILE ->
           new KernelException(
               operation,

@@ -77,7 +77,7 @@ public final class ServingSide {
     if (path.length >= PATH_BYTES) {
       return -Errno.ENAMETOOLONG;
     }
-    int fd = (int) Libc.call(Libc.Numbers.SOCKET, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
+    int fd = open();
     if (fd < 0) {
       return fd;
     }
@@ -178,6 +178,19 @@ public final class ServingSide {
       int why = got < 0 ? (int) -got : got == 0 ? Errno.EPIPE : Errno.EPROTO;
       return new Message(0, 0, why, 0, 0, 0, 0, 0, -1);
     }
+  }
+
+  /** {@return 0 if there is room for one more descriptor} */
+  static int spare() {
+    int fd = open();
+    if (fd >= 0) {
+      Libc.close(fd);
+    }
+    return Math.min(0, fd);
+  }
+
+  private static int open() {
+    return (int) Libc.call(Libc.Numbers.SOCKET, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0);
   }
 
   /** {@return whether nobody is at the other end any more} */

@@ -17,7 +17,7 @@ import io.github.tasklocal.layout.DataPage;
 final class Connection {
 
   /** How many of {@link SharedData#numbers} this takes. */
-  static final int NUMBERS = 11;
+  static final int NUMBERS = 13;
 
   /** Indexes of the numbers, from {@link SharedData#SERVED} on: the descriptor, plus 1. */
   private static final int SOCKET = SharedData.SERVED;
@@ -48,6 +48,12 @@ final class Connection {
 
   /** The descriptor of a connection that is to go on with the grant, plus 1, or 0. */
   private static final int RESUMING = SOCKET + 10;
+
+  /** The descriptor of an array that has come and is not mapped yet, plus 1, or 0. */
+  private static final int COME = SOCKET + 11;
+
+  /** The number of that array. */
+  private static final int COME_NUMBER = SOCKET + 12;
 
   /** Values of WAYS. */
   static final int BY_PIDFD = 1;
@@ -134,9 +140,18 @@ final class Connection {
   /** The grants before are over. Cannot fail. */
   void beginGrant(String socket, int pages) {
     arrays.abandon();
+    dropCome();
     data.socket[0] = socket;
     n[GRANT]++;
     n[PAGES] = pages;
+  }
+
+  private void dropCome() {
+    if (n[COME] != 0) {
+      int fd = (int) n[COME] - 1;
+      n[COME] = 0;
+      kernel.close(fd);
+    }
   }
 
   /** {@return the id of the next message} */
@@ -205,14 +220,14 @@ final class Connection {
       n[ASKED] = 0;
       n[REFUSED] = answer.status();
     }
-    try {
-      if (isArray && answer.status() == 0) {
-        n[REFUSED] = fd < 0 ? Refusal.NO_DESCRIPTOR : addArray(answer, fd);
-      }
-    } finally {
-      if (fd >= 0) {
-        kernel.close(fd);
-      }
+    if (isArray && answer.status() == 0 && fd >= 0) {
+      n[COME] = fd + 1L;
+      n[COME_NUMBER] = answer.array();
+      n[REFUSED] = mapCome();
+    } else if (fd >= 0) {
+      kernel.close(fd);
+    } else if (isArray && answer.status() == 0) {
+      n[REFUSED] = Refusal.NO_DESCRIPTOR;
     }
     if (n[OPEN] < 0) {
       lose();
@@ -221,15 +236,21 @@ final class Connection {
     return true;
   }
 
-  /** {@return 0, or why it cannot be used} */
-  private long addArray(Message answer, int fd) {
+  /**
+   * Takes the array into use that has come. If that fails, it is kept, and no other is asked for:
+   * each counts to what this process may have.
+   *
+   * @return 0, or why it cannot be used now
+   */
+  private long mapCome() {
     int pages = (int) n[PAGES];
     long[] prepared = arrays.prepare(pages);
-    long address = kernel.mapArray(fd, (long) pages * DataPage.SIZE);
+    long address = kernel.mapArray((int) n[COME] - 1, (long) pages * DataPage.SIZE);
     if (address < 0) {
       return -address;
     }
-    arrays.add(prepared, address, pages, answer.array(), n[GRANT], 0);
+    arrays.add(prepared, address, pages, (int) n[COME_NUMBER], n[GRANT], 0);
+    dropCome();
     return 0;
   }
 
@@ -240,13 +261,23 @@ final class Connection {
    */
   void askForArray(boolean waits) {
     if (n[ASKED] == 0 && n[REFUSED] == 0) {
-      Message message = Message.of(Message.ARRAY, nextId(), 0);
-      if (send(message) == 0) {
-        n[ASKED] = message.id();
+      if (n[COME] != 0) {
+        n[REFUSED] = mapCome();
+      } else {
+        askForOne();
       }
     }
     if (waits && n[ASKED] != 0 && answers()) {
       int ignored = await((int) n[ASKED]);
+    }
+  }
+
+  /** One that cannot come would be lost for good, and count: so there has to be room for it. */
+  private void askForOne() {
+    Message message = Message.of(Message.ARRAY, nextId(), 0);
+    n[REFUSED] = -kernel.spare();
+    if (n[REFUSED] == 0 && send(message) == 0) {
+      n[ASKED] = message.id();
     }
   }
 

@@ -112,8 +112,14 @@ final class Handshake {
     Message granted = greet(path, fd, Message.of(Message.GRANT, 2, 0));
     int array = granted.descriptor();
     try {
-      if (granted.status() != 0 || array < 0 || granted.page() <= ArrayPages.OF_KEYS) {
-        throw Refusal.of(path, granted.status() == 0 ? Refusal.NOT_UNDERSTOOD : granted.status());
+      if (granted.status() != 0) {
+        throw Refusal.of(path, granted.status());
+      }
+      if (granted.page() <= ArrayPages.OF_KEYS) {
+        throw Refusal.of(path, Refusal.NOT_UNDERSTOOD);
+      }
+      if (array < 0) { // The kernel has dropped it: this process has no room for one more.
+        throw Refusal.of(path, Refusal.NO_DESCRIPTOR);
       }
       int ignored = kernel.limit(fd, ANSWER_MILLIS);
       String socket = path.toString();

@@ -189,6 +189,11 @@ final class FailingKernel implements Kernel {
   }
 
   @Override
+  public int spare() {
+    return number("spare", real::spare);
+  }
+
+  @Override
   public boolean isOver(int connection) {
     return object("isOver", () -> real.isOver(connection));
   }

@@ -11,6 +11,9 @@ import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Seccomp;
 import java.io.BufferedReader;
 import java.io.File;
+import java.io.FileInputStream;
+import java.io.FileNotFoundException;
+import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.ref.WeakReference;
 import java.net.URL;
@@ -33,6 +36,8 @@ public final class ServedChild {
 
   /** Kept, as they would not be seen otherwise. */
   private static final List<Object> KEPT = new ArrayList<>();
+
+  private static final List<FileInputStream> OPEN = new ArrayList<>();
 
   /** The states that a listener was told. */
   private static final List<String> HEARD = new CopyOnWriteArrayList<>();
@@ -140,6 +145,8 @@ public final class ServedChild {
       case "copy" -> inCopy("startInCopy", int.class, first);
       case "watch-in-copy" -> inCopy("watchInCopy", String.class, words[1]);
       case "unload" -> unload();
+      case "leave-descriptors" -> leaveDescriptors(first);
+      case "all-descriptors" -> closeFiles(OPEN.size());
       case "listen" -> map.addListener(state -> HEARD.add(state.getClass().getSimpleName()));
       case "heard" -> {
         return HEARD;
@@ -203,6 +210,24 @@ public final class ServedChild {
         new URLClassLoader(urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
     KEPT.add(copy);
     copy.loadClass(ServedChild.class.getName()).getMethod(method, type).invoke(null, argument);
+  }
+
+  /** Opens files until no more than so many descriptors are left. */
+  private static void leaveDescriptors(int left) throws IOException {
+    try {
+      while (true) {
+        OPEN.add(new FileInputStream("/dev/null"));
+      }
+    } catch (FileNotFoundException e) {
+      // There are too many open files, as it says.
+    }
+    closeFiles(left);
+  }
+
+  private static void closeFiles(int count) throws IOException {
+    for (int i = 0; i < count; i++) {
+      OPEN.removeLast().close();
+    }
   }
 
   /** For {@link #inCopy}: sets a value in a thread of its own. */

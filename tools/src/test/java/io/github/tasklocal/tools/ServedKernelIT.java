@@ -342,6 +342,77 @@ class ServedKernelIT {
     }
   }
 
+  private static ServedApp withFewDescriptors(Path folder) throws IOException {
+    List<String> before = new ArrayList<>(List.of("sh", "-c", "ulimit -n 200; exec \"$@\"", "sh"));
+    before.addAll(ServeClient.NOBODY);
+    return new ServedApp(folder, before);
+  }
+
+  @Test
+  void aGrantForWhichThereIsNoDescriptorIsAskedForAgain() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServedApp app = withFewDescriptors(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served"); // all classes are loaded
+      side.kill();
+      app.await("Waiting");
+      assertThat(app.ask("leave-descriptors", 1)).isEqualTo("done"); // for the connection
+      side.forget();
+      side.restart();
+      app.await("no file descriptor is left");
+      assertThat(app.ask("all-descriptors")).isEqualTo("done");
+      app.await("Served");
+    }
+  }
+
+  @Test
+  void noArrayIsLostForLackOfDescriptors() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--max-pages=128");
+        ServeView view = side.view();
+        ServedApp app = withFewDescriptors(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 40, 1)).isEqualTo("done");
+      assertThat(app.ask("leave-descriptors", 0)).isEqualTo("done");
+      assertThat(app.ask("threads", 40, 41)).isEqualTo("done");
+      assertThat(app.ask("why")).contains("ulimit -n");
+      assertThat(app.ask("all-descriptors")).isEqualTo("done");
+      useAllUntilRegistered(app);
+      awaitValues(view, IntStream.rangeClosed(1, 80).boxed().toArray(Integer[]::new));
+    }
+  }
+
+  /** Each thread moves to a page that is seen when it uses a key. */
+  private static void useAllUntilRegistered(ServedApp app) {
+    Await.until(
+        "all 80 to be registered",
+        () -> {
+          for (int i = 0; i < 80; i++) {
+            assertThat(ask(app, "get", i)).isEqualTo("" + (i + 1));
+          }
+          return ask(app, "state").contains("threads=80, waiting=0, unregistered=0");
+        });
+  }
+
+  @Test
+  void anArrayThatCannotBeMappedIsKeptUntilItCan() throws Exception {
+    try (ServeSide side = new ServeSide(folder, "--max-pages=128");
+        ServeView view = side.view();
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      try (Strace _ =
+          Strace.ofAll(
+              app.process().pid(),
+              "mmap:error=ENOMEM",
+              "anon_inode:bpf-map",
+              folder.resolve("strace"))) {
+        assertThat(app.ask("threads", 80, 1)).isEqualTo("done");
+        assertThat(app.ask("state")).contains("threads=62");
+        assertThat(app.ask("why")).contains("ENOMEM");
+      }
+      useAllUntilRegistered(app);
+      awaitValues(view, IntStream.rangeClosed(1, 80).boxed().toArray(Integer[]::new));
+    }
+  }
+
   @Test
   void aPageServesAnotherMapAtTheSameTime() throws Exception {
     try (ServeSide side = new ServeSide(folder, "--slots");
