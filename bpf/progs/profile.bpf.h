@@ -12,7 +12,7 @@
 #include "watched.bpf.h"
 
 #define KERNEL_FRAMES 128
-#define USER_FRAMES 1024 /* the sysctl kernel.perf_event_max_stack sets a lower limit */
+#define USER_FRAMES 1024 /* Profile.MOST_FRAMES; kernel.perf_event_max_stack may be lower */
 #define KERNEL_BYTES (KERNEL_FRAMES * sizeof(__u64))
 #define USER_BYTES (USER_FRAMES * sizeof(__u64))
 

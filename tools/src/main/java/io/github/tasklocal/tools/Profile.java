@@ -91,6 +91,9 @@ final class Profile implements Callable<Integer> {
     }
   }
 
+  /** {@code USER_FRAMES} of {@code profile.bpf.h}. */
+  private static final int MOST_FRAMES = 1024;
+
   @Spec private @Nullable CommandSpec spec;
 
   @Mixin private MapOptions map = new MapOptions();
@@ -216,8 +219,9 @@ final class Profile implements Callable<Integer> {
       }
       List<Integer> processors = processors();
       TextHint hint = new TextHint();
-      Cost cost = run(object, processors, counts, pid, named, hint, stop);
-      Result result = counts.name();
+      ProfileGroups groups = new ProfileGroups();
+      Cost cost = run(object, processors, counts, groups, pid, named, hint, stop);
+      Result result = counts.name(groups::name, stop);
       write(result, cost, file);
       report(result, cost, processors.size(), file);
       if (split.key != null) {
@@ -258,13 +262,13 @@ final class Profile implements Callable<Integer> {
       BpfObject object,
       List<Integer> processors,
       ProfileCounts counts,
+      ProfileGroups groups,
       int pid,
       Map<String, String> named,
       TextHint hint,
       Stop stop)
       throws IOException {
     RingBuffer samples = object.map("samples").ringBuffer();
-    ProfileGroups groups = new ProfileGroups();
     Consumer<MemorySegment> count =
         record -> {
           ProfileSample sample = ProfileSample.read(record);
@@ -369,6 +373,7 @@ final class Profile implements Callable<Integer> {
               .value("samples_named", result.resolved())
               .value("samples_cut", result.cut())
               .value("samples_too_deep", result.deep())
+              .value("jvms_without_answer", result.unanswered())
               .value("compared", result.compared())
               .value("proc_ns", result.procNanos())
               .value("samples_of_proc", result.procSamples())
@@ -429,7 +434,14 @@ final class Profile implements Callable<Integer> {
               : "no process that has values ran; top says which have any");
     }
     if (result.deep() > 0) {
-      say("stacks were cut at " + mostFrames() + " frames: sysctl kernel.perf_event_max_stack");
+      int most = mostFrames();
+      say(
+          "stacks were cut at %d frames: %s"
+              .formatted(
+                  most,
+                  most < MOST_FRAMES
+                      ? "raise the sysctl kernel.perf_event_max_stack, up to " + MOST_FRAMES
+                      : "there is no room for more"));
     }
   }
 
@@ -453,12 +465,14 @@ final class Profile implements Callable<Integer> {
     return whole == 0 ? "0%" : String.format(Locale.ROOT, "%.1f%%", 100.0 * part / whole);
   }
 
-  /** {@return how many frames the kernel gives of a stack} */
+  /**
+   * {@return how many frames a sample has at most: those that the kernel gives, if all find room}
+   */
   private static int mostFrames() throws Failure {
     // Read at once: the kernel gives no more of such a file than the first read has room for.
     try (BufferedReader most =
         Files.newBufferedReader(Path.of("/proc/sys/kernel/perf_event_max_stack"))) {
-      return Integer.parseInt(most.readLine());
+      return Math.min(MOST_FRAMES, Integer.parseInt(most.readLine()));
     } catch (IOException | NumberFormatException e) {
       throw new Failure("the length of stacks is not known: " + e, "mount /proc");
     }

@@ -14,16 +14,19 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The stacks that were sampled, counted by group, and what is needed to name their frames. One
- * thread adds samples; another looks at the processes meanwhile.
+ * thread adds samples; others look at the processes meanwhile.
  */
 final class ProfileCounts implements AutoCloseable {
 
@@ -53,6 +56,16 @@ final class ProfileCounts implements AutoCloseable {
     final ProcessSymbols symbols;
     boolean shown;
     long samples;
+
+    /** Ends after the last look that was begun. */
+    CompletableFuture<Void> looks = CompletableFuture.completedFuture(null);
+
+    /** Whether it was asked for its code, if it is a JVM; of the looks. */
+    boolean asked;
+
+    /** What the user was told last that it lacks. */
+    @Nullable String told;
+
     long procNanos = -1;
 
     Seen(String name, int procId, long procTime, ProcessSymbols symbols) {
@@ -60,6 +73,17 @@ final class ProfileCounts implements AutoCloseable {
       this.procId = procId;
       this.procTime = procTime;
       this.symbols = symbols;
+    }
+
+    String who() {
+      return name + " (" + procId + ")";
+    }
+
+    /** {@return whether it is a JVM that has not told all its code} */
+    boolean lacksCode() {
+      return shown
+          && symbols.isJvm()
+          && (!looks.isDone() || looks.isCompletedExceptionally() || symbols.problem() != null);
     }
   }
 
@@ -82,6 +106,7 @@ final class ProfileCounts implements AutoCloseable {
    * @param processes how many are shown
    * @param resolved samples whose innermost frame has a name
    * @param cut samples of JVMs whose stacks do not reach the thread's start
+   * @param unanswered how many JVMs have not told all their code
    * @param deep samples whose stacks have as many frames as the kernel gives
    * @param compared how many of those lived to the end, so that {@code /proc} tells of them
    * @param procNanos what it says that those have used meanwhile
@@ -94,10 +119,16 @@ final class ProfileCounts implements AutoCloseable {
       int processes,
       long resolved,
       long cut,
+      int unanswered,
       long deep,
       int compared,
       long procNanos,
       long procSamples) {}
+
+  /** How long looks may take after a signal, in all; {@link Stop} then waits for 30 s. */
+  private static final long MILLIS_AFTER_STOP = 15_000;
+
+  private static final long MILLIS_PER_WAIT = 100;
 
   private final Map<Stack, Long> counts = new HashMap<>();
   private final Map<Integer, Seen> processes = new HashMap<>();
@@ -106,20 +137,26 @@ final class ProfileCounts implements AutoCloseable {
   private final Map<Integer, Long> procTimes = new HashMap<>();
 
   private final ElfFiles files = new ElfFiles();
-  private final ExecutorService looks =
+
+  /** Looks at what processes have mapped, which takes no time that counts. */
+  private final ExecutorService looking =
       Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().factory());
-  private final List<Future<?>> looking = new ArrayList<>();
+
+  /** Asks JVMs: a few at once, since one that does not answer is waited for. */
+  private final ExecutorService asking =
+      Executors.newFixedThreadPool(4, Thread.ofPlatform().daemon().factory());
+
   private final int mostFrames;
   private final Consumer<String> problems;
 
-  /** Whether the user was told of a JVM without frame pointers; of the thread that looks. */
+  /** Whether the user was told of a JVM without frame pointers. */
   private boolean cutting;
 
   /**
    * Makes counts without any.
    *
    * @param mostFrames how many frames a stack has at most
-   * @param problems gets what users can mend; called by another thread
+   * @param problems gets what users can mend; called by other threads, one at a time
    */
   ProfileCounts(int mostFrames, Consumer<String> problems) {
     this.mostFrames = mostFrames;
@@ -143,11 +180,13 @@ final class ProfileCounts implements AutoCloseable {
    */
   void add(ProfileSample sample, String group, boolean shown) {
     Seen process = processes.computeIfAbsent(sample.pid(), pid -> seen(sample));
-    if (shown && !process.shown) {
-      process.shown = true;
-      looking.add(looks.submit(() -> lookFirst(process)));
-    }
     process.samples++;
+    boolean first = shown && !process.shown;
+    process.shown |= shown;
+    // Again and again, but ever less often: a process that has just begun maps more.
+    if (first || (process.shown && Long.bitCount(process.samples) == 1)) {
+      look(process, false);
+    }
     counts.merge(new Stack(sample.pid(), group, sample.kernel(), sample.user()), 1L, Long::sum);
   }
 
@@ -159,18 +198,41 @@ final class ProfileCounts implements AutoCloseable {
         new ProcessSymbols(sample.procId(), sample.ownPid(), files));
   }
 
-  private void lookFirst(Seen process) {
-    process.symbols.look();
-    String who = process.name + " (" + process.procId + ")";
-    String problem = process.symbols.problem();
-    if (problem != null) {
-      problems.accept(who + ": Java frames will have no names: " + problem);
+  /**
+   * Has a process looked at. A process can end soon, so what it has mapped does not wait for any
+   * JVM's answer.
+   */
+  private void look(Seen process, boolean last) {
+    CompletableFuture<Void> look = CompletableFuture.runAsync(process.symbols::look, looking);
+    process.looks = process.looks.runAfterBothAsync(look, () -> ask(process, last), asking);
+  }
+
+  /**
+   * A JVM is asked twice, since each time takes a jcmd: when it is known to be one, and at the end.
+   */
+  private void ask(Seen process, boolean last) {
+    if (!process.symbols.isJvm() || (process.asked && !last)) {
+      return;
     }
-    if (Boolean.FALSE.equals(process.symbols.framePointers())) {
+    process.asked = true;
+    boolean first = process.symbols.framePointers() == null;
+    process.symbols.ask();
+    if (!asking.isShutdown()) {
+      tell(process, first);
+    }
+  }
+
+  private synchronized void tell(Seen process, boolean first) {
+    String problem = process.symbols.problem();
+    if (problem != null && !problem.equals(process.told)) {
+      problems.accept(process.who() + ": Java frames will have no names: " + problem);
+    }
+    process.told = problem;
+    if (first && Boolean.FALSE.equals(process.symbols.framePointers())) {
       problems.accept(
           cutting
-              ? who + ": cut, too"
-              : who
+              ? process.who() + ": cut, too"
+              : process.who()
                   + ": stacks will be cut in compiled Java code: start it with"
                   + " -XX:+PreserveFramePointer");
       cutting = true;
@@ -185,20 +247,53 @@ final class ProfileCounts implements AutoCloseable {
     }
     for (Seen process : processes.values()) {
       if (process.shown) {
-        looking.add(looks.submit(process.symbols::look));
+        look(process, true);
       }
     }
   }
 
-  /** Names all frames. */
-  Result name() throws InterruptedException {
-    try {
-      for (Future<?> look : looking) {
-        look.get();
+  /**
+   * Waits for the looks that have begun. After a signal this is what the profile could be lost for,
+   * so those that take too long are given up: what the looks before have found is used.
+   */
+  private void awaitLooks(Stop stop) throws InterruptedException {
+    CompletableFuture<Void> all =
+        CompletableFuture.allOf(
+            processes.values().stream()
+                .map(process -> process.looks)
+                .toArray(CompletableFuture<?>[]::new));
+    long left = MILLIS_AFTER_STOP;
+    while (!all.isDone() && left > 0) {
+      try {
+        all.get(MILLIS_PER_WAIT, TimeUnit.MILLISECONDS);
+      } catch (TimeoutException e) {
+        left -= stop.await(0) ? MILLIS_PER_WAIT : 0;
+      } catch (ExecutionException e) {
+        break; // all have ended; which one has failed is said below
       }
-    } catch (ExecutionException e) {
-      throw new IllegalStateException(e);
     }
+    List<String> late = new ArrayList<>();
+    for (Seen process : processes.values()) {
+      if (!process.looks.isDone()) {
+        late.add(process.who() + ": it has not answered in time: new methods have no names");
+      } else if (process.looks.isCompletedExceptionally()) {
+        late.add(process.who() + ": its frames have no names: " + process.looks.exceptionNow());
+      }
+    }
+    close();
+    // So that no jcmd is left.
+    boolean ignored = asking.awaitTermination(1, TimeUnit.SECONDS);
+    late.forEach(problems);
+  }
+
+  /**
+   * Names all frames.
+   *
+   * @param names gives the groups their names
+   * @param stop is asked whether there is little time
+   */
+  Result name(UnaryOperator<String> names, Stop stop) throws InterruptedException {
+    awaitLooks(stop);
     KernelSymbols kernel = new KernelSymbols();
     if (!kernel.areKnown()) {
       problems.accept("the kernel's frames have no names: /proc/kallsyms shows addresses to root");
@@ -236,14 +331,16 @@ final class ProfileCounts implements AutoCloseable {
         cut += count;
         frames.add(new Frame("[cut: no frame pointer]", Frame.Kind.UNKNOWN));
       }
-      stacks.add(new Named(stack.group, process.name, frames.reversed(), count));
+      stacks.add(new Named(names.apply(stack.group), process.name, frames.reversed(), count));
     }
     int shown = 0;
+    int unanswered = 0;
     int compared = 0;
     long procNanos = 0;
     long procSamples = 0;
     for (Seen process : processes.values()) {
       shown += process.shown ? 1 : 0;
+      unanswered += process.lacksCode() ? 1 : 0;
       if (process.procNanos >= 0) {
         compared++;
         procNanos += process.procNanos;
@@ -251,11 +348,22 @@ final class ProfileCounts implements AutoCloseable {
       }
     }
     return new Result(
-        stacks, samples, others, shown, resolved, cut, deep, compared, procNanos, procSamples);
+        stacks,
+        samples,
+        others,
+        shown,
+        resolved,
+        cut,
+        unanswered,
+        deep,
+        compared,
+        procNanos,
+        procSamples);
   }
 
   @Override
   public void close() {
-    looks.shutdownNow();
+    looking.shutdownNow();
+    asking.shutdownNow();
   }
 }

@@ -15,16 +15,33 @@ import java.util.concurrent.locks.LockSupport;
 
 /**
  * An application with a thread that serves two tenants in turns, each by a method of its own: one
- * computes, the other sorts.
+ * computes with floating point, the other with whole numbers.
  */
 final class ProfileChild implements AutoCloseable {
 
   static final String KEY = "profile.tenant";
 
   /** The methods of the tenants. */
-  static final String ACME = ProfileChild.class.getName() + ".logarithms";
+  static final String ACME = ProfileChild.class.getName() + ".roots";
 
   static final String GLOBEX = ProfileChild.class.getName() + ".sums";
+
+  /** Options of its JVM: two virtual threads, one for each tenant. */
+  static final String[] VIRTUAL = {
+    "-XX:+PreserveFramePointer",
+    "-Dchild=virtual",
+    "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED"
+  };
+
+  /** An option of its JVM: acme's method calls the JVM itself, again and again. */
+  static final String RUNTIME = "-Dchild=runtime";
+
+  /** An option of its JVM: both methods are below more frames than a sample has room for. */
+  static final String DEEP = "-Dchild=deep";
+
+  private static final int DEPTH = 1500;
+
+  private static final String DOES = System.getProperty("child", "");
 
   private final Process process;
   private final Jvm.Deadline deadline;
@@ -40,7 +57,7 @@ final class ProfileChild implements AutoCloseable {
     List<String> options = new ArrayList<>(Jvm.options(List.of(more)));
     options.add("-Xbatch"); // so that all is compiled after the warm-up, however busy the machine
     // So that each keeps a frame of its own.
-    options.add("-XX:CompileCommand=dontinline," + ACME.replace(".logarithms", "::logarithms"));
+    options.add("-XX:CompileCommand=dontinline," + ACME.replace(".roots", "::roots"));
     options.add("-XX:CompileCommand=dontinline," + GLOBEX.replace(".sums", "::sums"));
     options.add("-XX:CompileCommand=quiet");
     List<String> command = new ArrayList<>(in);
@@ -88,35 +105,65 @@ final class ProfileChild implements AutoCloseable {
     try (TaskLocalMap _ = TaskLocalMap.open(Path.of(arguments[0]))) {
       double used = 0;
       for (int i = 0; i < 1000; i++) {
-        used += logarithms(2000) + sums(2000) + serve(key);
+        used += roots(2000) + sums(2000) + serve(key);
       }
       double warm = used;
-      Thread.ofPlatform()
-          .daemon()
-          .start(
-              () -> {
-                double sum = warm;
-                while (true) {
-                  sum += serve(key);
-                  if (sum == 42) {
-                    LockSupport.parkNanos(1);
-                  }
-                }
-              });
+      if (DOES.equals("virtual")) {
+        Thread acme = Thread.ofVirtual().unstarted(() -> turns(key, "acme", warm));
+        acme.start();
+        Thread globex = Thread.ofVirtual().unstarted(() -> turns(key, "globex", warm));
+        globex.start();
+      } else {
+        Thread ignored =
+            Thread.ofPlatform()
+                .daemon()
+                .start(() -> below(key, DOES.equals("deep") ? DEPTH : 0, warm));
+      }
       System.out.println("ready");
       while (System.in.read() >= 0) {}
     }
   }
 
+  private static double below(TaskLocal.OfSegment key, int frames, double warm) {
+    if (frames > 0) {
+      return 1 + below(key, frames - 1, warm);
+    }
+    double sum = warm;
+    while (true) {
+      sum += serve(key);
+      if (sum == 42) {
+        LockSupport.parkNanos(1);
+      }
+    }
+  }
+
+  private static void turns(TaskLocal.OfSegment key, String tenant, double warm) {
+    key.with(tenant)
+        .run(
+            () -> {
+              double sum = warm;
+              while (sum != 42) {
+                sum += tenant.equals("acme") ? roots(1_000_000) : sums(1_000_000);
+                LockSupport.parkNanos(1);
+              }
+            });
+  }
+
   private static double serve(TaskLocal.OfSegment key) {
-    double one = key.with("acme").call(() -> logarithms(60_000));
+    double one = key.with("acme").call(() -> roots(60_000));
     return one + key.with("globex").call(() -> (double) sums(60_000));
   }
 
-  static double logarithms(int count) {
+  static double roots(int count) {
     double sum = 0;
+    if (DOES.equals("runtime")) {
+      for (int i = 1; i < count / 200; i++) { // each takes as much longer
+        sum += "tenant".concat("-" + i % 10).intern().length();
+      }
+      return sum;
+    }
     for (int i = 1; i < count; i++) {
-      sum += Math.log(i);
+      sum += Math.sqrt(i);
     }
     return sum;
   }

@@ -3,6 +3,9 @@ package io.github.tasklocal.tools.symbols;
 
 import io.github.tasklocal.tools.system.Demangler;
 import java.io.IOException;
+import java.nio.MappedByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -13,29 +16,46 @@ import net.fornwall.jelf.ElfSymbol;
 import net.fornwall.jelf.ElfSymbolTableSection;
 import org.jspecify.annotations.Nullable;
 
-/** The functions of a native file. */
+/** The functions of a native file. Of one thread, but for the start. */
 final class ElfSymbols {
 
   /** {@code STT_GNU_IFUNC}: a function that is chosen when the file is loaded. */
   private static final int INDIRECT = 10;
 
+  private final MappedByteBuffer content;
   private final SymbolTable functions = new SymbolTable();
-  private final List<ElfSegment> segments;
   private final Map<String, String> named = new HashMap<>();
 
+  /** Null until the file is read. */
+  private @Nullable List<ElfSegment> segments;
+
   /**
-   * Reads a file.
+   * Takes hold of a file, which takes little time and no descriptor: it is read when a function is
+   * looked for.
    *
-   * @throws IOException if it cannot be read, or is none of the kind
+   * @throws IOException if it cannot be had
    */
   ElfSymbols(Path path) throws IOException {
+    if (!Files.isRegularFile(path)) { // to open a device can do anything
+      throw new IOException(path + " is no regular file");
+    }
+    try (FileChannel file = FileChannel.open(path)) {
+      if (file.size() > Integer.MAX_VALUE) {
+        throw new IOException(path + " is too large");
+      }
+      content = file.map(FileChannel.MapMode.READ_ONLY, 0, file.size());
+    }
+  }
+
+  private List<ElfSegment> read() {
     try {
-      ElfFile file = ElfFile.from(path);
-      segments = file.segmentsOfType(ElfSegment.PT_LOAD);
+      ElfFile file = ElfFile.from(content);
+      List<ElfSegment> loaded = file.segmentsOfType(ElfSegment.PT_LOAD);
       add(file.getSymbolTableSection());
       add(file.getDynamicSymbolTableSection());
-    } catch (RuntimeException e) { // it is another process's, and can be of any form
-      throw new IOException(path + " is no ELF file that can be read", e);
+      return loaded;
+    } catch (RuntimeException | InternalError e) {
+      return List.of(); // it is another process's, can be of any form, and be cut meanwhile
     }
   }
 
@@ -56,6 +76,9 @@ final class ElfSymbols {
 
   /** {@return the function at a place in the file, or null} */
   @Nullable String find(long offset) {
+    if (segments == null) {
+      segments = read();
+    }
     for (ElfSegment segment : segments) {
       if (offset >= segment.p_offset && offset < segment.p_offset + segment.p_filesz) {
         String name = functions.find(segment.p_vaddr + offset - segment.p_offset);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.tools.symbols;
 
+import io.github.tasklocal.tools.system.FileAccess;
+import io.github.tasklocal.tools.system.Native;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -9,8 +11,10 @@ import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -26,8 +30,8 @@ final class JavaCode {
   /** Long, since the machine may be busy, and jcmd is a JVM, too. */
   private static final long ANSWER_SECONDS = 60;
 
-  /** No JVM has as much code. */
-  private static final long LARGEST_MAP = 1L << 30;
+  /** That of 240 MB of code, which is what a JVM has room for, has some 10 MiB. */
+  private static final long LARGEST_MAP = 64L << 20;
 
   /** A method: type, class and name, parameters. Stubs have other names. */
   private static final Pattern METHOD = Pattern.compile("\\S+ ([^\\s(]+\\.[^\\s(]+)\\(.*\\)");
@@ -38,13 +42,11 @@ final class JavaCode {
   private final int pid;
   private final int ownPid;
 
-  /** The newest map last; what one does not have, the one before may. */
-  private SymbolTable code = new SymbolTable();
+  /** The newest map first: what it does not have, the one before may. Read by another thread. */
+  private volatile List<SymbolTable> maps = List.of();
 
-  private SymbolTable before = new SymbolTable();
-  private boolean asked;
-  private @Nullable Boolean framePointers;
-  private @Nullable String problem;
+  private volatile @Nullable Boolean framePointers;
+  private volatile @Nullable String problem;
 
   /**
    * Makes the code of a JVM, of which nothing is known yet.
@@ -59,37 +61,77 @@ final class JavaCode {
 
   /** Asks the JVM for what it has now. */
   void look() {
-    Path map = Path.of("/proc", pid + "", "root/tmp", "perf-" + ownPid + ".map");
-    boolean theirs = Files.exists(map, LinkOption.NOFOLLOW_LINKS);
-    String answer;
+    String failed = null;
     try {
-      answer = jcmd(asked ? "Compiler.perfmap\n" : "VM.flags\nCompiler.perfmap\n");
+      ask();
     } catch (IOException e) {
-      problem = e.getMessage();
-      return;
+      failed = e.getMessage();
+    } catch (OutOfMemoryError e) {
+      failed = "there is no room for its map of compiled code: give this Java more by -Xmx";
     }
-    if (answer.contains("-XX:")) {
-      framePointers = answer.contains("-XX:+PreserveFramePointer");
-      asked = true;
-    }
-    SymbolTable table = new SymbolTable();
+    problem = FileAccess.exists(Path.of("/proc", pid + "")) ? failed : null;
+  }
+
+  private void ask() throws IOException {
+    int folder = Native.hold(folder());
     try {
-      read(map, table);
-    } catch (IOException e) {
-      problem =
-          "its map of compiled code cannot be read: "
-              + answer.lines().reduce((a, b) -> b).orElse("no answer")
-              + " ("
-              + e
-              + ")";
-      return;
-    } finally {
-      if (!theirs) {
-        remove(map);
+      Path map = Path.of("/proc/self/fd", folder + "", "perf-" + ownPid + ".map");
+      Object before = version(map);
+      String answer =
+          jcmd(framePointers == null ? "VM.flags\nCompiler.perfmap\n" : "Compiler.perfmap\n");
+      if (answer.contains("-XX:")) {
+        framePointers = answer.contains("-XX:+PreserveFramePointer");
       }
+      Object now = version(map);
+      if (now == null) {
+        throw new IOException(
+            "it has written no map of its compiled code: "
+                + answer.lines().reduce((a, b) -> b).orElse("no answer"));
+      }
+      if (now.equals(before)) { // it says that all went well, nevertheless
+        throw new IOException(
+            "it could not write its map of compiled code: remove %s from its /tmp"
+                .formatted(map.getFileName()));
+      }
+      try {
+        SymbolTable table = new SymbolTable();
+        read(map, table);
+        maps = maps.isEmpty() ? List.of(table) : List.of(table, maps.getFirst());
+      } finally {
+        if (before == null) {
+          remove(map);
+        }
+      }
+    } finally {
+      Native.close(folder);
     }
-    before = code;
-    code = table;
+  }
+
+  /**
+   * {@return the JVM's {@code /tmp}} A link there could lead to this process's files, which jcmd
+   * would follow, too. Without a root of its own the JVM has the machine's, and who made that link
+   * may.
+   */
+  private Path folder() throws IOException {
+    Path root = Path.of("/proc", pid + "", "root");
+    Path folder = root.resolve("tmp");
+    if (!Files.isSymbolicLink(folder)) {
+      return folder;
+    }
+    if (!Files.isSameFile(root, Path.of("/"))) {
+      throw new IOException(
+          "its /tmp is a symbolic link, which may lead out of its container: make it a folder");
+    }
+    return folder.toRealPath();
+  }
+
+  /** {@return what tells one file at a path from another, and from itself before it was written} */
+  private static @Nullable Object version(Path map) throws IOException {
+    try {
+      return Files.readAttributes(map, "unix:ino,ctime,size", LinkOption.NOFOLLOW_LINKS);
+    } catch (NoSuchFileException e) {
+      return null;
+    }
   }
 
   private static void remove(Path map) {
@@ -139,10 +181,14 @@ final class JavaCode {
   }
 
   /** Lines of an address, a size and a name. */
-  private static void read(Path map, SymbolTable table) throws IOException {
+  static void read(Path map, SymbolTable table) throws IOException {
     // A link in a container would lead to a file outside of it.
-    if (!Files.isRegularFile(map, LinkOption.NOFOLLOW_LINKS) || Files.size(map) > LARGEST_MAP) {
-      throw new IOException("no such file");
+    if (!Files.isRegularFile(map, LinkOption.NOFOLLOW_LINKS)) {
+      throw new IOException("its map of compiled code is no file: " + map.getFileName());
+    }
+    if (Files.size(map) > LARGEST_MAP) {
+      throw new IOException(
+          "its map of compiled code has more than %d MiB".formatted(LARGEST_MAP >> 20));
     }
     try (BufferedReader lines =
         new BufferedReader(
@@ -168,11 +214,13 @@ final class JavaCode {
 
   /** {@return the frame of an address, or null if no code is known there} */
   @Nullable Frame find(long address) {
-    String name = code.find(address);
-    if (name == null) {
-      name = before.find(address);
+    for (SymbolTable map : maps) {
+      String name = map.find(address);
+      if (name != null) {
+        return frame(name);
+      }
     }
-    return name == null ? null : frame(name);
+    return null;
   }
 
   static Frame frame(String name) {

@@ -6,18 +6,19 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.NavigableMap;
+import java.util.Objects;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The code of a process. What it is can be asked for while the process lives, so it is looked at
- * early and again later. To be used by one thread at a time.
+ * early and again later. One thread looks, one asks, and one names what they have found so far.
  */
 public final class ProcessSymbols {
 
@@ -27,7 +28,10 @@ public final class ProcessSymbols {
   /** Files that several processes have mapped are read once: by device and inode. */
   public static final class ElfFiles {
 
-    private final Map<String, Optional<ElfSymbols>> files = new HashMap<>();
+    /** Each takes a mapping, of which a process can have some ten thousand. */
+    private static final int MOST = 8192;
+
+    private final Map<String, ElfSymbols> files = new ConcurrentHashMap<>();
 
     /** Makes a set that has no file yet. */
     public ElfFiles() {}
@@ -35,6 +39,11 @@ public final class ProcessSymbols {
 
   private record Mapping(
       long start, long end, long offset, String device, long inode, String path) {
+
+    /** {@return the file, however many mappings and names it has} */
+    String file() {
+      return device + ":" + inode;
+    }
 
     String name() {
       String file = path.substring(path.lastIndexOf('/') + 1);
@@ -44,9 +53,12 @@ public final class ProcessSymbols {
 
   private final int pid;
   private final ElfFiles files;
-  private final TreeMap<Long, Mapping> mappings = new TreeMap<>(Long::compareUnsigned);
   private final JavaCode java;
-  private boolean isJvm;
+
+  /** Replaced by each look. */
+  private volatile NavigableMap<Long, Mapping> mappings = new TreeMap<>(Long::compareUnsigned);
+
+  private volatile boolean isJvm;
 
   /**
    * Makes the code of a process, of which nothing is known until it is looked at.
@@ -61,7 +73,9 @@ public final class ProcessSymbols {
     this.java = new JavaCode(pid, ownPid);
   }
 
-  /** Takes note of the code that the process has now, if it still lives. May take seconds. */
+  /**
+   * Takes note of what the process has mapped now, if it still lives, and takes hold of the files.
+   */
   public void look() {
     String maps;
     try {
@@ -71,23 +85,34 @@ public final class ProcessSymbols {
     } catch (IOException e) {
       return;
     }
-    maps.lines().map(MAPPING::matcher).filter(Matcher::matches).forEach(this::add);
-    if (isJvm) {
-      java.look();
+    NavigableMap<Long, Mapping> now = new TreeMap<>(mappings);
+    for (String line : maps.lines().toList()) {
+      Matcher matcher = MAPPING.matcher(line);
+      if (matcher.matches()) {
+        Mapping mapping = mapping(matcher);
+        now.put(mapping.start, mapping);
+        open(mapping);
+        if (mapping.name().equals("libjvm.so")) {
+          isJvm = true;
+        }
+      }
     }
+    mappings = now;
   }
 
-  private void add(Matcher line) {
-    Mapping mapping =
-        new Mapping(
-            Long.parseUnsignedLong(line.group(1), 16),
-            Long.parseUnsignedLong(line.group(2), 16),
-            Long.parseUnsignedLong(line.group(3), 16),
-            line.group(4),
-            Long.parseLong(line.group(5)),
-            line.group(6));
-    mappings.put(mapping.start, mapping);
-    isJvm |= mapping.name().equals("libjvm.so");
+  /** Asks a JVM for its code. May take a minute. */
+  public void ask() {
+    java.look();
+  }
+
+  private static Mapping mapping(Matcher line) {
+    return new Mapping(
+        Long.parseUnsignedLong(line.group(1), 16),
+        Long.parseUnsignedLong(line.group(2), 16),
+        Long.parseUnsignedLong(line.group(3), 16),
+        line.group(4),
+        Long.parseLong(line.group(5)),
+        line.group(6));
   }
 
   /** {@return whether it is a JVM} */
@@ -136,11 +161,7 @@ public final class ProcessSymbols {
     if (mapping.inode == 0) {
       return Frame.unknown(isJvm ? "unknown code of the JVM" : "unknown");
     }
-    ElfSymbols symbols =
-        files
-            .files
-            .computeIfAbsent(mapping.device + ":" + mapping.inode, key -> open(mapping))
-            .orElse(null);
+    ElfSymbols symbols = files.files.get(mapping.file());
     String name = symbols == null ? null : symbols.find(address - mapping.start + mapping.offset);
     return name == null ? Frame.unknown(mapping.name()) : new Frame(name, Frame.Kind.NATIVE);
   }
@@ -154,39 +175,71 @@ public final class ProcessSymbols {
 
   /**
    * Opens a mapped file: as the process has it, which also finds one that was deleted or is in a
-   * container, or, once the process has ended, at its path, if the file there is the same.
+   * container, or, for a user who may not, at its path, if the file there is the same.
    */
-  private Optional<ElfSymbols> open(Mapping mapping) {
+  private void open(Mapping mapping) {
+    if (mapping.inode == 0
+        || files.files.containsKey(mapping.file())
+        || files.files.size() >= ElfFiles.MOST) {
+      return;
+    }
     Path process = Path.of("/proc", String.valueOf(pid));
     try {
-      return Optional.of(
-          new ElfSymbols(process.resolve("map_files/%x-%x".formatted(mapping.start, mapping.end))));
+      Path mapped = process.resolve("map_files/%x-%x".formatted(mapping.start, mapping.end));
+      files.files.put(mapping.file(), new ElfSymbols(mapped));
+      return;
     } catch (IOException e) {
       // It has ended, or this user may not.
     }
     for (Path path : List.of(Path.of(process + "/root" + mapping.path), Path.of(mapping.path))) {
       try {
-        if (Files.getAttribute(path, "unix:ino").equals(mapping.inode)) {
-          return Optional.of(new ElfSymbols(path));
+        if (isAt(path, mapping)) {
+          files.files.put(mapping.file(), new ElfSymbols(path));
+          return;
         }
       } catch (IOException e) {
         // Not there.
       }
     }
-    return Optional.empty();
+  }
+
+  /** {@return whether the file at a path is the one that is mapped} */
+  private static boolean isAt(Path path, Mapping mapping) throws IOException {
+    Map<String, Object> attributes = Files.readAttributes(path, "unix:dev,ino");
+    return Objects.equals(attributes.get("ino"), mapping.inode)
+        && attributes.get("dev") instanceof Long number
+        && device(number).equals(mapping.device);
+  }
+
+  /** {@return a device as maps have it; its number's form is that of the C library} */
+  static String device(long number) {
+    return "%02x:%02x"
+        .formatted(
+            ((number >>> 8) & 0xfff) | ((number >>> 32) & 0xfffff000L),
+            (number & 0xff) | ((number >>> 12) & 0xffffff00L));
   }
 
   /**
    * {@return whether a JVM's stack leads down to where its thread began: elsewhere, code without
-   * frame pointers has cut it}
+   * frame pointers has cut it} A thread begins in the C library, which calls the JVM. A stack that
+   * was cut ends in code that the JVM has made, in the JVM's function that such code calls, or
+   * anywhere, since the register holds any number then.
    */
   public boolean reachesStart(long[] addresses) {
-    for (int i = Math.max(0, addresses.length - 4); i < addresses.length; i++) {
+    boolean began = false;
+    for (int i = addresses.length - 1; i >= 0; i--) {
       Mapping mapping = mapping(addresses[i]);
-      if (mapping != null
-          && (mapping.name().equals("libjvm.so") || mapping.name().equals("libjli.so"))) {
-        return true;
+      if (mapping == null) {
+        continue; // what the C library had in the register
       }
+      String name = mapping.name();
+      if (name.equals("libjvm.so") || name.equals("libjli.so")) {
+        return began;
+      }
+      if (mapping.inode == 0) {
+        return false;
+      }
+      began = true;
     }
     return false;
   }

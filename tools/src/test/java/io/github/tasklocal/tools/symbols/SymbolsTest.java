@@ -40,4 +40,10 @@ class SymbolsTest {
     assertThat(ElfSymbols.name("_ZN6Thread8call_runEv")).isEqualTo("Thread::call_run");
     assertThat(ElfSymbols.name("_ZNK3foo3barEPFvvE")).isEqualTo("foo::bar");
   }
+
+  @Test
+  void devicesHaveTheFormThatMapsHave() {
+    assertThat(ProcessSymbols.device(0xfd01)).isEqualTo("fd:01");
+    assertThat(ProcessSymbols.device(0x0001_2345_6789_abcdL)).isEqualTo("129ab:345678cd");
+  }
 }
