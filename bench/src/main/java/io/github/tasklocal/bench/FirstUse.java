@@ -48,7 +48,7 @@ final class FirstUse {
             measure(ours),
             "registered by hand",
             measure(byHand),
-            1.3,
+            1.2,
             null),
         new Row(
             "first-use",
@@ -57,7 +57,7 @@ final class FirstUse {
             new Measure(mean(ours), mean(ours), mean(ours)),
             "registered by hand",
             new Measure(mean(byHand), mean(byHand), mean(byHand)),
-            1.3,
+            1.2,
             "Some first uses also take back the pages of ended threads, which no code by hand"
                 + " does."),
         new Row(

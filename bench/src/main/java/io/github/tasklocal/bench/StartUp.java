@@ -101,7 +101,7 @@ final class StartUp {
             library.measure(),
             "the same calls by hand",
             byHand.measure(),
-            1.3,
+            1.1,
             "A JVM that does nothing ends after %.0f ms.%s"
                 .formatted(
                     nothing.measure().value(),
