@@ -19,10 +19,10 @@ final class Ends {
   /**
    * How many threads that Java does not know are checked each time; each takes the read of a file.
    */
-  private static final int NATIVES = 64;
+  static final int NATIVES = 64;
 
   /** How many threads {@link #releaseSomeEnded} checks. */
-  private static final int STEP = 4096;
+  static final int STEP = 4096;
 
   private final Registry registry;
   private final Kernel kernel;
@@ -68,24 +68,13 @@ final class Ends {
   }
 
   /**
-   * Takes the entries of ended threads out, and releases their pages if nothing holds them. Of the
-   * threads that Java does not know, each call checks some, and all in rotation.
-   */
-  void releaseEnded() {
-    look(Integer.MAX_VALUE);
-  }
-
-  /**
-   * Does so for {@value #STEP} of the threads at most, and for all in rotation: others wait for the
-   * lock meanwhile.
+   * Takes the entries of ended threads out, and releases their pages if nothing holds them. Each
+   * call checks {@value #STEP} of the threads at most, and few of those that Java does not know;
+   * and all in rotation: others wait for the lock meanwhile.
    */
   void releaseSomeEnded() {
-    look(STEP);
-  }
-
-  private void look(int most) {
     int before = live.size();
-    int steps = Math.min(before, most);
+    int steps = Math.min(before, STEP);
     int natives = 0;
     ThreadRecord skipped = null;
     ThreadRecord each = inRotation(next);
@@ -110,7 +99,8 @@ final class Ends {
     return found == null ? live.first() : found;
   }
 
-  private void endIfOver(ThreadRecord record) {
+  /** Ends a thread of which nobody has seen yet that it has ended. */
+  void endIfOver(ThreadRecord record) {
     try {
       if (!isAlive(record)) {
         end(record);

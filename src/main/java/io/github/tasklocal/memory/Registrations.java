@@ -3,10 +3,15 @@ package io.github.tasklocal.memory;
 
 import io.github.tasklocal.error.KernelException;
 import io.github.tasklocal.kernel.Task;
+import io.github.tasklocal.memory.ThreadState.Native;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Consumer;
 
-/** Which threads have an entry in an open map, and which should have one. */
+/**
+ * Which threads have an entry in an open map, and which should have one. Whatever goes through all
+ * threads here does so in steps, between which first uses get the lock.
+ */
 public final class Registrations {
 
   private final Registry registry;
@@ -17,25 +22,18 @@ public final class Registrations {
 
   /** {@return how many live threads have an entry in a map} */
   public int threads(OpenMap map) {
+    walk(map, entry -> {});
     synchronized (registry.lock) {
       registry.catchUp();
-      registry.threads.ends.releaseEnded();
       return map.shared.entries();
     }
   }
 
   /** {@return how many live threads have to come themselves, at their next use of a key} */
   public int waiting(OpenMap map) {
-    int count = 0;
-    synchronized (registry.lock) {
-      registry.catchUp();
-      registry.threads.ends.releaseEnded();
-      for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
-        Entry entry = each.entry(map);
-        count += entry != null && entry.waits && entry.status() != Entry.Status.SET ? 1 : 0;
-      }
-    }
-    return count;
+    int[] count = new int[1];
+    walk(map, entry -> count[0] += entry.waits ? 1 : 0);
+    return count[0];
   }
 
   /**
@@ -43,16 +41,44 @@ public final class Registrations {
    */
   public Map<Task, KernelException> unregistered(OpenMap map) {
     Map<Task, KernelException> found = new LinkedHashMap<>();
+    walk(
+        map,
+        entry -> {
+          KernelException reason = entry.reason;
+          if (reason != null) {
+            found.put(entry.task, reason);
+          }
+        });
+    return found;
+  }
+
+  /**
+   * Sees to the threads that have ended, of those that Java does not know to some, and does
+   * something under the lock for the entries of the others that the kernel does not have.
+   */
+  private void walk(OpenMap map, Consumer<Entry> missing) {
+    int natives = 0;
+    ThreadRecord at;
     synchronized (registry.lock) {
       registry.catchUp();
-      registry.threads.ends.releaseEnded();
-      for (ThreadRecord each = registry.threads.first(); each != null; each = each.next) {
-        Entry entry = each.entry(map);
-        if (entry != null && entry.reason != null && entry.status() != Entry.Status.SET) {
-          found.put(entry.task, entry.reason);
+      at = registry.threads.first();
+    }
+    while (at != null) {
+      synchronized (registry.lock) {
+        registry.catchUp();
+        at = registry.threads.from(at);
+        for (int i = 0; i < Ends.STEP && at != null; i++) {
+          ThreadRecord each = at;
+          at = each.next;
+          if (!(each.state() instanceof Native) || natives++ < Ends.NATIVES) {
+            registry.threads.ends.endIfOver(each);
+          }
+          Entry entry = each.hasEnded() ? null : each.entry(map);
+          if (entry != null && entry.status() != Entry.Status.SET) {
+            missing.accept(entry);
+          }
         }
       }
     }
-    return found;
   }
 }

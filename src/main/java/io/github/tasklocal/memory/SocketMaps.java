@@ -66,7 +66,7 @@ final class SocketMaps {
       OpenMap fresh = OpenMap.served(registry, table.free(socket.toString()), socket.toString());
       synchronized (registry.lock) {
         registry.catchUp();
-        registry.threads.ends.releaseEnded();
+        registry.threads.ends.releaseSomeEnded();
         table.add(fresh);
       }
       maps.registerAll(fresh);
