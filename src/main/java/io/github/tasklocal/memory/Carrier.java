@@ -25,12 +25,8 @@ final class Carrier {
   /** The carrier's own words, while others are shown. */
   private final long[] own = new long[ThreadPages.DATA.slotBytes() / Long.BYTES];
 
-  /** Of the page, odd while words are exchanged. */
-  private int sequence;
-
   Carrier(long address) {
     this.address = address;
-    this.sequence = (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
   }
 
   /** {@return whether the values of a virtual thread are shown} */
@@ -62,7 +58,7 @@ final class Carrier {
 
   /** Shows zero for words that the mounted thread has from now on, instead of its own. */
   void hide(short[] offsets, int from, int guard) {
-    begin();
+    int sequence = begin();
     if (guard >= from) {
       own[guard] = exchange(address + offsets[guard], 0);
       VarHandle.storeStoreFence();
@@ -72,7 +68,7 @@ final class Carrier {
         own[i] = exchange(address + offsets[i], 0);
       }
     }
-    end();
+    end(sequence);
   }
 
   /**
@@ -85,7 +81,7 @@ final class Carrier {
       return;
     }
     long page = address; // a local, as the field would be read anew for each word
-    begin();
+    int sequence = begin();
     if (guard >= 0) {
       before[guard] = exchange(page + offsets[guard], 0);
       VarHandle.storeStoreFence();
@@ -99,7 +95,7 @@ final class Carrier {
       VarHandle.storeStoreFence();
       WORD.setOpaque(Memory.ALL, Memory.at(page + offsets[guard], Long.BYTES), after[guard]);
     }
-    end();
+    end(sequence);
   }
 
   /**
@@ -115,17 +111,20 @@ final class Carrier {
 
   /**
    * Words of two threads are shown from now on; also after an exchange that did not end. What a
-   * reader on another processor sees of it is in litmus/exchange.litmus.
+   * reader on another processor sees of it is in litmus/exchange.litmus. The number goes on from
+   * what the page has, since other copies of the library count there, too.
+   *
+   * @return the number, odd, for {@link #end}
    */
-  private void begin() {
-    sequence |= 1;
+  private int begin() {
+    int sequence = 1 | (int) SEQUENCE.getOpaque(Memory.ALL, address + DataPage.SEQUENCE);
     SEQUENCE.setOpaque(Memory.ALL, address + DataPage.SEQUENCE, sequence);
     VarHandle.storeStoreFence(); // who sees a word of the exchange sees that it has begun
+    return sequence;
   }
 
   /** Words of one thread are shown from now on. */
-  private void end() {
-    sequence = (sequence | 1) + 1;
-    SEQUENCE.setRelease(Memory.ALL, address + DataPage.SEQUENCE, sequence);
+  private void end(int sequence) {
+    SEQUENCE.setRelease(Memory.ALL, address + DataPage.SEQUENCE, sequence + 1);
   }
 }
