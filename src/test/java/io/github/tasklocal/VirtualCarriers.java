@@ -19,8 +19,11 @@ import io.github.tasklocal.memory.FullHeapChild;
 import io.github.tasklocal.memory.RegistryLock;
 import io.github.tasklocal.memory.VirtualThreads;
 import java.lang.foreign.MemoryLayout;
+import java.lang.management.BufferPoolMXBean;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
@@ -454,6 +457,55 @@ final class VirtualCarriers {
       }
       body.get();
     }
+  }
+
+  /** When the last map is closed, a thread takes as much memory with it as its values take. */
+  static void little(TaskLocalMap map) throws Throwable {
+    int count = 400;
+    CountDownLatch closed = new CountDownLatch(1);
+    CountDownLatch seen = new CountDownLatch(1);
+    AtomicInteger gone = new AtomicInteger();
+    List<FutureTask<Void>> bodies = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int value = i % 2 * (i + 1); // half of them use no key until then
+      FutureTask<Void> body =
+          new FutureTask<>(
+              () -> {
+                if (value > 0) {
+                  VALUE.set(value);
+                }
+                closed.await();
+                gone.getAndIncrement();
+                seen.await();
+                equal(value, VALUE.get(), "the value after the last map was closed");
+                return null;
+              });
+      Thread thread = TaskLocalThread.virtualFactory("little-").newThread(body);
+      thread.start();
+      bodies.add(body);
+      Await.until("a waiting thread", () -> thread.getState() == Thread.State.WAITING);
+    }
+    map.close();
+    long before = direct();
+    closed.countDown();
+    Await.until("all threads to be mounted", () -> gone.get() == count);
+    long more = direct() - before;
+    seen.countDown();
+    for (FutureTask<Void> each : bodies) {
+      Await.until("the end of a thread", each::isDone);
+      each.get();
+    }
+    if (more > count * 64L) {
+      throw new AssertionError(more + " bytes more for " + count + " threads");
+    }
+  }
+
+  /** {@return how much memory is allocated by arenas} */
+  private static long direct() {
+    return ManagementFactory.getPlatformMXBeans(BufferPoolMXBean.class).stream()
+        .filter(each -> each.getName().equals("direct"))
+        .mapToLong(BufferPoolMXBean::getMemoryUsed)
+        .sum();
   }
 
   private static void elsewhere() {

@@ -63,6 +63,7 @@ public final class VirtualCornersChild {
         case "permit" -> onVirtual(VirtualCornersChild::permit);
         case "closed" -> closed(map);
         case "before" -> onVirtual(() -> agree(3));
+        case "little" -> VirtualCarriers.little(map);
         default -> VirtualCarriers.run(arguments[1], view);
       }
       long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;

@@ -152,7 +152,16 @@ class VirtualThreadKernelIT {
 
   @Test
   void aValueIsKeptWhoseThreadMeetsTheEndOfTheLastMapOnItsWay() {
-    onOwnScheduler("over");
+    Jvm.Result result = corners("over", OWN_SCHEDULER);
+    assertThat(result.output())
+        .as("a map that only counts as closed")
+        .contains("all as it should be, unseen 1");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void aThreadThatIsLeftTakesAsMuchMemoryAsItsValues() {
+    onOwnScheduler("little");
   }
 
   private void onOwnScheduler(String corner) {

@@ -278,31 +278,61 @@ final class VirtualRecord implements Runnable {
    * @return false if there is no memory for that, or a late task has begun to run the thread
    */
   private boolean retire() {
+    short[] known = offsets;
+    MemorySegment room;
+    try { // before it is kept from running, as this may have to wait for a collection
+      room = known.length == 0 ? null : Arena.ofAuto().allocate(end(known), Long.BYTES);
+    } catch (RuntimeException | Error e) {
+      return false; // the next mount tries again
+    }
     int state = JdkVirtualThread.hold(thread);
     if (state == 0) {
       return false;
     }
     try {
-      MemorySegment values = Arena.ofAuto().allocate(ThreadPages.DATA.slotBytes(), Long.BYTES);
-      MemorySegment others =
-          ThreadPages.DATA.anyPlain()
-              ? JdkVirtualThread.local(ThreadPages.DATA.virtualValues, thread)
-              : null;
-      if (others != null) {
-        MemorySegment ignored = values.copyFrom(others);
+      if (offsets.length != known.length) {
+        return false; // a late task has run the thread meanwhile
       }
-      for (int i = 0; i < offsets.length; i++) {
-        set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
+      if (room != null) {
+        moveTo(room);
       }
-      ThreadPages.DATA.plain();
-      JdkVirtualThread.setLocal(ThreadPages.DATA.virtualValues, thread, values);
       JdkVirtualThread.setTask(thread, original);
       return true;
     } catch (RuntimeException | Error e) {
-      return false; // the next mount tries again
+      return false;
     } finally {
       JdkVirtualThread.letGo(thread, state);
     }
+  }
+
+  /** {@return where the last word ends} */
+  private static int end(short[] offsets) {
+    int end = 0;
+    for (short each : offsets) {
+      end = Math.max(end, each + Long.BYTES);
+    }
+    return end;
+  }
+
+  /**
+   * Moves the values to plain memory: where the thread has some already, if they fit there, and
+   * else to what is new, with all that it has.
+   */
+  private void moveTo(MemorySegment room) {
+    SharedData data = ThreadPages.DATA;
+    MemorySegment others =
+        data.anyPlain() ? JdkVirtualThread.local(data.virtualValues, thread) : null;
+    MemorySegment values = room;
+    if (others != null && others.byteSize() >= room.byteSize()) {
+      values = others;
+    } else if (others != null) {
+      values = room.copyFrom(others);
+    }
+    for (int i = 0; i < offsets.length; i++) {
+      set(values.address() + offsets[i], memory == null ? words[i] : word(memory, i));
+    }
+    data.plain();
+    JdkVirtualThread.setLocal(data.virtualValues, thread, values);
   }
 
   private long word(MemorySegment from, int i) {
