@@ -61,12 +61,13 @@ public final class Children {
     return Jvm.run(command);
   }
 
+  /** Runs the rest of a command as the user nobody, who has no capability. */
+  static final List<String> NOBODY =
+      List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all");
+
   /** Runs {@link ChildSteps} as the user nobody, who has no capability. */
   public static Jvm.Result childAsNobody(String classPath, String... arguments) {
-    return childBy(
-        List.of("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"),
-        classPath,
-        arguments);
+    return childBy(NOBODY, classPath, arguments);
   }
 
   /** Runs {@link ChildSteps} by a command that changes what it may do, such as setpriv. */

@@ -91,7 +91,7 @@ class RuntimeKernelIT {
   }
 
   /** Denies native access to the library; before Java 24, by naming another module only. */
-  private static final String DENIAL =
+  static final String DENIAL =
       Runtime.version().feature() < 24
           ? "--enable-native-access=java.base"
           : "--illegal-native-access=deny";

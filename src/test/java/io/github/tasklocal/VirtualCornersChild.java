@@ -60,10 +60,11 @@ public final class VirtualCornersChild {
         case "carrier" -> carrier();
         case "inline" -> inline();
         case "first" -> first();
+        case "end-of-stack" -> onVirtual(VirtualCornersChild::endOfStack);
         case "permit" -> onVirtual(VirtualCornersChild::permit);
         case "closed" -> closed(map);
-        case "before" -> onVirtual(() -> agree(3));
         case "little" -> VirtualCarriers.little(map);
+        case "before" -> onVirtual(() -> agree(3));
         default -> VirtualCarriers.run(arguments[1], view);
       }
       long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;
@@ -327,6 +328,31 @@ public final class VirtualCornersChild {
           equal(1, parked.get() ? 1 : 0, "whether it was parked");
           waker.join();
         });
+  }
+
+  /** The first use of any virtual thread comes where the stack ends. */
+  private static void endOfStack() {
+    equal(1, setAtTheEnd(3) ? 1 : 0, "whether a value was set on the way back");
+    equal(3, VALUE.get(), "the value that was set deep in the stack");
+    agree(4);
+  }
+
+  /** {@return whether a value was set, as deep in the stack as it can be} */
+  @SuppressWarnings("InfiniteRecursion") // until the stack ends
+  private static boolean setAtTheEnd(int value) {
+    try {
+      if (setAtTheEnd(value)) {
+        return true;
+      }
+    } catch (StackOverflowError e) {
+      // the end; now back, a frame at a time
+    }
+    try {
+      VALUE.set(value);
+      return true;
+    } catch (StackOverflowError e) {
+      return false;
+    }
   }
 
   /** Others wait for the only carrier, and do not come first. */

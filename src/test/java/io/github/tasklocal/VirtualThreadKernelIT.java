@@ -7,12 +7,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.junit.KernelTest;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.memory.DeniedAccessChild;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
@@ -99,6 +102,33 @@ class VirtualThreadKernelIT {
         corners("initialiser", List.of(CONSENT, "-Djdk.virtualThreadScheduler.parallelism=4"));
     assertThat(result.output()).contains("all as it should be, unseen 0");
     assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void whereTheStackEndsAFirstUseFailsAsACallDoesAndALaterOneFollows() {
+    Jvm.Result result = corners("end-of-stack", List.of(CONSENT));
+    assertThat(result.output()).contains("all as it should be, unseen 0");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void whereNoThreadCanBeStartedValuesArePlainUntilOneCan(@TempDir Path forAll) throws IOException {
+    Files.setPosixFilePermissions(forAll, PosixFilePermissions.fromString("rwxr-xr-x"));
+    List<String> command = new ArrayList<>(Children.NOBODY);
+    command.addAll(
+        Jvm.command(List.of(CONSENT), Children.classPathForAll(forAll), VirtualStartChild.class));
+    Jvm.Result result = Jvm.run(command);
+    assertThat(result.output()).contains("unable to create native thread", "all as it should be");
+    assertThat(result.exit()).isZero();
+  }
+
+  @Test
+  void whereNativeAccessIsDeniedNothingIsDoneAndNoMemoryIsLost() {
+    List<String> command =
+        Jvm.command(List.of(CONSENT), Children.classPath(), DeniedAccessChild.class);
+    Collections.replaceAll(command, "--enable-native-access=ALL-UNNAMED", RuntimeKernelIT.DENIAL);
+    assertThat(Jvm.run(command).output())
+        .contains("0 pages for a virtual thread\n100 failed, 0 pages more\n");
   }
 
   @ParameterizedTest
@@ -273,7 +303,8 @@ class VirtualThreadKernelIT {
 
   /** The names have as many letters as before, so that the class file stays valid. */
   @ParameterizedTest
-  @ValueSource(strings = {"runContinuation", "blockPermit", "yieldContinuation", "UNBLOCKED"})
+  @ValueSource(
+      strings = {"runContinuation", "blockPermit", "yieldContinuation", "UNBLOCKED", "PARKED"})
   void whereTheJdkHasAnotherNameValuesArePlainWhichIsSaidOnce(String name) throws IOException {
     List<String> options = new ArrayList<>(List.of(CONSENT, renamed(name)));
     Jvm.Result result = corners("plain", options);
@@ -281,7 +312,7 @@ class VirtualThreadKernelIT {
         .contains("all as it should be, unseen 3")
         .containsOnlyOnce("A virtual thread has used a key")
         .contains("this JDK is not as it was tested")
-        .contains(name)
+        .contains(name.substring(0, name.length() - 1))
         .doesNotContain("--add-exports");
     assertThat(result.exit()).isZero();
     options.removeFirst();

@@ -5,11 +5,14 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.lang.reflect.Field;
+import java.lang.reflect.Modifier;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.Executor;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Fields, states and methods of the JDK's virtual threads, looked for by name; in an object since
@@ -19,6 +22,39 @@ final class JdkNames {
   private static final String NAME = "java.lang.VirtualThread";
 
   private static final MethodHandle NONE = MethodHandles.zero(Object.class);
+
+  /** The states of JDK 25 to 27, of which 27 has no SUSPENDED. */
+  private static final Set<String> STATES =
+      Set.of(
+          "NEW",
+          "STARTED",
+          "RUNNING",
+          "PARKING",
+          "PARKED",
+          "PINNED",
+          "TIMED_PARKING",
+          "TIMED_PARKED",
+          "TIMED_PINNED",
+          "UNPARKED",
+          "YIELDING",
+          "YIELDED",
+          "BLOCKING",
+          "BLOCKED",
+          "UNBLOCKED",
+          "WAITING",
+          "WAIT",
+          "TIMED_WAITING",
+          "TIMED_WAIT",
+          "TERMINATED",
+          "SUSPENDED");
+
+  private static volatile @Nullable JdkNames ofJdk;
+
+  /** What of this JDK is not as it was tested, or null; that takes no consent to find out. */
+  @Nullable String unfit;
+
+  /** Why nothing here can be used, or null. */
+  @Nullable String problem;
 
   MethodHandle getTask = NONE;
   MethodHandle setTask = NONE;
@@ -48,8 +84,54 @@ final class JdkNames {
 
   private final Map<String, Field> fields = new HashMap<>();
 
+  /**
+   * {@return what this JDK has, looked for at the first call}
+   *
+   * @throws OutOfMemoryError if there is no memory to look for it; the next call tries again
+   * @throws StackOverflowError likewise
+   */
+  static JdkNames ofJdk() {
+    JdkNames known = ofJdk;
+    if (known == null) {
+      known = new JdkNames();
+      known.look();
+      ofJdk = known;
+    }
+    return known;
+  }
+
+  private void look() {
+    try {
+      findNames();
+      find();
+    } catch (IllegalAccessException e) {
+      problem = "the JDK's package jdk.internal.misc is not exported to it; " + cure();
+    } catch (OutOfMemoryError | StackOverflowError e) {
+      throw e; // says nothing of the JDK
+    } catch (Throwable e) {
+      unfit = e.toString();
+      problem = "this JDK is not as it was tested (" + e + ")";
+    }
+  }
+
+  private static String cure() {
+    Module own = JdkNames.class.getModule();
+    String flag =
+        "start Java with --add-exports java.base/jdk.internal.misc="
+            + (own.isNamed() ? own.getName() : "ALL-UNNAMED");
+    Module classPath = ClassLoader.getSystemClassLoader().getUnnamedModule();
+    if (Object.class.getModule().isExported("jdk.internal.misc", classPath)) {
+      return flag; // the agent or a manifest has exported it, but not to this copy of the library
+    }
+    return flag
+        + " or -javaagent:tasklocal.jar"
+        + (own.isNamed()
+            ? ""
+            : ", or have Add-Exports: java.base/jdk.internal.misc in the executable jar's manifest");
+  }
+
   /** What lacks here, no consent helps. */
-  void findNames() throws ReflectiveOperationException {
+  private void findNames() throws ReflectiveOperationException {
     Class<?> type = Class.forName(NAME);
     Class<?> continuation = Class.forName("jdk.internal.vm.Continuation");
     Class<?> chunk = Class.forName("jdk.internal.vm.StackChunk");
@@ -63,6 +145,7 @@ final class JdkNames {
         List.of("state", "STARTED", "UNPARKED", "YIELDED", "UNBLOCKED", "BLOCKING", "RUNNING")) {
       name(type, each, int.class);
     }
+    requireKnownStates(type);
     Object ignored = type.getDeclaredMethod("yieldContinuation");
     ignored = chunk.getDeclaredMethod("isEmpty");
     ignored = ThreadLocal.class.getDeclaredMethod("get", Thread.class);
@@ -74,6 +157,21 @@ final class JdkNames {
     ignored = MethodHandles.Lookup.class.getDeclaredField("IMPL_LOOKUP");
   }
 
+  /**
+   * A state more may be one in which the JDK runs a thread, and a record would not. Every static
+   * int counts as one: what it is for cannot be seen here, and the JDKs that were tested have no
+   * others.
+   */
+  private static void requireKnownStates(Class<?> type) throws NoSuchFieldException {
+    for (Field each : type.getDeclaredFields()) {
+      if (Modifier.isStatic(each.getModifiers())
+          && each.getType() == int.class
+          && !STATES.contains(each.getName())) {
+        throw new NoSuchFieldException(each.getName() + " is a state that it does not know");
+      }
+    }
+  }
+
   private void name(Class<?> in, String name, Class<?> type) throws ReflectiveOperationException {
     Field field = in.getDeclaredField(name);
     if (field.getType() != type) {
@@ -82,7 +180,7 @@ final class JdkNames {
     fields.put(name, field);
   }
 
-  void find() throws Throwable {
+  private void find() throws Throwable {
     Class<?> type = Class.forName(NAME);
     Class<?> unsafeType = Class.forName("jdk.internal.misc.Unsafe");
     Object unsafe =

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code runContinuation} is what the thread submits to its scheduler, read anew each time;
  *       it mounts the thread, runs it, and unmounts it.
  *   <li>It does nothing unless {@code state} is STARTED, UNPARKED, YIELDED or UNBLOCKED, which it
- *       changes to RUNNING.
+ *       changes to RUNNING. A state that is not among those of {@link JdkNames} is refused there.
  *   <li>A thread that yields as BLOCKING, with {@code blockPermit} set, is submitted again at once,
  *       as lazily as can be: {@link #remount}. The permit belongs to those who wait for a monitor,
  *       and nobody else sets it for a thread that runs.
@@ -29,9 +29,8 @@ import org.jspecify.annotations.Nullable;
  *       may exchange while it runs; {@code carrierThread} is where it is mounted, set before it
  *       runs and cleared after.
  *   <li>{@code ThreadLocal.get(Thread)} and {@code set(Thread, Object)} reach the value of a thread
- *       that is not the calling one (the JDK's own are for carriers, ThreadLocal.java): here for
- *       the carrier's page. The JDK's carriers are {@code ForkJoinWorkerThread}s, which keep
- *       theirs.
+ *       that is not the calling one (ThreadLocal.java, where the JDK asks for its carriers'): here
+ *       for the plain memory of a virtual thread that is not mounted.
  *   <li>{@code ThreadBuilders.newVirtualThread} makes one on a scheduler (ThreadBuilders.java).
  *   <li>{@code MethodHandles.Lookup.IMPL_LOOKUP} finds methods that are not public, without JNI.
  *   <li>The task is also the monitor of a timed {@code Object.wait} ({@code timedWaitLock}), so it
@@ -39,12 +38,6 @@ import org.jspecify.annotations.Nullable;
  * </ul>
  */
 final class JdkVirtualThread {
-
-  /** What of this JDK is not as it was tested, or null; that takes no consent to find out. */
-  static final @Nullable String UNFIT;
-
-  /** Why nothing here can be used, or null. */
-  static final @Nullable String PROBLEM;
 
   private static final MethodHandle GET_TASK;
   private static final MethodHandle SET_TASK;
@@ -72,20 +65,7 @@ final class JdkVirtualThread {
   private static final int RUNNING;
 
   static {
-    JdkNames found = new JdkNames();
-    String unfit = null;
-    String problem = null;
-    try {
-      found.findNames();
-      found.find();
-    } catch (IllegalAccessException e) {
-      problem = "the JDK's package jdk.internal.misc is not exported to it; " + cure();
-    } catch (Throwable e) {
-      unfit = e.toString();
-      problem = "this JDK is not as it was tested (" + e + ")";
-    }
-    UNFIT = unfit;
-    PROBLEM = problem;
+    JdkNames found = JdkNames.ofJdk(); // which was called before, and does not fail
     GET_TASK = found.getTask;
     SET_TASK = found.setTask;
     GET_SCHEDULER = found.getScheduler;
@@ -112,22 +92,6 @@ final class JdkVirtualThread {
   }
 
   private JdkVirtualThread() {}
-
-  private static String cure() {
-    Module own = JdkVirtualThread.class.getModule();
-    String flag =
-        "start Java with --add-exports java.base/jdk.internal.misc="
-            + (own.isNamed() ? own.getName() : "ALL-UNNAMED");
-    Module classPath = ClassLoader.getSystemClassLoader().getUnnamedModule();
-    if (Object.class.getModule().isExported("jdk.internal.misc", classPath)) {
-      return flag; // the agent or a manifest has exported it, but not to this copy of the library
-    }
-    return flag
-        + " or -javaagent:tasklocal.jar"
-        + (own.isNamed()
-            ? ""
-            : ", or have Add-Exports: java.base/jdk.internal.misc in the executable jar's manifest");
-  }
 
   /** {@return what a thread submits to its scheduler} */
   static Object task(Thread virtual) {
@@ -238,6 +202,14 @@ final class JdkVirtualThread {
    * @return false if it is pinned to its carrier, and was not unmounted
    */
   static boolean remount(Thread virtual) {
+    try {
+      return unmount(virtual);
+    } catch (OutOfMemoryError e) {
+      return false; // there is no memory for its stack
+    }
+  }
+
+  private static boolean unmount(Thread virtual) {
     boolean done = false;
     try {
       Executor scheduler = (Executor) (Object) GET_SCHEDULER.invokeExact((Object) virtual);
@@ -257,8 +229,6 @@ final class JdkVirtualThread {
       if (done) {
         dropEmptyChunk((Object) GET_CONTINUATION.invokeExact((Object) virtual));
       }
-    } catch (OutOfMemoryError e) {
-      return done; // there is no memory for its stack
     } catch (Throwable e) {
       throw unexpected(e);
     }
@@ -307,6 +277,8 @@ final class JdkVirtualThread {
    * Tries everything once, on a virtual thread of its own that is mounted on the calling thread.
    *
    * @return what did not work, or null
+   * @throws OutOfMemoryError if there was no memory for it, which says nothing of the JDK
+   * @throws StackOverflowError likewise
    */
   static @Nullable String probe() {
     Queue<Runnable> queue = new ArrayDeque<>();
@@ -319,7 +291,12 @@ final class JdkVirtualThread {
       for (int i = 0; i < 10 && !queue.isEmpty(); i++) {
         queue.remove().run();
       }
+      if (probe.failure != null) {
+        throw probe.failure;
+      }
       return virtual.isAlive() ? "the thread has not ended" : probe.problem;
+    } catch (OutOfMemoryError | StackOverflowError e) {
+      throw e;
     } catch (Throwable e) {
       return String.valueOf(e);
     }
@@ -328,10 +305,19 @@ final class JdkVirtualThread {
   private static final class Probe implements Runnable {
     private @Nullable Thread virtual;
     private @Nullable String problem = "it has not run";
+    private @Nullable Throwable failure;
     private int mounts;
 
     @Override
     public void run() {
+      try {
+        problem = tried();
+      } catch (Throwable e) {
+        failure = e;
+      }
+    }
+
+    private @Nullable String tried() {
       Thread self = Thread.currentThread();
       Runnable original = (Runnable) task(self);
       setTask(
@@ -342,14 +328,13 @@ final class JdkVirtualThread {
               original.run();
             }
           });
-      boolean remounted = remount(self);
-      problem =
-          self != virtual || Thread.currentThread() != self
-              ? "another thread runs"
-              : !remounted || mounts != 1
-                  ? "it was mounted " + mounts + " times"
-                  : isRunnable(self) ? "its state is not RUNNING" : null;
+      boolean remounted = unmount(self);
       setTask(self, original);
+      return self != virtual || Thread.currentThread() != self
+          ? "another thread runs"
+          : !remounted || mounts != 1
+              ? "it was mounted " + mounts + " times"
+              : isRunnable(self) ? "its state is not RUNNING" : null;
     }
   }
 

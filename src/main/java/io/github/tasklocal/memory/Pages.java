@@ -72,7 +72,16 @@ final class Pages {
       allocate();
       page = free.take();
     }
-    return Memory.ALL.asSlice(page, bytes);
+    boolean isTaken = false;
+    try {
+      MemorySegment taken = Memory.ALL.asSlice(page, bytes);
+      isTaken = true;
+      return taken;
+    } finally {
+      if (!isTaken) {
+        release(page);
+      }
+    }
   }
 
   private void allocate() {

@@ -276,6 +276,16 @@ final class SharedData {
     return numbers[MAPS_CHANGED];
   }
 
+  /** {@return whether any copy has a map open} Under no lock, so that it may be late. */
+  boolean anyMap() {
+    for (Object each : maps) {
+      if (each != null) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   void changeMaps() {
     numbers[MAPS_CHANGED]++;
   }

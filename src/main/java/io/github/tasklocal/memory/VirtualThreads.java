@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.NativeAccess;
 import io.github.tasklocal.kernel.StackSpace;
 import io.github.tasklocal.kernel.Uninterrupted;
 import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Key;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +29,8 @@ public final class VirtualThreads {
 
   private static final boolean IS_DECLINED = PLAIN.equals(System.getProperty(PROPERTY));
 
+  private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   /** Enough for the first keys; grows as the thread uses later ones. */
   private static final int LEAST_BYTES = 64;
 
@@ -35,6 +39,25 @@ public final class VirtualThreads {
 
   /** The maps and watches that are open. */
   private static final AtomicInteger OPEN = new AtomicInteger();
+
+  private static final Object DECIDING = new Object();
+
+  /**
+   * Whether {@link Following} may be used. Not volatile, as each access reads it: who finds it
+   * false takes the slow path, and who finds it true finds the class initialised, or waits for it.
+   */
+  private static boolean decided;
+
+  /** Why values do not follow, for {@link Following}. */
+  private static @Nullable String problem;
+
+  /** How many attempts to decide it have failed for want of something. */
+  private static volatile int failures;
+
+  /** When the last of them has failed, and how; written before it is counted. */
+  private static long failedNanos;
+
+  private static @Nullable String failure;
 
   /** Whether values of any thread have followed it, with the classes loaded that this takes. */
   private static boolean followed;
@@ -64,48 +87,113 @@ public final class VirtualThreads {
     return MOUNTED == null ? thread.isVirtual() : thread.getClass() == MOUNTED;
   }
 
-  /** Whether values follow, decided at the first use of a key on a virtual thread. */
+  /**
+   * Whether values follow: constants, for the hot path. To be used only when that is {@link
+   * #decided}, as a class whose initialiser has failed can never be used again.
+   */
   private static final class Following {
-    static final @Nullable String PROBLEM = problem();
+    static final @Nullable String PROBLEM = problem;
     static final boolean ON = PROBLEM == null;
 
-    private static @Nullable String problem() {
-      if (IS_DECLINED) {
-        return "it was declined by -D" + PROPERTY + "=" + PLAIN;
+    private Following() {}
+
+    static void initialise() {}
+  }
+
+  /**
+   * Decides whether values follow, at the first use of a key on a virtual thread. For want of
+   * memory, or of a thread, it is tried again later; values are plain memory meanwhile.
+   *
+   * @return whether it is decided
+   * @throws StackOverflowError if too little stack is left to begin
+   */
+  private static boolean decide() {
+    int before = failures;
+    if (before > 0 && System.nanoTime() - failedNanos < RETRY_NANOS) {
+      return false;
+    }
+    StackSpace.require();
+    if (before == 0) {
+      FirstAttempt.make();
+    } else {
+      attempt(before);
+    }
+    return decided;
+  }
+
+  /**
+   * In a class's initialiser, where a virtual thread waits on its carrier: no other one comes first
+   * there because this one uses a key. It cannot fail.
+   */
+  private static final class FirstAttempt {
+    static {
+      attempt(0);
+    }
+
+    private FirstAttempt() {}
+
+    static void make() {}
+  }
+
+  /** Decides it, unless another thread has tried since so many attempts had failed. */
+  private static void attempt(int before) {
+    synchronized (DECIDING) {
+      if (decided || failures != before) {
+        return;
       }
-      if (JdkVirtualThread.PROBLEM != null) {
-        return JdkVirtualThread.PROBLEM;
+      try {
+        problem = IS_DECLINED ? "it was declined by -D" + PROPERTY + "=" + PLAIN : findProblem();
+        Following.initialise();
+        decided = true;
+      } catch (RuntimeException | Error e) {
+        failedNanos = System.nanoTime();
+        failure = e.getMessage(); // makes nothing, for which there may be no memory
+        failures = before + 1;
       }
-      Probe probe = new Probe();
-      // A thread mounts others only if it is a platform thread, and not mounting one by now.
-      Thread thread =
-          Thread.ofPlatform()
-              .daemon()
-              .name("tasklocal-start")
-              .inheritInheritableThreadLocals(false)
-              .unstarted(probe);
-      thread.setContextClassLoader(null);
-      thread.start();
-      Uninterrupted.join(thread);
-      return probe.problem == null
-          ? null
-          : "this JDK is not as it was tested (" + probe.problem + ")";
     }
   }
 
-  /** Uses nothing of {@link Following}, which waits for it. */
+  /** Looks for it on a thread with a whole stack, of which a class's initialiser may take much. */
+  private static @Nullable String findProblem() {
+    Probe probe = new Probe();
+    // A thread mounts others only if it is a platform thread, and not mounting one by now.
+    Thread thread =
+        Thread.ofPlatform()
+            .daemon()
+            .name("tasklocal-start")
+            .inheritInheritableThreadLocals(false)
+            .unstarted(probe);
+    thread.setContextClassLoader(null);
+    thread.start();
+    Uninterrupted.join(thread);
+    if (probe.failure != null) {
+      throw probe.failure;
+    }
+    return probe.problem;
+  }
+
   private static final class Probe implements Runnable {
     private @Nullable String problem = "it has not been tried";
+    private @Nullable Error failure;
 
     @Override
     public void run() {
-      problem = JdkVirtualThread.probe();
+      try {
+        problem = JdkNames.ofJdk().problem;
+        String unlike = problem == null ? JdkVirtualThread.probe() : null;
+        if (unlike != null) {
+          problem = "this JDK is not as it was tested (" + unlike + ")";
+        }
+      } catch (Error e) {
+        failure = e;
+      }
     }
   }
 
   /** {@return what of this JDK is not as it was tested, whether following is allowed or not} */
   public static @Nullable String unfit() {
-    return JdkVirtualThread.UNFIT;
+    StackSpace.require();
+    return JdkNames.ofJdk().unfit;
   }
 
   /** A map or a watch is open from now on. */
@@ -131,12 +219,15 @@ public final class VirtualThreads {
 
   /** {@return whether values follow, where their thread can be unmounted} */
   public static boolean follow() {
-    return Following.ON;
+    return (decided || decide()) && Following.ON;
   }
 
-  /** Has a thread's values follow it from its first step on. It has not been started. */
+  /**
+   * Has a thread's values follow it from its first step on, if anybody may look at them. It has not
+   * been started.
+   */
   public static void follow(Thread virtual) {
-    if (isMounted(virtual) && Following.ON) {
+    if (isMounted(virtual) && !over && NativeAccess.allowed() && follow()) {
       JdkVirtualThread.setTask(virtual, new VirtualRecord(virtual, null));
     }
   }
@@ -150,7 +241,7 @@ public final class VirtualThreads {
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
    */
   public static long address(Thread current, Key key) {
-    return Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
+    return decided && Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record
         ? record.address(current, key)
         : otherAddress(current, key);
   }
@@ -162,7 +253,7 @@ public final class VirtualThreads {
    * @param current the calling thread, which {@link #isMounted}
    */
   public static boolean hasUsed(Thread current, Key key) {
-    if (Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record) {
+    if (decided && Following.ON && JdkVirtualThread.task(current) instanceof VirtualRecord record) {
       return record.hasUsed(key);
     }
     SharedData data = ThreadPages.DATA;
@@ -171,7 +262,7 @@ public final class VirtualThreads {
   }
 
   private static long otherAddress(Thread current, Key key) {
-    if (over || !Following.ON || isOtherCopys(JdkVirtualThread.task(current))) {
+    if (over || !follow() || !isJdks(JdkVirtualThread.task(current))) {
       return plainAddress(key);
     }
     StackSpace.require(followed);
@@ -185,9 +276,13 @@ public final class VirtualThreads {
     return address;
   }
 
-  /** {@return whether another copy of the library has it follow already} */
-  private static boolean isOtherCopys(Object task) {
-    return task.getClass().getName().equals(VirtualRecord.class.getName());
+  /**
+   * {@return whether a thread runs as the JDK made it} What else it may submit is another copy's of
+   * the library, in whatever package, or foreign: two that wrap each other's would go on for ever.
+   */
+  @SuppressWarnings("ReferenceEquality")
+  private static boolean isJdks(Object task) {
+    return task.getClass().getModule() == Object.class.getModule();
   }
 
   private static long plainAddress(Key key) {
@@ -210,13 +305,25 @@ public final class VirtualThreads {
     }
     ThreadPages.DATA.plain();
     local.set(values);
-    if (before == null && !over) {
-      unseen(
-          Following.ON
-              ? "another copy of this library has its own there"
-              : "values do not follow virtual threads, since " + Following.PROBLEM);
+    if (before == null && (!over || ThreadPages.DATA.anyMap())) {
+      unseen(whyPlain());
     }
     return values.address();
+  }
+
+  private static String whyPlain() {
+    if (failures > 0 && !decided) {
+      return "it could not be found out whether values can follow virtual threads ("
+          + failure
+          + "), which is tried again";
+    }
+    if (over || !decided) {
+      return "the maps of its copy of the library are closed, and another copy of this library has"
+          + " one open";
+    }
+    return Following.ON
+        ? "another copy of this library has its own there, or something else does"
+        : "values do not follow virtual threads, since " + Following.PROBLEM;
   }
 
   /** Counts the calling thread as one whose values BPF does not see, and says so once. */
@@ -226,7 +333,11 @@ public final class VirtualThreads {
     say();
   }
 
-  /** {@return how many virtual threads have used a key that BPF does not see, ended ones too} */
+  /**
+   * {@return how many virtual threads have used a key that BPF does not see, ended ones too}
+   * Without those that are pinned from before their first use of a key to their end: nothing runs
+   * at that.
+   */
   public static long unseen() {
     return ThreadPages.DATA.unseen.get();
   }
