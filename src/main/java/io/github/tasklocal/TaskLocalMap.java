@@ -131,7 +131,8 @@ public final class TaskLocalMap implements AutoCloseable {
 
     /**
      * {@return how many virtual threads have used a key since the process began, whose values BPF
-     * does not see}
+     * does not see} One that first uses a key while it is pinned to its carrier counts only if it
+     * is still not shown after that.
      */
     long unseen();
   }
