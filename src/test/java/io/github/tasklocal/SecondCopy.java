@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
 import io.github.tasklocal.memory.ThreadPages;
 import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.WeakReference;
 import java.lang.reflect.InvocationTargetException;
@@ -10,10 +13,16 @@ import java.lang.reflect.Method;
 import java.net.URL;
 import java.net.URLClassLoader;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 
 /** A second copy of the library, in a class loader of its own, which shares no class with ours. */
 final class SecondCopy {
+
+  private static final String PACKAGE = "io.github.tasklocal";
+
+  /** As long as the other, so that class files stay valid. */
+  private static final String RELOCATED = "io.github.relocated";
 
   private final ClassLoader loader;
   private final Object key;
@@ -24,18 +33,58 @@ final class SecondCopy {
 
   /** Makes a key. */
   SecondCopy(String name) {
+    this(another(), TaskLocal.class.getName(), name);
+  }
+
+  /** {@return a copy whose packages have another name, as in a jar that has relocated it} */
+  static SecondCopy relocated() {
+    String type = TaskLocal.class.getName().replace(PACKAGE, RELOCATED);
+    return new SecondCopy(new Relocating(), type, "life.00");
+  }
+
+  private static ClassLoader another() {
     try {
       URL library = Children.home(TaskLocal.class).toUri().toURL();
       // Not closed: it has folders alone, and the copy's threads may still have to load a class.
-      loader = new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
-      Class<?> keys = loader.loadClass(TaskLocal.class.getName());
+      return new URLClassLoader(new URL[] {library}, ClassLoader.getPlatformClassLoader());
+    } catch (IOException e) {
+      throw new LinkageError(e.getMessage(), e);
+    }
+  }
+
+  private static final class Relocating extends ClassLoader {
+    Relocating() {
+      super(ClassLoader.getPlatformClassLoader());
+    }
+
+    @Override
+    protected Class<?> findClass(String name) throws ClassNotFoundException {
+      String file = name.replace(RELOCATED, PACKAGE).replace('.', '/') + ".class";
+      try (InputStream stream = TaskLocal.class.getClassLoader().getResourceAsStream(file)) {
+        byte[] type = Objects.requireNonNull(stream, file).readAllBytes();
+        byte[] relocated =
+            new String(type, ISO_8859_1)
+                .replace(PACKAGE, RELOCATED)
+                .replace(PACKAGE.replace('.', '/'), RELOCATED.replace('.', '/'))
+                .getBytes(ISO_8859_1);
+        return defineClass(name, relocated, 0, relocated.length);
+      } catch (IOException e) {
+        throw new ClassNotFoundException(name, e);
+      }
+    }
+  }
+
+  private SecondCopy(ClassLoader loader, String type, String name) {
+    this.loader = loader;
+    try {
+      Class<?> keys = loader.loadClass(type);
       if (keys == TaskLocal.class) {
         throw new AssertionError("this is no second copy");
       }
       key =
           keys.getMethod("of", String.class, ValueLayout.OfInt.class)
               .invoke(null, name, ValueLayout.JAVA_INT);
-    } catch (IOException | ReflectiveOperationException e) {
+    } catch (ReflectiveOperationException e) {
       throw new LinkageError(e.getMessage(), e);
     }
   }

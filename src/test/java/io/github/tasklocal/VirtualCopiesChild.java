@@ -7,11 +7,19 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Garbage;
+import io.github.tasklocal.layout.DataPage;
 import io.github.tasklocal.layout.Wire;
+import io.github.tasklocal.memory.Memory;
+import io.github.tasklocal.memory.ThreadPages;
 import java.lang.ref.WeakReference;
 import java.lang.reflect.Field;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.LinkedBlockingQueue;
 
@@ -35,6 +43,9 @@ public final class VirtualCopiesChild {
         case "found" -> found();
         case "merged" -> merged();
         case "unloaded" -> unloaded();
+        case "relocated" -> relocated();
+        case "numbers" -> numbers();
+        case "closed" -> closed();
         default -> throw new IllegalArgumentException(arguments[1]);
       }
       long unseen = map.state() instanceof TaskLocalMap.Attached attached ? attached.unseen() : 0;
@@ -46,7 +57,15 @@ public final class VirtualCopiesChild {
   /** A virtual thread that does what it is told, and waits in between. */
   private static final class Told {
     private final LinkedBlockingQueue<FutureTask<?>> tasks = new LinkedBlockingQueue<>();
-    final Thread thread = Thread.ofVirtual().start(this::run);
+    final Thread thread;
+
+    Told() {
+      this(Thread.ofVirtual());
+    }
+
+    Told(Thread.Builder builder) {
+      thread = builder.start(this::run);
+    }
 
     private void run() {
       while (true) {
@@ -94,6 +113,68 @@ public final class VirtualCopiesChild {
     if (told.task() != task) {
       throw new AssertionError("it submits " + told.task() + ", no longer " + task);
     }
+  }
+
+  /** A copy of which ours does not even know the package. */
+  private static void relocated() throws Exception {
+    SecondCopy copy = SecondCopy.relocated();
+    Told told = new Told();
+    told.does(() -> FIRST.set(5));
+    Object record = told.task();
+    Told other = new Told();
+    other.does(() -> copy.set(1));
+    Object copys = other.task();
+    for (int i = 6; i < 16; i++) {
+      int value = i;
+      told.does(() -> copy.set(value));
+      other.does(() -> FIRST.set(-value));
+      equal(value, told.call(copy::get), "the value of the copy, which came second");
+      equal(5, told.call(FIRST::get), "the value of ours");
+      equal(5, told.seen(0), "the value in BPF");
+      equal(1, other.call(copy::get), "the value of the copy, which came first");
+      equal(-value, other.call(FIRST::get), "the value of ours, which came second");
+      isStill(record, told);
+      isStill(copys, other);
+    }
+  }
+
+  /** Two copies show their threads on one carrier, where each exchange has a number of its own. */
+  private static void numbers() throws Exception {
+    SecondCopy copy = new SecondCopy();
+    try (ExecutorService one = Executors.newSingleThreadExecutor()) {
+      long page = one.submit(() -> ThreadPages.of(Thread.currentThread()).start).get();
+      Told ours = new Told(VirtualCornersChild.on(one));
+      Told copys = new Told(VirtualCornersChild.on(one));
+      Set<Integer> numbers = new HashSet<>();
+      int last = 0;
+      for (int i = 1; i < 50; i++) {
+        int value = i;
+        ours.does(() -> FIRST.set(value));
+        copys.does(() -> copy.set(-value));
+        for (Told each : List.of(ours, copys, copys, ours)) {
+          int number = each.call(() -> Memory.ALL.get(JAVA_INT, page + DataPage.SEQUENCE));
+          equal(0, number & 1, "whether words are being exchanged");
+          if (!numbers.add(number) || number <= last) {
+            throw new AssertionError("the number " + number + " comes after " + last);
+          }
+          last = number;
+        }
+        equal(value, ours.seen(0), "the value of ours in BPF");
+        equal(-value, copys.seen(0), "the value of the copy in BPF");
+      }
+      ours.thread.interrupt();
+      copys.thread.interrupt();
+    }
+  }
+
+  /** A copy that has closed its maps has threads, of which another copy's map shows nothing. */
+  private static void closed() throws Exception {
+    SecondCopy copy = new SecondCopy();
+    copy.open(view.map().fd()).close();
+    Told told = new Told();
+    told.does(() -> copy.set(5));
+    equal(5, told.call(copy::get), "the value of the copy");
+    equal(BpfView.NO_ENTRY, told.seen(0), "what BPF sees of its carrier");
   }
 
   private static void found() throws Exception {

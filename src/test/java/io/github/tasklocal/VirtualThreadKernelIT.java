@@ -277,7 +277,7 @@ class VirtualThreadKernelIT {
   }
 
   @ParameterizedTest
-  @CsvSource({"found, 2, 1", "merged, 1, 1"})
+  @CsvSource({"found, 2, 1", "merged, 1, 1", "relocated, 1, 1", "closed, 1, 1"})
   void copiesOfTheLibraryLeaveAThreadToTheFirst(String what, int unseen, int said) {
     copies(what, unseen, said);
   }
@@ -285,6 +285,11 @@ class VirtualThreadKernelIT {
   @Test
   void aThreadOfACopyThatGoesKeepsItsValuesAndNotTheCopysClasses() {
     copies("unloaded", 0, 0);
+  }
+
+  @Test
+  void exchangesOfTwoCopiesOnOneCarrierHaveNumbersOfTheirOwn() {
+    copies("numbers", 0, 0);
   }
 
   private void copies(String what, int unseen, int said) {
