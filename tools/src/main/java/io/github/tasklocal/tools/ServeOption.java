@@ -23,9 +23,9 @@ final class ServeOption {
   @Spec(Spec.Target.MIXEE)
   private @Nullable CommandSpec command;
 
-  /** What 1024 descriptors are enough for. */
+  /** What 2048 descriptors are enough for. */
   private static final ServingSide.Limits LIMITS =
-      new ServingSide.Limits(400, 400, 16_384, 524_288);
+      new ServingSide.Limits(360, 360, 16_384, 524_288);
 
   ServeOption() {}
 
