@@ -226,6 +226,15 @@ public final class Jvm {
     }
   }
 
+  /**
+   * Kills a process, waits for its end, and takes away the socket that only a JVM which ends by
+   * itself removes: a tool may have attached to it.
+   */
+  public static void kill(Process process) {
+    Object ignored = process.destroyForcibly().onExit().join();
+    ignored = new File("/tmp/.java_pid" + process.pid()).delete();
+  }
+
   /** Kills a process, and all that it started, when its time is over; until it is closed. */
   public static final class Deadline implements AutoCloseable {
     private static final long TICK_MILLIS = 500;
@@ -264,10 +273,8 @@ public final class Jvm {
         process.descendants().forEach(started::add);
         killed = true;
         stacks = stacks(process.pid());
-        process.destroyForcibly();
+        kill(process); // jstack has attached to it
         started.forEach(ProcessHandle::destroyForcibly);
-        // The socket that jstack has used; only a JVM that ends by itself removes it.
-        boolean ignored = new File("/tmp/.java_pid" + process.pid()).delete();
       } catch (InterruptedException e) {
         // It was closed.
       }

@@ -63,8 +63,7 @@ final class StuckChild implements AutoCloseable {
 
   @Override
   public void close() {
-    process.destroyForcibly();
-    process.onExit().join();
+    Jvm.kill(process);
   }
 
   /** Gets stuck when it can read something. */

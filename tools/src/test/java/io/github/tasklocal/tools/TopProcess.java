@@ -163,6 +163,6 @@ final class TopProcess implements AutoCloseable {
 
   @Override
   public void close() {
-    process.destroyForcibly();
+    Jvm.kill(process); // profile may have asked it for its code
   }
 }

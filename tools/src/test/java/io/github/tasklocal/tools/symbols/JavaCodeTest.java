@@ -52,8 +52,7 @@ class JavaCodeTest {
 
     @Override
     public void close() {
-      process.destroyForcibly();
-      process.onExit().join();
+      Jvm.kill(process);
     }
   }
 
