@@ -140,7 +140,10 @@ class ProfileKernelIT {
     }
   }
 
-  /** Asserts that of the samples of a value that have a name, 95 % are under a method. */
+  /**
+   * Asserts that of the samples of a value that have a name, 95 % are under a method, within the
+   * sampling error: three times that of so many samples.
+   */
   private static void assertUnder(List<Line> lines, String value, String method) {
     long named = 0;
     long under = 0;
@@ -153,7 +156,7 @@ class ProfileKernelIT {
     assertThat(named).isGreaterThan(LEAST / 2);
     assertThat((double) under / named)
         .as("%d of %d under %s", under, named, method)
-        .isGreaterThanOrEqualTo(0.95);
+        .isGreaterThanOrEqualTo(0.95 - 3 * Math.sqrt(0.95 * 0.05 / named));
   }
 
   @Test
