@@ -257,7 +257,13 @@ final class MapTests {
         System.gc(); // pages of ended threads are used again from here on
       }
     }
-    if (Need.socket() == null) { // a serving side on a busy machine may be asked twice
+    // A serving side on a busy machine may answer late, and is asked again.
+    boolean wasLate =
+        Need.socket() != null
+            && map.lastFailure()
+                .filter(e -> String.valueOf(e.getMessage()).contains("ETIMEDOUT"))
+                .isPresent();
+    if (!wasLate) {
       Check.equal(0, map.failures(), "failed registrations: " + map.lastFailure());
     }
   }
