@@ -3,6 +3,7 @@ package io.github.tasklocal.kernel;
 
 import io.github.tasklocal.libbpf.libbpf_h;
 import io.github.tasklocal.libbpf.libc_h;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Links the calls that maps need, once, on a thread with a whole stack, for which the caller waits.
@@ -15,6 +16,9 @@ final class Linking implements Runnable {
   private static final long STACK_BYTES = 1 << 20;
 
   private static final Object LOCK = new Object();
+
+  private static @Nullable Linking first;
+  private static @Nullable Linking rest;
 
   private static volatile boolean done;
   private static volatile boolean allDone;
@@ -34,29 +38,35 @@ final class Linking implements Runnable {
    * @throws OutOfMemoryError if no thread can be started; the next call tries again
    */
   static void ensure() {
-    if (done) {
-      return;
-    }
-    StackSpace.require();
-    synchronized (LOCK) {
-      if (!done) {
-        new Linking(false).start();
-        done = true;
-      }
+    if (!done) {
+      begun(false).await();
+      done = true;
     }
   }
 
   /** Links what is needed later, likewise. */
   static void ensureAll() {
-    if (allDone) {
-      return;
+    if (!allDone) {
+      begun(true).await();
+      allDone = true;
     }
+  }
+
+  /** Under no lock, each caller waits for the thread, and not for another that waits for it. */
+  private static Linking begun(boolean all) {
     StackSpace.require();
     synchronized (LOCK) {
-      if (!allDone) {
-        new Linking(true).start();
-        allDone = true;
+      Linking linking = all ? rest : first;
+      if (linking == null) {
+        linking = new Linking(all);
+        linking.start();
+        if (all) {
+          rest = linking;
+        } else {
+          first = linking;
+        }
       }
+      return linking;
     }
   }
 
@@ -65,7 +75,6 @@ final class Linking implements Runnable {
     thread.setDaemon(true);
     thread.setContextClassLoader(null);
     thread.start();
-    await();
   }
 
   private synchronized void await() {

@@ -37,24 +37,26 @@ public final class Holds {
    */
   public ThreadPage borrow(Task task) {
     StackSpace.require();
-    ThreadPage page;
-    synchronized (registry.lock) {
-      registry.catchUp();
-      ThreadRecord record = threads.search.find(task);
-      if (record == null && starting.await()) {
-        registry.catchUp(); // it may have been one of these
-        record = threads.search.find(task);
+    try (Pinned _ = Pinned.here()) {
+      ThreadPage page;
+      synchronized (registry.lock) {
+        registry.catchUp();
+        ThreadRecord record = threads.search.find(task);
+        if (record == null && starting.await()) {
+          registry.catchUp(); // it may have been one of these
+          record = threads.search.find(task);
+        }
+        if (record == null) {
+          threads.search.requireAlive(task);
+          record = threads.enterNative(task);
+        } else if (record.state() instanceof Native && threads.moves.hasTo(record)) {
+          record = threads.move(record).record;
+        }
+        page = held(record);
       }
-      if (record == null) {
-        threads.search.requireAlive(task);
-        record = threads.enterNative(task);
-      } else if (record.state() instanceof Native && threads.moves.hasTo(record)) {
-        record = threads.move(record).record;
-      }
-      page = held(record);
+      registry.maps.logFailures();
+      return page;
     }
-    registry.maps.logFailures();
-    return page;
   }
 
   private static ThreadPage held(ThreadRecord record) {
@@ -66,29 +68,35 @@ public final class Holds {
   /** {@return the same, or null if the thread has no page} */
   public @Nullable ThreadPage borrowIfAny(Task task) {
     StackSpace.require();
-    synchronized (registry.lock) {
-      registry.catchUp();
-      ThreadRecord record = threads.search.find(task);
-      if (record == null) {
-        threads.search.requireAlive(task);
-        return null;
+    try (Pinned _ = Pinned.here()) {
+      synchronized (registry.lock) {
+        registry.catchUp();
+        ThreadRecord record = threads.search.find(task);
+        if (record == null) {
+          threads.search.requireAlive(task);
+          return null;
+        }
+        return held(record);
       }
-      return held(record);
     }
   }
 
   void giveBack(ThreadPage page) {
-    synchronized (registry.lock) {
-      page.record.place.letGo();
-      threads.ends.releaseIfUnused(page.record.place);
+    try (Pinned _ = Pinned.here()) {
+      synchronized (registry.lock) {
+        page.record.place.letGo();
+        threads.ends.releaseIfUnused(page.record.place);
+      }
     }
   }
 
   /** The page serves no other thread as long as something is reachable. */
   void keep(Object user, Place place) {
     StackSpace.require();
-    synchronized (registry.lock) {
-      Reference<Object> ignored = registry.data.watch(user, place);
+    try (Pinned _ = Pinned.here()) {
+      synchronized (registry.lock) {
+        Reference<Object> ignored = registry.data.watch(user, place);
+      }
     }
   }
 
@@ -120,16 +128,18 @@ public final class Holds {
   /** From now on the page may be in use after the end of its thread. */
   void escape(ThreadPage page) {
     StackSpace.require();
-    synchronized (registry.lock) {
-      hold(page.record);
-      try {
-        if (!page.escaped) {
-          Reference<Object> ignored = registry.data.watch(page, page.record.place);
-          page.escaped = true;
-          threads.ends.releaseUnreachable();
+    try (Pinned _ = Pinned.here()) {
+      synchronized (registry.lock) {
+        hold(page.record);
+        try {
+          if (!page.escaped) {
+            Reference<Object> ignored = registry.data.watch(page, page.record.place);
+            page.escaped = true;
+            threads.ends.releaseUnreachable();
+          }
+        } finally {
+          page.record.place.letGo();
         }
-      } finally {
-        page.record.place.letGo();
       }
     }
   }
@@ -141,9 +151,11 @@ public final class Holds {
    * @throws KernelException if it cannot be determined whether it has
    */
   public @Nullable Thread threadOf(Task task) {
-    synchronized (registry.lock) {
-      registry.catchUp();
-      return threads.search.threadOf(task);
+    try (Pinned _ = Pinned.here()) {
+      synchronized (registry.lock) {
+        registry.catchUp();
+        return threads.search.threadOf(task);
+      }
     }
   }
 }

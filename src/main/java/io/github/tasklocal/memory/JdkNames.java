@@ -73,6 +73,8 @@ final class JdkNames {
   MethodHandle setLocal = NONE;
   MethodHandle yield = NONE;
   MethodHandle make = NONE;
+  MethodHandle pin = NONE;
+  MethodHandle unpin = NONE;
   int started;
   int unparked;
   int yielded;
@@ -148,6 +150,8 @@ final class JdkNames {
     requireKnownStates(type);
     Object ignored = type.getDeclaredMethod("yieldContinuation");
     ignored = chunk.getDeclaredMethod("isEmpty");
+    ignored = continuation.getDeclaredMethod("pin");
+    ignored = continuation.getDeclaredMethod("unpin");
     ignored = ThreadLocal.class.getDeclaredMethod("get", Thread.class);
     ignored = ThreadLocal.class.getDeclaredMethod("set", Thread.class, Object.class);
     ignored =
@@ -217,6 +221,9 @@ final class JdkNames {
     isEmpty =
         all.findVirtual(field("tail").getType(), "isEmpty", MethodType.methodType(boolean.class))
             .asType(MethodType.methodType(boolean.class, Object.class));
+    Class<?> continuation = field("cont").getType();
+    pin = all.findStatic(continuation, "pin", MethodType.methodType(void.class));
+    unpin = all.findStatic(continuation, "unpin", MethodType.methodType(void.class));
     getLocal =
         all.findVirtual(
             ThreadLocal.class, "get", MethodType.methodType(Object.class, Thread.class));

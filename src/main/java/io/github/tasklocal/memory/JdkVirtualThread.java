@@ -33,6 +33,8 @@ import org.jspecify.annotations.Nullable;
  *       for the plain memory of a virtual thread that is not mounted.
  *   <li>{@code ThreadBuilders.newVirtualThread} makes one on a scheduler (ThreadBuilders.java).
  *   <li>{@code MethodHandles.Lookup.IMPL_LOOKUP} finds methods that are not public, without JNI.
+ *   <li>{@code Continuation.pin()} keeps the calling thread on its carrier until {@code unpin()},
+ *       as often as it was called (jdk/internal/vm/Continuation.java).
  *   <li>The task is also the monitor of a timed {@code Object.wait} ({@code timedWaitLock}), so it
  *       is changed only by the thread itself or between its mounts.
  * </ul>
@@ -56,6 +58,8 @@ final class JdkVirtualThread {
   private static final MethodHandle SET_LOCAL;
   private static final MethodHandle YIELD;
   private static final MethodHandle MAKE;
+  private static final MethodHandle PIN;
+  private static final MethodHandle UNPIN;
 
   private static final int STARTED;
   private static final int UNPARKED;
@@ -83,6 +87,8 @@ final class JdkVirtualThread {
     SET_LOCAL = found.setLocal;
     YIELD = found.yield;
     MAKE = found.make;
+    PIN = found.pin;
+    UNPIN = found.unpin;
     STARTED = found.started;
     UNPARKED = found.unparked;
     YIELDED = found.yielded;
@@ -171,6 +177,23 @@ final class JdkVirtualThread {
   static boolean isOn(Thread virtual, @Nullable Thread carrier) {
     try {
       return (Object) GET_CARRIER.invokeExact((Object) virtual) == carrier;
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  /** Keeps the calling virtual thread on its carrier until {@link #unpin}; that can be nested. */
+  static void pin() {
+    try {
+      PIN.invokeExact();
+    } catch (Throwable e) {
+      throw unexpected(e);
+    }
+  }
+
+  static void unpin() {
+    try {
+      UNPIN.invokeExact();
     } catch (Throwable e) {
       throw unexpected(e);
     }

@@ -57,8 +57,7 @@ public final class Maps {
    */
   public OpenMap open(KernelMap map, Wire wire, boolean takeOver) {
     boolean isOpen = false;
-    try {
-      StackSpace.require();
+    try (Pinned _ = pinned()) {
       synchronized (data.opening) {
         closeUnused();
         OpenMap before;
@@ -91,6 +90,11 @@ public final class Maps {
         map.close();
       }
     }
+  }
+
+  private static Pinned pinned() {
+    StackSpace.require();
+    return Pinned.here();
   }
 
   /** The map is open from before on: what fails is tried again by the keeper. */
@@ -143,25 +147,27 @@ public final class Maps {
   public void close(OpenMap map) {
     registry.kernel.link();
     StackSpace.require();
-    synchronized (data.opening) {
-      boolean isLast;
-      synchronized (registry.lock) {
-        registry.catchUp();
-        if (map.shared.users() <= 0) {
-          return; // the first attempt has failed half way, and closed it all the same
+    try (Pinned _ = Pinned.here()) {
+      synchronized (data.opening) {
+        boolean isLast;
+        synchronized (registry.lock) {
+          registry.catchUp();
+          if (map.shared.users() <= 0) {
+            return; // the first attempt has failed half way, and closed it all the same
+          }
+          isLast = map.shared.users() == 1;
+          OpenMap[] fewer = table.without(map);
+          table.use(map, -1);
+          if (isLast) {
+            table.hide(fewer);
+          }
         }
-        isLast = map.shared.users() == 1;
-        OpenMap[] fewer = table.without(map);
-        table.use(map, -1);
         if (isLast) {
-          table.hide(fewer);
+          shut(map);
         }
       }
-      if (isLast) {
-        shut(map);
-      }
+      keeper.wake();
     }
-    keeper.wake();
   }
 
   /** Takes all entries out of a map that nobody uses, and closes it. */
@@ -214,12 +220,14 @@ public final class Maps {
    */
   public void takeOver(OpenMap map, boolean takeOver) {
     StackSpace.require();
-    synchronized (data.opening) {
-      synchronized (registry.lock) {
-        map.shared.takeOver(takeOver);
-      }
-      if (takeOver && map.shared.users() > 0) {
-        walk.all(map, Work.TRY_AGAIN);
+    try (Pinned _ = Pinned.here()) {
+      synchronized (data.opening) {
+        synchronized (registry.lock) {
+          map.shared.takeOver(takeOver);
+        }
+        if (takeOver && map.shared.users() > 0) {
+          walk.all(map, Work.TRY_AGAIN);
+        }
       }
     }
   }
@@ -281,28 +289,30 @@ public final class Maps {
    */
   void tend(int most) {
     registry.kernel.link();
-    List<OpenMap> ours = new ArrayList<>();
-    boolean anyUnused;
-    synchronized (registry.lock) {
-      registry.catchUp();
-      registry.threads.ends.releaseUnreachable();
-      registry.threads.ends.releaseSomeEnded();
-      registry.leftovers.takeOut(most);
-      registry.served.connection.forgetRefusal();
-      anyUnused = table.unused() != null;
-      for (OpenMap map : table.all()) {
-        if (table.uses(map)) {
-          ours.add(map);
+    try (Pinned _ = Pinned.here()) {
+      List<OpenMap> ours = new ArrayList<>();
+      boolean anyUnused;
+      synchronized (registry.lock) {
+        registry.catchUp();
+        registry.threads.ends.releaseUnreachable();
+        registry.threads.ends.releaseSomeEnded();
+        registry.leftovers.takeOut(most);
+        registry.served.connection.forgetRefusal();
+        anyUnused = table.unused() != null;
+        for (OpenMap map : table.all()) {
+          if (table.uses(map)) {
+            ours.add(map);
+          }
         }
       }
+      if (anyUnused) {
+        closeUnused();
+      }
+      for (OpenMap map : ours) {
+        tend(map, most);
+      }
+      registry.served.barrier(registry.lock);
     }
-    if (anyUnused) {
-      closeUnused();
-    }
-    for (OpenMap map : ours) {
-      tend(map, most);
-    }
-    registry.served.barrier(registry.lock);
   }
 
   /** Does so for a map, which may be closed meanwhile. */

@@ -22,10 +22,12 @@ public final class Registrations {
 
   /** {@return how many live threads have an entry in a map} */
   public int threads(OpenMap map) {
-    walk(map, entry -> {});
-    synchronized (registry.lock) {
-      registry.catchUp();
-      return map.shared.entries();
+    try (Pinned _ = Pinned.here()) {
+      walk(map, entry -> {});
+      synchronized (registry.lock) {
+        registry.catchUp();
+        return map.shared.entries();
+      }
     }
   }
 
@@ -57,25 +59,27 @@ public final class Registrations {
    * something under the lock for the entries of the others that the kernel does not have.
    */
   private void walk(OpenMap map, Consumer<Entry> missing) {
-    int natives = 0;
-    ThreadRecord at;
-    synchronized (registry.lock) {
-      registry.catchUp();
-      at = registry.threads.first();
-    }
-    while (at != null) {
+    try (Pinned _ = Pinned.here()) {
+      int natives = 0;
+      ThreadRecord at;
       synchronized (registry.lock) {
         registry.catchUp();
-        at = registry.threads.from(at);
-        for (int i = 0; i < Ends.STEP && at != null; i++) {
-          ThreadRecord each = at;
-          at = each.next;
-          if (!(each.state() instanceof Native) || natives++ < Ends.NATIVES) {
-            registry.threads.ends.endIfOver(each);
-          }
-          Entry entry = each.hasEnded() ? null : each.entry(map);
-          if (entry != null && entry.status() != Entry.Status.SET) {
-            missing.accept(entry);
+        at = registry.threads.first();
+      }
+      while (at != null) {
+        synchronized (registry.lock) {
+          registry.catchUp();
+          at = registry.threads.from(at);
+          for (int i = 0; i < Ends.STEP && at != null; i++) {
+            ThreadRecord each = at;
+            at = each.next;
+            if (!(each.state() instanceof Native) || natives++ < Ends.NATIVES) {
+              registry.threads.ends.endIfOver(each);
+            }
+            Entry entry = each.hasEnded() ? null : each.entry(map);
+            if (entry != null && entry.status() != Entry.Status.SET) {
+              missing.accept(entry);
+            }
           }
         }
       }

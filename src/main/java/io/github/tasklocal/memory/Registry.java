@@ -110,10 +110,12 @@ public final class Registry {
    * @param code gets the page, in its thread and under no lock; must neither fail nor use a key
    */
   void arrivals(LongConsumer code) {
-    synchronized (lock) {
-      catchUp();
-      arrival = code;
-      leaver.takeAll(); // each asks for its page anew, and stays there
+    try (Pinned _ = Pinned.here()) {
+      synchronized (lock) {
+        catchUp();
+        arrival = code;
+        leaver.takeAll(); // each asks for its page anew, and stays there
+      }
     }
   }
 
@@ -201,9 +203,11 @@ public final class Registry {
    */
   public ThreadPage reserve() {
     StackSpace.require();
-    synchronized (lock) {
-      catchUp();
-      return threads.reserve();
+    try (Pinned _ = Pinned.here()) {
+      synchronized (lock) {
+        catchUp();
+        return threads.reserve();
+      }
     }
   }
 
@@ -213,15 +217,19 @@ public final class Registry {
    * @param page from {@link #reserve}
    */
   public void starting(ThreadPage page) {
-    synchronized (lock) {
-      starting.begin(page.record.state());
+    try (Pinned _ = Pinned.here()) {
+      synchronized (lock) {
+        starting.begin(page.record.state());
+      }
     }
   }
 
   /** Ends {@link #starting}: the thread could not be started, or has begun, or cannot begin. */
   public void notStarting(ThreadPage page) {
-    synchronized (lock) {
-      starting.end(page.record.state());
+    try (Pinned _ = Pinned.here()) {
+      synchronized (lock) {
+        starting.end(page.record.state());
+      }
     }
   }
 

@@ -47,30 +47,32 @@ final class SocketMaps {
     Path socket = path.toAbsolutePath().normalize();
     registry.kernel.link();
     StackSpace.require();
-    synchronized (data.opening) {
-      maps.closeUnused();
-      OpenMap before;
-      synchronized (registry.lock) {
-        registry.catchUp();
-        before = table.find(SharedMap.SERVED);
-      }
-      if (before != null) {
-        requireSame(before, socket);
-        connect(before, socket);
+    try (Pinned _ = Pinned.here()) {
+      synchronized (data.opening) {
+        maps.closeUnused();
+        OpenMap before;
         synchronized (registry.lock) {
-          table.use(before, 1);
+          registry.catchUp();
+          before = table.find(SharedMap.SERVED);
         }
-        return before;
+        if (before != null) {
+          requireSame(before, socket);
+          connect(before, socket);
+          synchronized (registry.lock) {
+            table.use(before, 1);
+          }
+          return before;
+        }
+        handshake.open(socket, keys);
+        OpenMap fresh = OpenMap.served(registry, table.free(socket.toString()), socket.toString());
+        synchronized (registry.lock) {
+          registry.catchUp();
+          registry.threads.ends.releaseSomeEnded();
+          table.add(fresh);
+        }
+        maps.registerAll(fresh);
+        return fresh;
       }
-      handshake.open(socket, keys);
-      OpenMap fresh = OpenMap.served(registry, table.free(socket.toString()), socket.toString());
-      synchronized (registry.lock) {
-        registry.catchUp();
-        registry.threads.ends.releaseSomeEnded();
-        table.add(fresh);
-      }
-      maps.registerAll(fresh);
-      return fresh;
     }
   }
 
@@ -92,8 +94,10 @@ final class SocketMaps {
    */
   void connectAgain(OpenMap map) {
     StackSpace.require();
-    synchronized (data.opening) {
-      connect(map, Path.of(map.shared.socket()));
+    try (Pinned _ = Pinned.here()) {
+      synchronized (data.opening) {
+        connect(map, Path.of(map.shared.socket()));
+      }
     }
   }
 
@@ -128,16 +132,18 @@ final class SocketMaps {
 
   /** {@return whether the serving side is there} */
   boolean isServed(OpenMap map) {
-    boolean answersAgain;
-    boolean isOpen;
-    synchronized (registry.lock) {
-      answersAgain = connection.tend();
-      isOpen = connection.isOpen();
+    try (Pinned _ = Pinned.here()) {
+      boolean answersAgain;
+      boolean isOpen;
+      synchronized (registry.lock) {
+        answersAgain = connection.tend();
+        isOpen = connection.isOpen();
+      }
+      if (answersAgain) {
+        tryAll(map);
+      }
+      return isOpen;
     }
-    if (answersAgain) {
-      tryAll(map);
-    }
-    return isOpen;
   }
 
   /** {@return why it is not there} */

@@ -123,6 +123,18 @@ class BrokenCallsKernelIT {
     assertThat(result.exit()).isZero();
   }
 
+  @Test
+  void aVirtualThreadThatHasTheLockLeavesItsCarrierToNobody() {
+    List<String> options =
+        List.of(
+            "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED",
+            "-Djdk.virtualThreadScheduler.parallelism=1",
+            "-Djdk.virtualThreadScheduler.maxPoolSize=1");
+    Jvm.Result result = child(PinnedChild.class, options);
+    assertThat(result.output()).contains("all operations keep their carrier");
+    assertThat(result.exit()).isZero();
+  }
+
   private static Jvm.Result child(Class<?> main, List<String> options, String... more) {
     List<String> arguments =
         List.of(FILES.get(0).toString(), FILES.get(1).toString(), bpffs.path("child").toString());

@@ -35,6 +35,9 @@ final class FailingKernel implements Kernel {
   /** For which first uses wait, so that it is not to be held while the mappings are read. */
   Object lock = new Object();
 
+  /** What happens at the beginning of each call. */
+  Runnable onCall = () -> {};
+
   private final List<String> calls = new ArrayList<>();
   private boolean isArmed;
   private int failing;
@@ -56,7 +59,12 @@ final class FailingKernel implements Kernel {
     return List.copyOf(calls);
   }
 
-  private synchronized boolean fails(String call) {
+  private boolean fails(String call) {
+    onCall.run();
+    return isNoted(call);
+  }
+
+  private synchronized boolean isNoted(String call) {
     if (!isArmed) {
       return false;
     }
