@@ -76,22 +76,22 @@ final class ByPidfd implements Registration {
     }
   }
 
-  /** Registers a thread once more; {@return false if it has ended} */
+  /** Registers a thread once more; {@return false if it is known to have ended} */
   private boolean again(
       ServedProcess process, ServedProcess.Place place, ServedProcess.Registered thread) {
     int pidfd = Pidfds.ofThread(thread.tid());
     if (pidfd < 0) {
       return !Pidfds.isEnd(pidfd);
     }
+    int status = Pidfds.checkThread(pidfd, process.pid());
     // Another thread may have the number by now, and no place.
-    boolean lives =
-        Pidfds.checkThread(pidfd, process.pid()) >= 0
-            && Pidfds.number(pidfd) == thread.pidfdNumber();
-    if (lives) {
+    boolean ended =
+        Pidfds.isNone(status) || (status >= 0 && Pidfds.number(pidfd) != thread.pidfdNumber());
+    if (!ended && status >= 0) {
       int ignored = set(process, place.array(), place.page(), place.start(), pidfd);
     }
     Native.close(pidfd);
-    return lives;
+    return !ended;
   }
 
   @Override
@@ -144,7 +144,8 @@ final class ByPidfd implements Registration {
     }
     int status = pidfd;
     if (pidfd >= 0) {
-      status = Pidfds.checkThread(pidfd, pid) >= 0 ? maps.remove(pidfd) : 0;
+      int found = Pidfds.checkThread(pidfd, pid);
+      status = found >= 0 ? maps.remove(pidfd) : Pidfds.isNone(found) ? 0 : found;
       Native.close(pidfd);
     }
     if (status < 0) {

@@ -28,6 +28,12 @@ final class Grants {
   private final ServeLog log;
   private final Map<Long, ServedProcess> byToken = new HashMap<>();
 
+  /** The same by pid: one process has one grant. */
+  private final Map<Integer, ServedProcess> byPid = new HashMap<>();
+
+  /** How many arrays each user's processes have. */
+  private final Map<Integer, Integer> arraysByUser = new HashMap<>();
+
   /** Those that wait for an array, or for the end of what their process had before. */
   private final Turns waiting = new Turns();
 
@@ -105,11 +111,7 @@ final class Grants {
 
   /** {@return whether a user has as many arrays as one may have} */
   private boolean hasAll(int uid) {
-    return byToken.values().stream()
-            .filter(each -> each.uid() == uid)
-            .mapToInt(each -> each.arrays().size())
-            .sum()
-        >= limits.arraysOfUser();
+    return arraysByUser.getOrDefault(uid, 0) >= limits.arraysOfUser();
   }
 
   private void give(
@@ -185,7 +187,7 @@ final class Grants {
           new ServeTables.Grant(token, array.number(), identity, process.uid());
       tables.put(grant);
       process.grant(grant);
-      byToken.put(token, process);
+      know(process);
       log.tell(
           "granted",
           "process %d (user %d) is served".formatted(process.pid(), process.uid()),
@@ -197,7 +199,24 @@ final class Grants {
       tables.owner(array.number(), process.requireGrant().token());
     }
     process.arrays().add(array);
+    count(process, 1);
     return 0;
+  }
+
+  private void know(ServedProcess process) {
+    byToken.put(process.requireGrant().token(), process);
+    byPid.put(process.pid(), process);
+    count(process, process.arrays().size());
+  }
+
+  private void forget(ServedProcess process) {
+    byToken.remove(process.requireGrant().token());
+    byPid.remove(process.pid(), process);
+    count(process, -process.arrays().size());
+  }
+
+  private void count(ServedProcess process, int more) {
+    arraysByUser.merge(process.uid(), more, (now, change) -> now == -change ? null : now + change);
   }
 
   /**
@@ -205,14 +224,14 @@ final class Grants {
    * no longer wanted: it goes first.
    */
   private boolean isServed(ServedProcess process) {
-    for (ServedProcess each : List.copyOf(byToken.values())) {
-      if (each != process && each.pid() == process.pid()) {
-        if (clients.isConnected(each)) {
-          return true;
-        }
-        clients.leave(each);
-      }
+    ServedProcess known = byPid.get(process.pid());
+    if (known == null || known == process) {
+      return false;
     }
+    if (clients.isConnected(known)) {
+      return true;
+    }
+    clients.leave(known);
     return false;
   }
 
@@ -260,7 +279,7 @@ final class Grants {
   /** Takes back what a process has that has left. */
   void takeBack(ServedProcess process) {
     ServeTables.Grant grant = process.requireGrant();
-    byToken.remove(grant.token());
+    forget(process);
     log.tell("left", "process " + process.pid() + " has left", "pid", process.pid());
     int ignored = leaving.merge(process.pid(), 1, Integer::sum);
     List<ServedArray> arrays = new ArrayList<>(process.arrays());
@@ -293,7 +312,7 @@ final class Grants {
 
   /** Takes over what an earlier serving side gave to a process that lives. */
   void adopt(ServedProcess process) throws Failure {
-    byToken.put(process.requireGrant().token(), process);
+    know(process);
     clients.adopt(process);
   }
 }

@@ -68,7 +68,9 @@ public final class Pidfds {
 
   /**
    * {@return the number of a process's thread if a descriptor is a pidfd of it; otherwise the
-   * negative errno that is to be answered}
+   * negative errno that is to be answered} {@link #isNone} says which of these are about the
+   * thread; ENOMEM says that this process has no descriptor or memory left, and nothing of the
+   * thread.
    *
    * @param process a live process
    */
@@ -115,28 +117,35 @@ public final class Pidfds {
     }
   }
 
-  /** The same before 6.13. */
-  private static int checkByProc(int pidfd, int process) {
-    int tid = idOf(pidfd);
-    boolean ours = tid > 0 && Files.exists(Path.of("/proc/" + process + "/task/" + tid));
-    // Only if it has not ended by now, the number was its own.
-    if (tid <= 0 || idOf(pidfd) != tid) {
-      return -Errnos.ESRCH;
-    }
-    return ours ? tid : -Errnos.EPERM;
+  /** {@return whether {@link #checkThread} has found no live thread of the process} */
+  public static boolean isNone(int status) {
+    return status == -Errnos.ESRCH || status == -Errnos.EPERM || status == -Errnos.EBADF;
   }
 
-  /** {@return the number behind a pidfd; -1 if it has ended} */
+  /** The same before 6.13. */
+  static int checkByProc(int pidfd, int process) {
+    int tid = idOf(pidfd);
+    if (tid < 0) {
+      return tid;
+    }
+    boolean ours = Files.exists(Path.of("/proc/" + process + "/task/" + tid));
+    // Only if it has not ended by now, the number was its own.
+    int again = idOf(pidfd);
+    return again < 0 ? again : ours ? tid : -Errnos.EPERM;
+  }
+
+  /** {@return the number behind a pidfd; ESRCH if it has ended, ENOMEM if it cannot be read} */
   private static int idOf(int pidfd) {
     try {
       return Files.readAllLines(Path.of("/proc/self/fdinfo/" + pidfd), StandardCharsets.ISO_8859_1)
           .stream()
           .filter(line -> line.startsWith("Pid:"))
           .mapToInt(line -> Integer.parseInt(line.substring(4).strip()))
+          .filter(tid -> tid > 0)
           .findFirst()
-          .orElse(-1);
+          .orElse(-Errnos.ESRCH);
     } catch (IOException e) {
-      return -1;
+      return -Errnos.ENOMEM; // for want of a descriptor: this one is a pidfd
     }
   }
 }
