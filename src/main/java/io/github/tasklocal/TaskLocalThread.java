@@ -159,12 +159,19 @@ public class TaskLocalThread extends Thread {
     }
     ThreadPage reserved = page;
     try {
-      ThreadPage ignored = enter();
+      ThreadPage ignored = entered();
     } catch (RuntimeException | Error e) {
       // The thread goes on; its first use of a key tries again, and throws this if it fails again.
     } finally {
       ThreadPages.REGISTRY.notStarting(reserved);
     }
+  }
+
+  /** {@return the same as {@link #enter}} Logs what has failed. */
+  private ThreadPage entered() {
+    ThreadPage now = enter();
+    ThreadPages.logFailures();
+    return now;
   }
 
   /** {@return the page of this thread, which is the calling one, and has begun} */
@@ -178,10 +185,14 @@ public class TaskLocalThread extends Thread {
     return now;
   }
 
+  private ThreadPage known() {
+    return (long) ADDRESS.getOpaque(this) == 0 ? enter() : page;
+  }
+
   private static final class Finder implements Function<Thread, @Nullable ThreadPage> {
     @Override
     public @Nullable ThreadPage apply(Thread current) {
-      return current instanceof TaskLocalThread ? page() : null;
+      return current instanceof TaskLocalThread own ? own.known() : null;
     }
   }
 
@@ -207,7 +218,7 @@ public class TaskLocalThread extends Thread {
     }
     if (thread instanceof TaskLocalThread own) {
       long address = (long) ADDRESS.getOpaque(own);
-      return (address == 0 ? own.enter().start : address) + offset;
+      return (address == 0 ? own.entered().start : address) + offset;
     }
     return ThreadPages.address(thread) + offset;
   }
@@ -227,7 +238,7 @@ public class TaskLocalThread extends Thread {
   static ThreadPage page() {
     Thread thread = Thread.currentThread();
     if (thread instanceof TaskLocalThread own) {
-      return (long) ADDRESS.getOpaque(own) == 0 ? own.enter() : own.page;
+      return (long) ADDRESS.getOpaque(own) == 0 ? own.entered() : own.page;
     }
     return ThreadPages.of(thread);
   }

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.tasklocal.kernel.Entries;
 import io.github.tasklocal.kernel.Libc;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.layout.Wire;
@@ -21,14 +22,19 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 
 /** Corners of values on virtual threads. Arguments: a program of wire C, and which corner. */
 public final class VirtualCornersChild {
@@ -58,6 +64,7 @@ public final class VirtualCornersChild {
         case "interrupt" -> onVirtual(VirtualCornersChild::interrupted);
         case "queue" -> queue();
         case "carrier" -> carrier();
+        case "log" -> logs();
         case "inline" -> inline();
         case "first" -> first();
         case "end-of-stack" -> onVirtual(VirtualCornersChild::endOfStack);
@@ -405,6 +412,38 @@ public final class VirtualCornersChild {
             });
         equal(77, one.submit(() -> VALUE.get()).get(), "the carrier's own value");
         equal(77, one.submit(() -> seen()).get(), "the carrier's own value in BPF");
+      }
+    }
+  }
+
+  /**
+   * A carrier's registration fails. Whoever logs it may wait for a virtual thread that has the lock
+   * of a handler, which can only go on on this carrier.
+   */
+  private static void logs() throws Throwable {
+    Logger logger = Logger.getLogger("io.github.tasklocal"); // held, and its handler with it
+    BlockingQueue<Thread> loggers = new LinkedBlockingQueue<>();
+    logger.addHandler(
+        new Handler() {
+          @Override
+          public void publish(LogRecord record) {
+            loggers.add(Thread.currentThread());
+          }
+
+          @Override
+          public void flush() {}
+
+          @Override
+          public void close() {}
+        });
+    try (ExecutorService one = Executors.newSingleThreadExecutor()) {
+      Runnable refuse =
+          () -> Entries.makeForeign(view.map().fd(), Libc.currentTid(), Thread.currentThread());
+      Object ignored = one.submit(refuse).get();
+      onThread(on(one), () -> VALUE.set(1));
+      Thread by = Await.until("the log of a failure", loggers::peek, thread -> thread != null);
+      if (!by.getName().equals("tasklocal-reporter")) {
+        throw new AssertionError("logged by " + by);
       }
     }
   }

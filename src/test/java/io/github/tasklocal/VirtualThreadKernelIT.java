@@ -116,7 +116,13 @@ class VirtualThreadKernelIT {
     Files.setPosixFilePermissions(forAll, PosixFilePermissions.fromString("rwxr-xr-x"));
     List<String> command = new ArrayList<>(Children.NOBODY);
     command.addAll(
-        Jvm.command(List.of(CONSENT), Children.classPathForAll(forAll), VirtualStartChild.class));
+        Jvm.command(
+            List.of( // another carrier could not be started
+                CONSENT,
+                "-Djdk.virtualThreadScheduler.parallelism=1",
+                "-Djdk.virtualThreadScheduler.maxPoolSize=1"),
+            Children.classPathForAll(forAll),
+            VirtualStartChild.class));
     Jvm.Result result = Jvm.run(command);
     assertThat(result.output()).contains("unable to create native thread", "all as it should be");
     assertThat(result.exit()).isZero();
@@ -135,6 +141,11 @@ class VirtualThreadKernelIT {
   @ValueSource(strings = {"carrier", "inline"})
   void eachThreadShowsItsOwnValuesOnASchedulerOfItsOwn(String corner) {
     onOneCarrier(corner);
+  }
+
+  @Test
+  void nothingIsLoggedOnACarrier() {
+    onOneCarrier("log");
   }
 
   @ParameterizedTest

@@ -37,8 +37,8 @@ public final class Holds {
    */
   public ThreadPage borrow(Task task) {
     StackSpace.require();
+    ThreadPage page;
     try (Pinned _ = Pinned.here()) {
-      ThreadPage page;
       synchronized (registry.lock) {
         registry.catchUp();
         ThreadRecord record = threads.search.find(task);
@@ -54,9 +54,9 @@ public final class Holds {
         }
         page = held(record);
       }
-      registry.maps.logFailures();
-      return page;
     }
+    registry.maps.logFailures(); // by foreign code, which is not to be pinned
+    return page;
   }
 
   private static ThreadPage held(ThreadRecord record) {

@@ -133,7 +133,10 @@ public final class Registry {
   }
 
   /**
-   * {@return a page for the calling thread, which has none yet, or has to leave the one it has}
+   * {@return a page for the calling thread, which has none yet, or has to leave the one it has} The
+   * caller has logged what fails, {@link Maps#logFailures}, unless it is about to mount a virtual
+   * thread: a log handler may wait for another one, which may have no other carrier. Then the keeper
+   * has it logged.
    *
    * @param thread the calling thread, and no other; not one that is mounted on carriers
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
@@ -156,7 +159,6 @@ public final class Registry {
         threads.keepWithTask(page.record);
       }
     }
-    maps.logFailures();
     arrived(page);
     return page;
   }
@@ -234,7 +236,8 @@ public final class Registry {
   }
 
   /**
-   * Registers the calling thread, which has a reserved page, or has to leave the one it has.
+   * Registers the calling thread, which has a reserved page, or has to leave the one it has. What
+   * fails is logged as by {@link #first}.
    *
    * @param page the page that it has; in none of the lists
    * @param thread the calling thread
@@ -272,7 +275,6 @@ public final class Registry {
         now = leave(page, thread, tid, 0);
       }
     }
-    maps.logFailures();
     arrived(now);
     return now;
   }

@@ -50,7 +50,19 @@ public final class ThreadPages {
           "a virtual thread's values have no place that stays: use get and set, getString and"
               + " setString, update, with or varHandle there instead of segment and bind");
     }
-    return REGISTRY.first(current);
+    return entered(current);
+  }
+
+  /** {@return the page of the calling thread, which has none, or has to leave it} */
+  private static ThreadPage entered(Thread current) {
+    ThreadPage page = REGISTRY.first(current);
+    logFailures();
+    return page;
+  }
+
+  /** Logs what has failed. Under no lock, and not where a virtual thread is being mounted. */
+  public static void logFailures() {
+    REGISTRY.maps.logFailures();
   }
 
   /**
@@ -68,7 +80,7 @@ public final class ThreadPages {
       page = ThreadLists.find(current);
     }
     long address = page == null ? 0 : (long) ThreadPage.ADDRESS.getOpaque(page);
-    return address == 0 ? REGISTRY.first(current).start : address;
+    return address == 0 ? entered(current).start : address;
   }
 
   /**
@@ -88,7 +100,10 @@ public final class ThreadPages {
     }
     Function<Thread, @Nullable ThreadPage> code = finder;
     ThreadPage own = code == null ? null : code.apply(current);
-    ThreadPage page = own == null ? of(current) : own;
+    ThreadPage page = own == null ? ThreadLists.find(current) : own;
+    if (page == null || (own == null && page.address() == 0)) {
+      page = REGISTRY.first(current);
+    }
     Carrier carrier = page.carrier;
     if (carrier == null) {
       if (page.record.place.isHeld()) {
@@ -138,7 +153,7 @@ public final class ThreadPages {
   /**
    * Names what finds the page of a thread that has it in a field.
    *
-   * @param code gets the calling thread, and returns null if that has none there
+   * @param code gets the calling thread, and returns null if that has none there; logs nothing
    */
   public static void finder(Function<Thread, @Nullable ThreadPage> code) {
     finder = code;
