@@ -135,8 +135,8 @@ public final class Registry {
   /**
    * {@return a page for the calling thread, which has none yet, or has to leave the one it has} The
    * caller has logged what fails, {@link Maps#logFailures}, unless it is about to mount a virtual
-   * thread: a log handler may wait for another one, which may have no other carrier. Then the keeper
-   * has it logged.
+   * thread: a log handler may wait for another one, which may have no other carrier. Then the
+   * keeper has it logged.
    *
    * @param thread the calling thread, and no other; not one that is mounted on carriers
    * @throws OutOfMemoryError if the system gives no memory; the next call tries again
