@@ -312,8 +312,8 @@ class ServedKernelIT {
                 "--add-exports=java.base/jdk.internal.misc=ALL-UNNAMED")) {
       assertThat(app.ask("virtual", 7)).isEqualTo("done");
       // On a busy machine the serving side may answer late, and a carrier moves as it mounts.
-      String ignored =
-          Await.until("a connection", () -> app.ask("state"), state -> state.contains("Served"));
+      String ignored = app.ask("watch", side.socket());
+      app.await("Served");
       assertThat(app.ask("spin", 0)).isEqualTo("done");
       awaitValues(view, 7);
     }
