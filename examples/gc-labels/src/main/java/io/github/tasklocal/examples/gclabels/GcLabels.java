@@ -10,6 +10,7 @@ import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.error.NotFoundException;
 import io.github.tasklocal.error.TaskLocalException;
+import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.invoke.MethodHandles;
@@ -23,7 +24,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executors;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongUnaryOperator;
 import java.util.stream.Collectors;
@@ -203,21 +203,20 @@ public final class GcLabels {
 
     /** Whether the shares of {@code top} match the kernel's accounts of each thread. */
     static boolean seesTimes(String tools) throws Exception {
-      Map<NativeThread, Long> before = times();
+      Map<NativeThread, Long> before;
       Map<NativeThread, Long> after = new HashMap<>();
-      FutureTask<JsonObject> top =
-          new FutureTask<>(
-              () ->
-                  run(
-                      tools,
-                      "top",
-                      "--interval=5",
-                      "--once",
-                      "--pid=" + ProcessHandle.current().pid()));
-      Thread.ofPlatform().daemon().name("top").start(top);
-      while (!top.isDone()) {
-        Thread.sleep(50);
-        after.putAll(times()); // the times of threads that end meanwhile stay
+      JsonObject second;
+      Process top = start(tools, "top", "--interval=5", "--pid=" + ProcessHandle.current().pid());
+      try (BufferedReader lines = top.inputReader()) {
+        Object ignored = JsonParser.object().from(lines.readLine());
+        before = times(); // the next interval begins
+        while (!lines.ready() && top.isAlive()) {
+          Thread.sleep(50);
+          after.putAll(times()); // the times of threads that end meanwhile stay
+        }
+        second = JsonParser.object().from(lines.readLine());
+      } finally {
+        top.destroy();
       }
       Map<Label, Double> expected = new EnumMap<>(Label.class);
       after.forEach(
@@ -225,7 +224,7 @@ public final class GcLabels {
               expected.merge(
                   Label.of(thread), (double) time - before.getOrDefault(thread, 0L), Double::sum));
       Map<Label, Double> found = new EnumMap<>(Label.class);
-      for (Object each : top.get().getArray("rows")) {
+      for (Object each : second.getArray("rows")) {
         JsonObject row = (JsonObject) each;
         // The value is null for the threads that have no entry.
         Label label = Label.values()[row.getInt("value", 0)];
@@ -331,16 +330,20 @@ public final class GcLabels {
       return Path.of(System.getProperty("java.home"), "bin", name).toString();
     }
 
-    /** {@return what a command of the tools prints} */
-    static JsonObject run(String tools, String command, String... options) throws Exception {
+    private static Process start(String tools, String command, String... options)
+        throws IOException {
       List<String> line = new ArrayList<>();
       line.add(program("java"));
       line.addAll(
           List.of(
               "-jar", tools, command, "--create", "--pin=" + pin, "--key=jvm.kind:int", "--json"));
       line.addAll(List.of(options));
-      Process process =
-          new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+      return new ProcessBuilder(line).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    }
+
+    /** {@return what a command of the tools prints} */
+    static JsonObject run(String tools, String command, String... options) throws Exception {
+      Process process = start(tools, command, options);
       String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       int status = process.waitFor();
       if (status != 0) {
