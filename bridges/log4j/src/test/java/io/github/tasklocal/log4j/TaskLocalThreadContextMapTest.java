@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.log4j;
 
+import static io.github.tasklocal.junit.TaskLocalAssertions.assertSeen;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.tasklocal.TaskLocal;
+import io.github.tasklocal.junit.TaskLocalExtension;
 import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.ModuleApp;
 import java.io.DataInputStream;
@@ -22,11 +24,13 @@ import org.apache.logging.log4j.ThreadContext;
 import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.impl.Log4jLogEvent;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The options are in the pom, as a user would give them to Java. */
+@ExtendWith(TaskLocalExtension.class)
 class TaskLocalThreadContextMapTest {
 
   private static final List<String> NAMES = List.of("ctx.a", "ctx.b", "ctx.n", "ctx.unlisted");
@@ -54,6 +58,10 @@ class TaskLocalThreadContextMapTest {
                 .as("change %d", i)
                 .isEqualTo(Long.parseLong("0" + expected("ctx.n")));
             shown += A.getString().isEmpty() ? 0 : 1;
+            if (!isVirtual && random.nextInt(50) == 0) {
+              assertSeen(Thread.currentThread(), A, expected("ctx.a"));
+              assertSeen(Thread.currentThread(), N, N.get());
+            }
             if (random.nextInt(50) == 0) {
               LockSupport.parkNanos(1); // a virtual thread may go on with another carrier
             }

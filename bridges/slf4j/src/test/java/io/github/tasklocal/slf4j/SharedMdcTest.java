@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.slf4j;
 
+import static io.github.tasklocal.junit.TaskLocalAssertions.assertSeen;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ch.qos.logback.classic.util.LogbackMDCAdapter;
 import io.github.tasklocal.TaskLocal;
 import io.github.tasklocal.context.ContextKeys;
+import io.github.tasklocal.junit.TaskLocalExtension;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.Deque;
@@ -20,6 +22,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.apache.logging.slf4j.Log4jMDCAdapter;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -27,6 +30,7 @@ import org.slf4j.helpers.BasicMDCAdapter;
 import org.slf4j.spi.MDCAdapter;
 
 /** What is shown is what the backend has, whatever was done to it, with each backend's own MDC. */
+@ExtendWith(TaskLocalExtension.class)
 class SharedMdcTest {
 
   private static final String LIST = "mdc.a:16,mdc.b:8,mdc.n:long";
@@ -70,6 +74,10 @@ class SharedMdcTest {
                 .as("change %d", i)
                 .isEqualTo(Long.parseLong("0" + expected(backend, "mdc.n")));
             shown += A.getString().isEmpty() ? 0 : 1;
+            if (!isVirtual && random.nextInt(50) == 0) {
+              assertSeen(Thread.currentThread(), A, expected(backend, "mdc.a"));
+              assertSeen(Thread.currentThread(), N, N.get());
+            }
             if (random.nextInt(50) == 0) {
               LockSupport.parkNanos(1); // a virtual thread may go on with another carrier
             }
