@@ -149,8 +149,9 @@ final class JavaCode {
       throw new IOException(
           "this Java has no " + jcmd + ", which asks JVMs for their compiled code: run a JDK");
     }
+    // Not /dev/stdin, which a small system's /dev does not have.
     Process process =
-        new ProcessBuilder(jcmd.toString(), String.valueOf(pid), "-f", "/dev/stdin")
+        new ProcessBuilder(jcmd.toString(), String.valueOf(pid), "-f", "/proc/self/fd/0")
             .redirectErrorStream(true)
             .start();
     try (Writer writer =
