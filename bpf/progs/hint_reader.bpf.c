@@ -5,22 +5,7 @@
  */
 #include "kernel_types.bpf.h"
 #include <bpf/bpf_helpers.h>
-
-#ifndef BPF_F_NO_PREALLOC
-#define BPF_F_NO_PREALLOC 1
-#endif
-
-struct task_hint {
-	__u64 hint;
-	__u64 reserved[3];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_hint);
-} scx_layered_task_hint_map SEC(".maps");
+#include "layered_hints.bpf.h"
 
 int thread;
 __s64 hint; /* -1: none */

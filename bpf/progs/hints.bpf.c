@@ -7,23 +7,11 @@
  * time is charged, before it leaves its processor.
  */
 #include "key_value.bpf.h"
+#include "layered_hints.bpf.h"
 
 #define MOST_VALUES 1025
 #define NO_HINT (~0ULL)
 #define PF_KTHREAD 0x00200000
-
-struct task_hint {
-	__u64 hint;
-	__u64 reserved[3];
-};
-
-/* Pinned where scx_layered has it: the first of the two makes it, the other opens it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_hint);
-} scx_layered_task_hint_map SEC(".maps");
 
 /* Values that have a hint; their sizes are 0 here. */
 struct {

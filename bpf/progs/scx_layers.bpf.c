@@ -7,23 +7,12 @@
  * comes first, but for one turn in RESCUE.
  */
 #include "sched_ext.bpf.h"
+#include "layered_hints.bpf.h"
 
 #define LAYERS 2
 #define SLICE 3000000ULL
 #define RESCUE 16
 #define ENOMEM 12
-
-struct task_hint {
-	__u64 hint;
-	__u64 reserved[3];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_hint);
-} scx_layered_task_hint_map SEC(".maps");
 
 struct task {
 	__u64 paid; /* CPU time up to its last turn */
