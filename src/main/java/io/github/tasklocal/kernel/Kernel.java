@@ -108,9 +108,17 @@ public interface Kernel {
   /**
    * Maps the memory of an array that a serving side has given, which is not in child processes.
    *
+   * @param at addresses that were {@linkplain #vacate vacated}; 0 for any. If it fails, they may be
+   *     free for anybody
    * @return the address
    */
-  long mapArray(int fd, long bytes);
+  long mapArray(int fd, long bytes, long at);
+
+  /**
+   * Gives the memory of an array back. Its addresses stay taken, and lead to zeroes that are
+   * nobody's; if it fails, they may be free for anybody.
+   */
+  int vacate(long address, long bytes);
 
   /** Asks the serving side's hook to register the calling thread; its page tells the answer. */
   void registerThread(long token, long array, long pageAndStart);

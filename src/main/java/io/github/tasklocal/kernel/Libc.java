@@ -356,52 +356,55 @@ public final class Libc {
    * @return its address, or a negative errno
    */
   static long mapPages(long bytes) {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment errno = Errno.allocate(arena);
-      int access = libc_h.PROT_READ() | libc_h.PROT_WRITE();
-      int kind = libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS();
-      long address =
-          SYS_MMAP == 0
-              ? ((MemorySegment)
-                      Mmap.HANDLE.invokeExact(
-                          errno, MemorySegment.NULL, bytes, access, kind, -1, 0L))
-                  .address()
-              : call(errno, SYS_MMAP, 0, bytes, access, kind, -1, 0);
-      if (address == -1) {
-        return -Errno.of(errno);
-      }
+    int kind = libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS();
+    long address = map(0, bytes, kind, -1);
+    if (address >= 0) {
       boolean ignored = adviseOfPages(address, bytes);
-      return address;
-    } catch (Throwable e) {
-      throw Errno.unexpected(e);
     }
+    return address;
   }
 
   /**
    * Maps the memory of an array that a serving side has given, which is not in child processes.
    *
+   * @param at addresses to be replaced, or 0
    * @return its address, or a negative errno
    */
-  static long mapArray(int fd, long bytes) {
+  static long mapArray(int fd, long bytes, long at) {
+    long address = map(at, bytes, libc_h.MAP_SHARED(), fd);
+    if (address >= 0) {
+      int ignored = advise(address, bytes, libc_h.MADV_DONTFORK());
+    }
+    return address;
+  }
+
+  /**
+   * Has addresses lead to private memory, without a frame.
+   *
+   * @return 0 or a positive errno
+   */
+  static int vacate(long address, long bytes) {
+    long at = map(address, bytes, libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS(), -1);
+    return at < 0 ? (int) -at : 0;
+  }
+
+  /** {@return the address of what was mapped, or a negative errno} */
+  private static long map(long at, long bytes, int kind, int fd) {
     int access = libc_h.PROT_READ() | libc_h.PROT_WRITE();
-    long address;
+    int flags = at == 0 ? kind : kind | libc_h.MAP_FIXED();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment errno = Errno.allocate(arena);
-      address =
+      long address =
           SYS_MMAP == 0
               ? ((MemorySegment)
                       Mmap.HANDLE.invokeExact(
-                          errno, MemorySegment.NULL, bytes, access, libc_h.MAP_SHARED(), fd, 0L))
+                          errno, MemorySegment.ofAddress(at), bytes, access, flags, fd, 0L))
                   .address()
-              : call(errno, SYS_MMAP, 0, bytes, access, libc_h.MAP_SHARED(), fd, 0);
-      if (address == -1) {
-        return -Errno.of(errno);
-      }
+              : call(errno, SYS_MMAP, at, bytes, access, flags, fd, 0);
+      return address == -1 ? -Errno.of(errno) : address;
     } catch (Throwable e) {
       throw Errno.unexpected(e);
     }
-    int ignored = advise(address, bytes, libc_h.MADV_DONTFORK());
-    return address;
   }
 
   /**

@@ -130,8 +130,13 @@ public final class LinuxKernel implements Kernel {
   }
 
   @Override
-  public long mapArray(int fd, long bytes) {
-    return Libc.mapArray(fd, bytes);
+  public long mapArray(int fd, long bytes, long at) {
+    return Libc.mapArray(fd, bytes, at);
+  }
+
+  @Override
+  public int vacate(long address, long bytes) {
+    return Libc.vacate(address, bytes);
   }
 
   @Override

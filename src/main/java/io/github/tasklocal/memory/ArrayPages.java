@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package io.github.tasklocal.memory;
 
+import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.KernelPage;
 import io.github.tasklocal.layout.DataPage;
 import java.util.concurrent.TimeUnit;
@@ -10,8 +11,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Pages of arrays that a serving side has given to this process: BPF programs reach them through
  * the array. The kernel shares their frames for good, so that a page rests before it serves another
- * thread. Arrays of an earlier grant stay mapped, but their pages serve nobody any more. Under the
- * registry's lock.
+ * thread. Those of an earlier grant serve no other thread any more, and once the last thread has
+ * left them, the array's memory is given back: whoever runs {@code top} again and again makes a
+ * grant each time. Its addresses stay taken, for the next array: nothing else can ever lie where a
+ * value was. Under the registry's lock.
  */
 final class ArrayPages {
 
@@ -26,54 +29,103 @@ final class ArrayPages {
 
   private static final int BYTES = 1;
   private static final int NUMBER = 2;
+
+  /** Whose it is, or 0 for addresses without an array. */
   private static final int GRANT = 3;
+
+  /** How many of its pages, or parts of them, somebody has. */
+  private static final int TAKEN = 4;
+
+  private static final int SIZE = 5;
 
   /** A page, or a part of one, as the serving side knows it. */
   record Spot(int array, int page, int start) {}
 
+  private final Kernel kernel;
   private final SharedData data;
   private final FreePages free;
   private final int step;
 
-  ArrayPages(SharedData data, LongSupplier clock) {
+  ArrayPages(Kernel kernel, SharedData data, LongSupplier clock) {
+    this.kernel = kernel;
     this.data = data;
     this.step = data.step();
     this.free = new FreePages(data, FreePages.ROWS, SharedData.ARRAYS_FREE, REST_NANOS, clock);
   }
 
-  /** Makes room for one more array, so that {@link #add} cannot fail. */
+  /**
+   * {@return what {@link #map} and {@link #add} take} Makes room for one more array, so that the
+   * latter cannot fail.
+   */
   long[] prepare(int pages) {
-    data.arrays.ensureCapacity(data.arrays.size() + 1);
     int room = pages;
+    long[] vacant = null;
     for (long[] each : data.arrays) {
       room += (int) (each[BYTES] / DataPage.SIZE);
+      if (each[GRANT] == 0 && each[BYTES] == (long) pages * DataPage.SIZE) {
+        vacant = each;
+      }
     }
     free.makeRoom(room * Math.max(1, DataPage.SIZE / step));
-    return new long[GRANT + 1];
+    if (vacant == null) {
+      vacant = new long[SIZE];
+      boolean ignored = data.arrays.add(vacant);
+    }
+    return vacant;
+  }
+
+  /**
+   * Maps an array, whose pages nobody can have yet.
+   *
+   * @param array from {@link #prepare}, for as many pages
+   * @return its address, or a negative errno
+   */
+  long map(long[] array, int fd, int pages) {
+    long bytes = (long) pages * DataPage.SIZE;
+    long address = kernel.mapArray(fd, bytes, array[ADDRESS]);
+    if (address < 0) {
+      boolean ignored = data.arrays.remove(array); // its addresses may be somebody else's now
+    } else {
+      array[ADDRESS] = address;
+      array[BYTES] = bytes;
+    }
+    return address;
   }
 
   /**
    * Takes an array's pages into use. Cannot fail.
    *
-   * @param array from {@link #prepare}
+   * @param array was {@linkplain #map mapped}
    * @param number the serving side's
    * @param grant whose it is; the present one's from now on
    * @param first which is the first page for values
    */
-  void add(long[] array, long address, int pages, int number, long grant, int first) {
-    array[ADDRESS] = address;
-    array[BYTES] = (long) pages * DataPage.SIZE;
+  void add(long[] array, int number, long grant, int first) {
     array[NUMBER] = number;
     array[GRANT] = grant;
-    boolean ignored = data.arrays.add(array);
+    array[TAKEN] = 0;
     for (long at = array[BYTES] - step; at >= (long) first * DataPage.SIZE; at -= step) {
-      free.add(address + at);
+      free.add(array[ADDRESS] + at);
     }
   }
 
   /** The arrays so far are those of a grant that is over. Cannot fail. */
   void abandon() {
     free.clear();
+    for (int i = data.arrays.size() - 1; i >= 0; i--) {
+      long[] each = data.arrays.get(i);
+      if (each[GRANT] != 0 && each[TAKEN] == 0) {
+        vacate(each);
+      }
+    }
+  }
+
+  /** Gives the memory of an array back that nobody uses. Cannot fail. */
+  private void vacate(long[] array) {
+    array[GRANT] = 0;
+    if (kernel.vacate(array[ADDRESS], array[BYTES]) != 0) {
+      boolean ignored = data.arrays.remove(array); // as above
+    }
   }
 
   private long @Nullable [] find(long address) {
@@ -121,13 +173,18 @@ final class ArrayPages {
 
   /** {@return one that nobody else has, or 0} */
   long take() {
-    return free.take();
+    long page = free.take();
+    long[] array = page == 0 ? null : find(page);
+    if (array != null) {
+      array[TAKEN]++;
+    }
+    return page;
   }
 
   /** {@return false if this is no page of an array} Gives one back that no entry ever had. */
   boolean release(long page, long grant) {
     long[] array = find(page);
-    if (array != null && array[GRANT] == grant) {
+    if (array != null && isReusable(array, grant)) {
       free.add(page);
     }
     return array != null;
@@ -136,10 +193,20 @@ final class ArrayPages {
   /** {@return the same} Gives one back to which an entry may lead. */
   boolean retire(long page, long grant) {
     long[] array = find(page);
-    if (array != null && array[GRANT] == grant) {
+    if (array != null && isReusable(array, grant)) {
       free.rest(page);
     }
     return array != null;
+  }
+
+  /** {@return whether a page that is given back, and counted, can serve another thread} */
+  private boolean isReusable(long[] array, long grant) {
+    array[TAKEN]--;
+    boolean isPresent = array[GRANT] == grant;
+    if (!isPresent && array[TAKEN] == 0) {
+      vacate(array);
+    }
+    return isPresent;
   }
 
   /** {@return what {@link #barrier} wants, or 0 if no page waits for one} */

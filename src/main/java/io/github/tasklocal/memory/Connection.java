@@ -4,7 +4,6 @@ package io.github.tasklocal.memory;
 import io.github.tasklocal.kernel.Kernel;
 import io.github.tasklocal.kernel.Message;
 import io.github.tasklocal.kernel.Refusal;
-import io.github.tasklocal.layout.DataPage;
 
 /**
  * The process's connection to a serving side. It belongs to the process, as all copies of the
@@ -245,11 +244,11 @@ final class Connection {
   private long mapCome() {
     int pages = (int) n[PAGES];
     long[] prepared = arrays.prepare(pages);
-    long address = kernel.mapArray((int) n[COME] - 1, (long) pages * DataPage.SIZE);
+    long address = arrays.map(prepared, (int) n[COME] - 1, pages);
     if (address < 0) {
       return -address;
     }
-    arrays.add(prepared, address, pages, (int) n[COME_NUMBER], n[GRANT], 0);
+    arrays.add(prepared, (int) n[COME_NUMBER], n[GRANT], 0);
     dropCome();
     return 0;
   }

@@ -123,25 +123,16 @@ final class Handshake {
       }
       int ignored = kernel.limit(fd, ANSWER_MILLIS);
       String socket = path.toString();
-      long[] prepared;
       synchronized (data.lock) {
-        prepared = arrays.prepare(granted.page());
-      }
-      long address = kernel.mapArray(array, (long) granted.page() * DataPage.SIZE);
-      if (address < 0) {
-        throw Refusal.of(path, (int) -address);
-      }
-      synchronized (data.lock) {
+        long[] prepared = arrays.prepare(granted.page());
+        long address = arrays.map(prepared, array, granted.page());
+        if (address < 0) {
+          throw Refusal.of(path, (int) -address);
+        }
         keys.copyTo(page(address), page(address + KernelPage.BYTES));
         connection.beginGrant(socket, granted.page());
         connection.begin(fd, granted);
-        arrays.add(
-            prepared,
-            address,
-            granted.page(),
-            granted.array(),
-            connection.grant(),
-            ArrayPages.OF_KEYS);
+        arrays.add(prepared, granted.array(), connection.grant(), ArrayPages.OF_KEYS);
       }
     } finally {
       if (array >= 0) {

@@ -28,7 +28,7 @@ final class Served {
 
   Served(Kernel kernel, SharedData data, LongSupplier clock) {
     this.kernel = kernel;
-    this.arrays = new ArrayPages(data, clock);
+    this.arrays = new ArrayPages(kernel, data, clock);
     this.connection = new Connection(kernel, data, arrays);
   }
 

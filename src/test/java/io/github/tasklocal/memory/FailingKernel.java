@@ -207,8 +207,13 @@ final class FailingKernel implements Kernel {
   }
 
   @Override
-  public long mapArray(int fd, long bytes) {
-    return object("mapArray", () -> real.mapArray(fd, bytes));
+  public long mapArray(int fd, long bytes, long at) {
+    return object("mapArray", () -> real.mapArray(fd, bytes, at));
+  }
+
+  @Override
+  public int vacate(long address, long bytes) {
+    return number("vacate", () -> real.vacate(address, bytes));
   }
 
   @Override

@@ -12,7 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -168,6 +170,61 @@ class ServedKernelIT {
         awaitValues(view, 1, 20);
       }
     }
+  }
+
+  @Test
+  void arraysOfEarlierGrantsTakeNoMemoryOnceAllThreadsHaveLeftThem() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 3, 1)).isEqualTo("done");
+      Set<String> places = new HashSet<>(arrays(app));
+      for (int grant = 2; grant <= 5; grant++) {
+        side.kill();
+        app.await("Waiting");
+        side.forget();
+        side.restart();
+        app.await("Served");
+        for (int thread = 0; thread < 3; thread++) {
+          assertThat(app.ask("set", thread, 10 * grant + thread)).isEqualTo("done");
+        }
+        app.await("threads=3, waiting=0");
+        assertThat(arrays(app)).hasSize(1);
+        places.addAll(arrays(app));
+      }
+      assertThat(places).as("the next takes the place of the last but one").hasSize(2);
+      try (ServeView view = side.view()) {
+        awaitValues(view, 50, 51, 52);
+      }
+    }
+  }
+
+  @Test
+  void anArrayStaysForAsLongAsSomethingHoldsAPageOfIt() throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServedApp app = new ServedApp(folder)) {
+      assertThat(app.ask("watch", side.socket())).contains("Served");
+      assertThat(app.ask("threads", 2, 1)).isEqualTo("done");
+      assertThat(app.ask("bind", 0)).isEqualTo("done");
+      side.kill();
+      app.await("Waiting");
+      side.forget();
+      side.restart();
+      app.await("Served");
+      assertThat(app.ask("set", 0, 10)).isEqualTo("done");
+      assertThat(app.ask("set", 1, 20)).isEqualTo("done");
+      app.await("threads=1, waiting=0, unregistered=1");
+      assertThat(arrays(app)).hasSize(2);
+      assertThat(app.ask("get", 0)).isEqualTo("10");
+    }
+  }
+
+  /** {@return which addresses of a process are those of arrays} */
+  private static List<String> arrays(ServedApp app) throws IOException {
+    return Files.readAllLines(Path.of("/proc/" + app.process().pid() + "/maps")).stream()
+        .filter(line -> line.contains("bpf-map"))
+        .map(line -> line.substring(0, line.indexOf(' ')))
+        .toList();
   }
 
   @Test
