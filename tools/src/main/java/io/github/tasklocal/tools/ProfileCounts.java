@@ -211,7 +211,7 @@ final class ProfileCounts implements AutoCloseable {
    * A JVM is asked twice, since each time takes a jcmd: when it is known to be one, and at the end.
    */
   private void ask(Seen process, boolean last) {
-    if (!process.symbols.isJvm() || (process.asked && !last)) {
+    if (!process.symbols.isJvm() || isJcmd(process.procId) || (process.asked && !last)) {
       return;
     }
     process.asked = true;
@@ -220,6 +220,14 @@ final class ProfileCounts implements AutoCloseable {
     if (!asking.isShutdown()) {
       tell(process, first);
     }
+  }
+
+  /** {@return whether this is such a jcmd, which is a JVM, too, and would take another} */
+  private static boolean isJcmd(int procId) {
+    return ProcessHandle.of(procId)
+        .flatMap(process -> process.info().command())
+        .filter(path -> path.endsWith("/jcmd"))
+        .isPresent();
   }
 
   private synchronized void tell(Seen process, boolean first) {

@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -268,6 +269,35 @@ class ProfileKernelIT {
     }
   }
 
+  /** Each is a JVM that uses the processors, and asking it takes another. */
+  @Test
+  void itsOwnJcmdsAreNotAsked() throws Exception {
+    share(Wire.C);
+    try (ProfileChild child = new ProfileChild(List.of(), pinned.pin(), WHOLE);
+        StuckChild stuck = new StuckChild();
+        TopProcess profile =
+            new TopProcess(
+                "profile",
+                "--by",
+                "process",
+                "--frequency",
+                499,
+                "--duration",
+                3600,
+                "--output",
+                folder.resolve("stacks.html"))) {
+      Await.until("jcmd to ask the one", () -> isAsked(profile, stuck.pid()));
+      long jcmd = asking(profile, stuck.pid()).orElseThrow().pid();
+      long used = TopCounts.Reader.procTime(child.pid());
+      Await.until(
+          "more processor time",
+          () -> {
+            assertThat(asking(profile, jcmd)).as("who asks the jcmd").isEmpty();
+            return TopCounts.Reader.procTime(child.pid()) >= used + 3_000_000_000L;
+          });
+    }
+  }
+
   /** Waits until a process has used more processor time. */
   private static void use(long nanos, long pid) {
     long used = TopCounts.Reader.procTime((int) pid);
@@ -280,13 +310,19 @@ class ProfileKernelIT {
 
   /** {@return whether a command asks a JVM now} */
   private static boolean isAsked(TopProcess command, long pid) {
+    return asking(command, pid).isPresent();
+  }
+
+  /** {@return the jcmd of a command that asks a JVM now} */
+  private static Optional<ProcessHandle> asking(TopProcess command, long pid) {
     return ProcessHandle.of(command.pid()).stream()
         .flatMap(ProcessHandle::children)
-        .anyMatch(
+        .filter(
             child -> {
               String line = child.info().commandLine().orElse("");
               return line.contains("jcmd") && line.contains(" " + pid + " ");
-            });
+            })
+        .findFirst();
   }
 
   @Test

@@ -161,7 +161,7 @@ final class JavaCode {
     // Its answer has a few lines, for which the pipe has room.
     if (!await(process)) {
       Object ignored = process.destroyForcibly().onExit().join();
-      // It is a JVM, too, and was asked as such; only one that ends by itself removes this.
+      // It is a JVM, too, and others may have asked it; only one that ends by itself removes this.
       ignored = Files.deleteIfExists(Path.of("/tmp", ".java_pid" + process.pid()));
       throw new IOException("it has not answered jcmd for %d s".formatted(ANSWER_SECONDS));
     }
