@@ -116,7 +116,7 @@ public interface Kernel {
 
   /**
    * Gives the memory of an array back. Its addresses stay taken, and lead to zeroes that are
-   * nobody's; if it fails, they may be free for anybody.
+   * nobody's; if it is refused, they may be free for anybody.
    */
   int vacate(long address, long bytes);
 

@@ -379,13 +379,17 @@ public final class Libc {
   }
 
   /**
-   * Has addresses lead to private memory, without a frame.
+   * Has addresses lead to fresh private memory, which takes frames only where it is used.
    *
    * @return 0 or a positive errno
    */
   static int vacate(long address, long bytes) {
     long at = map(address, bytes, libc_h.MAP_PRIVATE() | libc_h.MAP_ANONYMOUS(), -1);
-    return at < 0 ? (int) -at : 0;
+    if (at < 0) {
+      return (int) -at;
+    }
+    boolean ignored = adviseOfPages(address, bytes);
+    return 0;
   }
 
   /** {@return the address of what was mapped, or a negative errno} */

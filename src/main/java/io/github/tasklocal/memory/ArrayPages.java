@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
  * the array. The kernel shares their frames for good, so that a page rests before it serves another
  * thread. Those of an earlier grant serve no other thread any more, and once the last thread has
  * left them, the array's memory is given back: whoever runs {@code top} again and again makes a
- * grant each time. Its addresses stay taken, for the next array: nothing else can ever lie where a
- * value was. Under the registry's lock.
+ * grant each time. Its addresses stay taken, for the next array, so that nobody else's memory comes
+ * to lie where a value was. Under the registry's lock.
  */
 final class ArrayPages {
 
@@ -30,7 +30,7 @@ final class ArrayPages {
   private static final int BYTES = 1;
   private static final int NUMBER = 2;
 
-  /** Whose it is, or 0 for addresses without an array. */
+  /** Whose it is, or 0 for addresses that can be had. */
   private static final int GRANT = 3;
 
   /** How many of its pages, or parts of them, somebody has. */
@@ -82,14 +82,19 @@ final class ArrayPages {
    */
   long map(long[] array, int fd, int pages) {
     long bytes = (long) pages * DataPage.SIZE;
-    long address = kernel.mapArray(fd, bytes, array[ADDRESS]);
-    if (address < 0) {
-      boolean ignored = data.arrays.remove(array); // its addresses may be somebody else's now
-    } else {
-      array[ADDRESS] = address;
-      array[BYTES] = bytes;
+    long address = -1;
+    try {
+      address = kernel.mapArray(fd, bytes, array[ADDRESS]);
+      if (address >= 0) {
+        array[ADDRESS] = address;
+        array[BYTES] = bytes;
+      }
+      return address;
+    } finally {
+      if (address < 0) {
+        boolean ignored = data.arrays.remove(array); // its addresses may be somebody else's now
+      }
     }
-    return address;
   }
 
   /**
@@ -123,8 +128,12 @@ final class ArrayPages {
   /** Gives the memory of an array back that nobody uses. Cannot fail. */
   private void vacate(long[] array) {
     array[GRANT] = 0;
-    if (kernel.vacate(array[ADDRESS], array[BYTES]) != 0) {
-      boolean ignored = data.arrays.remove(array); // as above
+    try {
+      if (kernel.vacate(array[ADDRESS], array[BYTES]) != 0) {
+        boolean ignored = data.arrays.remove(array); // as above
+      }
+    } catch (RuntimeException | Error e) {
+      // For lack of memory or stack: the next array takes the place of this one, or of nothing.
     }
   }
 

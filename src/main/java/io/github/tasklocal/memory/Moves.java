@@ -26,6 +26,7 @@ final class Moves {
             && !served.isPresent(record.place.address())
             && served.connection.answers()
             && whyItStays(record) == null
+            && !isAnothers(record)
             && !isShown(record)
             && served.hasOne());
   }
@@ -41,11 +42,23 @@ final class Moves {
           ? "its page is held by a Bound, a segment or an access under way"
           : "its page is held by a Bound, or by a segment for other threads";
     }
+    if (place.isTold() && record.state() instanceof Native) {
+      return "its task still says where its page is, as for OpenTelemetry's thread context";
+    }
     if (place.isSliced()) {
       return "it has had a segment of its page, which it may still use";
     }
     // BPF programs remember where a part begins.
     return data.packed() && place.isGiven() ? "its part of a page is known to BPF programs" : null;
+  }
+
+  /**
+   * {@return whether it is a thread of Java's, met by another copy of the library, which may be
+   * between a look at its page's address and the access there} It moves itself.
+   */
+  private static boolean isAnothers(ThreadRecord record) {
+    Thread java = record.state() instanceof Native ? record.place.thread() : null;
+    return java != null && java != Thread.currentThread();
   }
 
   /** {@return whether values of a virtual thread lie in the page at this moment} */

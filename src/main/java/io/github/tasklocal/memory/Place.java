@@ -49,7 +49,10 @@ final class Place {
   /** Whether its thread has had a segment of the page, which it may still use. */
   private static final int SLICED = 12;
 
-  private static final int COUNT = 13;
+  /** Whether its thread has said where the page is to who looks for it there. */
+  private static final int TOLD = 13;
+
+  private static final int COUNT = 14;
 
   /** Values of LIFE: no thread runs, one does, or the page has been given back. */
   private static final int OVER = 0;
@@ -288,6 +291,16 @@ final class Place {
   /** {@return whether the thread has ever had a segment of the page} */
   boolean isSliced() {
     return (long) NUMBER_AT.getVolatile(n, SLICED) != 0;
+  }
+
+  /** The thread says from now on where the page is to who looks for it in the task. */
+  void tell() {
+    n[TOLD] = 1;
+  }
+
+  /** {@return whether it does, so that it alone can move} */
+  boolean isTold() {
+    return n[TOLD] != 0;
   }
 
   /** The thread comes from another page, whose entries point there until they are replaced. */

@@ -17,7 +17,7 @@ import java.util.function.LongSupplier;
  */
 final class Served {
 
-  /** How many pages are left when another array is asked for, without waiting for it. */
+  /** How many pages are left before the one is taken at which another array is asked for. */
   private static final int FEW = 16;
 
   private static final VarHandle WORD = JAVA_LONG.varHandle();
@@ -37,11 +37,10 @@ final class Served {
     if (!hasOne()) {
       return 0;
     }
-    long page = arrays.take();
-    if (arrays.left() < FEW) {
-      connection.askForArray(false);
+    if (arrays.left() <= FEW) {
+      connection.askForArray(false); // first, as it may fail
     }
-    return page;
+    return arrays.take();
   }
 
   /** {@return whether {@link #take} finds a page} Asks for more if there is none. */

@@ -187,15 +187,19 @@ final class Threads {
   /** {@return a page for a thread that was not started} */
   ThreadPage reserve() {
     ThreadRecord record = lease();
+    Reference<Object> unstarted = null;
     boolean reserved = false;
     try {
       ThreadPage page = record.newHold(0);
-      Reference<Object> unstarted = data.watch(page, record.place);
+      unstarted = data.watch(page, record.place);
       record.set(new Reserved(unstarted));
       reserved = true;
       return page;
     } finally {
       if (!reserved) {
+        if (unstarted != null) {
+          data.forget(unstarted, record.place); // or it would be given back once more
+        }
         pages.release(record.page.address());
       }
     }
@@ -236,8 +240,9 @@ final class Threads {
   }
 
   /**
-   * Has the calling thread's page belong to its kernel task, which may outlive the thread: that of
-   * {@code main} lives as long as the process. Does nothing where the kernel does not tell of it.
+   * Has the calling thread's page, whose address it is going to say, belong to its kernel task,
+   * which may outlive the thread: that of {@code main} lives as long as the process. It goes on
+   * belonging to the thread where the kernel does not tell of the task.
    */
   void keepWithTask(ThreadRecord record) {
     Task kernel =
@@ -246,6 +251,7 @@ final class Threads {
       record.keep(new Attached(java.task(), java.threadId(), kernel));
       record.place.keep(kernel);
     }
+    record.place.tell();
   }
 
   /**
@@ -281,9 +287,9 @@ final class Threads {
       live.remove(from);
       lists.remove(before.threadId());
       enter(record, state, page);
+      moved = true;
       from.end();
       ends.endPlace(from.place);
-      moved = true;
     } finally {
       if (!moved) {
         pages.release(record.page.address());
