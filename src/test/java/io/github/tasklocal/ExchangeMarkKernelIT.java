@@ -76,6 +76,28 @@ class ExchangeMarkKernelIT {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource(names = {"B", "C"})
+  void whileTheMarkIsSetProgramsThatDoNotKnowItFindValues(Wire wire) {
+    TaskLocal.OfInt own = TaskLocal.of("own_header", JAVA_INT);
+    own.set(7);
+    long mark = ThreadPages.of(Thread.currentThread()).start + DataPage.SEQUENCE;
+    Path program =
+        Clang.compile(folder, "other_header", "-DTLD_WIRE=" + (wire == Wire.C ? 3 : 2));
+    try (BpfObject object = BpfObject.load(program);
+        TaskLocalMap map = TaskLocalMap.of(object.map(wire.mapName()).fd())) {
+      int before = Memory.ALL.get(JAVA_INT, mark);
+      try {
+        Memory.ALL.set(JAVA_INT, mark, before + 1);
+        assertThat(object.program("look_up").run()).isEqualTo(7);
+      } finally {
+        Memory.ALL.set(JAVA_INT, mark, before + 2);
+      }
+      assertThat(object.program("look_up").run()).isEqualTo(7);
+      assertThat(map.failures()).isZero();
+    }
+  }
+
   private static int found(BpfObject object, String name) {
     return object.global(name).get(JAVA_INT, 0);
   }

@@ -185,7 +185,9 @@ class ManagementKernelIT {
                         each ->
                             each.getString("state").equals("attached")
                                 && each.getInt("unregistered") == 1
-                                && each.getInt("failures") == 1));
+                                && each.getInt("failures") == 1
+                                && each.getString("failureKinds")
+                                    .contains("EntryExistsException EEXIST=1")));
         assertThat(map.failures()).isEqualTo(1);
       }
     }

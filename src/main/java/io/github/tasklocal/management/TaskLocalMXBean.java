@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Each attribute is found out when it is asked for, in time that grows with the number of
  * threads. Nothing of it is on the way of {@code get} and {@code set}. A recording of the JDK's
- * Flight Recorder has the same, as events {@code io.github.tasklocal.Map} (each second in which
- * something has changed) and {@code io.github.tasklocal.UnshownThread}.
+ * Flight Recorder has the same but the keys, as events {@code io.github.tasklocal.Map} (each second
+ * in which something has changed) and {@code io.github.tasklocal.UnshownThread}.
  */
 public interface TaskLocalMXBean {
 
@@ -46,6 +46,9 @@ public interface TaskLocalMXBean {
    * does not see}
    */
   long getUnseenVirtualThreads();
+
+  /** {@return why the last of them is not seen, and what mends it; null if there is none} */
+  @Nullable String getUnseenReason();
 
   /** How many threads {@link #getUnshownThreads} has at most. */
   int MOST_THREADS = 1000;

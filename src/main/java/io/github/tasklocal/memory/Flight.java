@@ -70,9 +70,17 @@ final class Flight {
     @Description("Virtual threads that have used a key since the process began, unseen by BPF")
     long unseen;
 
+    @Label("Unseen Reason")
+    @Description("Why the last of them is not seen")
+    @Nullable String unseenReason;
+
     @Label("Failures")
     @Description("Registrations and removals of entries that have failed")
     int failures;
+
+    @Label("Failures by Kind")
+    @Description("Those of all open maps, counted by the exception and the errno")
+    @Nullable String failureKinds;
 
     @Label("Problem")
     @Description("What has failed last, or what is waited for")
@@ -121,6 +129,8 @@ final class Flight {
   private void sayMaps(boolean isAgain) {
     Map<String, String> now = new HashMap<>();
     long unseen = bean.getUnseenVirtualThreads();
+    String reason = bean.getUnseenReason();
+    String kinds = bean.getFailures().toString();
     for (MapView view : bean.getMaps()) {
       String all =
           view.state()
@@ -135,6 +145,8 @@ final class Flight {
               + ' '
               + unseen
               + ' '
+              + reason
+              + ' '
               + view.problem();
       if (isAgain || !all.equals(said.get(view.name()))) {
         MapEvent event = new MapEvent();
@@ -145,7 +157,9 @@ final class Flight {
         event.waiting = view.waiting();
         event.unregistered = view.unregistered();
         event.unseen = unseen;
+        event.unseenReason = reason;
         event.failures = view.failures();
+        event.failureKinds = kinds;
         event.problem = view.problem();
         event.commit();
       }

@@ -98,4 +98,9 @@ final class ManagementBean implements TaskLocalMXBean {
   public long getUnseenVirtualThreads() {
     return VirtualThreads.unseen();
   }
+
+  @Override
+  public @Nullable String getUnseenReason() {
+    return VirtualThreads.unseenReason();
+  }
 }

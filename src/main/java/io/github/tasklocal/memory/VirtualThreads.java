@@ -342,6 +342,11 @@ public final class VirtualThreads {
     return ThreadPages.DATA.unseen.get();
   }
 
+  /** {@return why the last of them is not seen; null if there is none} */
+  static @Nullable String unseenReason() {
+    return unseen() == 0 ? null : why;
+  }
+
   /**
    * Says once in the process, when a map is open, that BPF does not see everything. Under no lock.
    */

@@ -125,9 +125,9 @@ final class ProcessNeeds {
       no(
           "virtual",
           (unseen == 1 ? "1 virtual thread has" : unseen + " virtual threads have")
-              + " used keys whose values BPF does not see",
-          "start Java with --add-exports java.base/jdk.internal.misc=ALL-UNNAMED, or"
-              + " -javaagent:tasklocal.jar");
+              + " used keys whose values BPF does not see: "
+              + bean.getUnseenReason(),
+          "");
     }
   }
 

@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** What {@code doctor --pid} says of an application. */
 @KernelTest
@@ -39,6 +41,21 @@ class DoctorProcessKernelIT {
       side.kill();
       app.await("Waiting");
       assertThat(doctor(app.process().pid(), 1)).contains("map no ", "waits");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "-Dnone, --add-exports java.base/jdk.internal.misc=ALL-UNNAMED",
+    "-Dtasklocal.virtualThreads=plain, it was declined by -Dtasklocal.virtualThreads=plain",
+  })
+  void virtualThreadsThatAreNotSeenHaveTheReason(String option, String reason) throws Exception {
+    try (ServeSide side = new ServeSide(folder);
+        ServedApp app = new ServedApp(folder, option)) {
+      String _ = app.ask("virtual", 5);
+      String _ = app.ask("watch", side.socket());
+      assertThat(doctor(app.process().pid(), 1))
+          .contains("virtual no 1 virtual thread has used keys", reason);
     }
   }
 

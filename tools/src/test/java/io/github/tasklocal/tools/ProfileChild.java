@@ -39,6 +39,17 @@ final class ProfileChild implements AutoCloseable {
   /** An option of its JVM: both methods are below more frames than a sample has room for. */
   static final String DEEP = "-Dchild=deep";
 
+  /** What stands before its command as another user's, who may read this user's files and pins. */
+  static final List<String> NOBODY =
+      List.of(
+          "setpriv",
+          "--reuid=65534",
+          "--regid=65534",
+          "--clear-groups",
+          "--inh-caps=+dac_override",
+          "--ambient-caps=+dac_override",
+          "--");
+
   private static final int DEPTH = 1500;
 
   private static final String DOES = System.getProperty("child", "");
@@ -50,7 +61,8 @@ final class ProfileChild implements AutoCloseable {
   /**
    * Starts the application, and waits until its methods are compiled.
    *
-   * @param in what stands before its command, such as {@link SpinChild#CONTAINER}
+   * @param in what stands before its command, such as {@link SpinChild#CONTAINER} or {@link
+   *     #NOBODY}
    * @param more options of its JVM
    */
   ProfileChild(List<String> in, Path pin, String... more) throws IOException {
@@ -74,8 +86,7 @@ final class ProfileChild implements AutoCloseable {
       if (ready == null) {
         throw new AssertionError("the child has ended");
       }
-      pid =
-          (int) (in.isEmpty() ? process.pid() : process.children().findFirst().orElseThrow().pid());
+      pid = (int) process.children().findFirst().orElse(process.toHandle()).pid();
     } catch (IOException | Error e) {
       close();
       throw e;

@@ -36,7 +36,7 @@ public final class ScopedExecutor implements ExecutorService {
   /**
    * Wraps an executor, which is shut down with this one.
    *
-   * @param pool runs the tasks, on platform threads
+   * @param pool runs the tasks
    * @param scope called for each task, in the thread that submits it, for the value to run it with
    */
   public ScopedExecutor(ExecutorService pool, Supplier<TaskLocalScope> scope) {
