@@ -481,7 +481,8 @@ struct tld_search {
 /*
  * Looks at one key; 1 ends the search. Without the barriers, a CPU could see a
  * new name with an old offset, or a new size with an old name. It is a callback
- * because the verifier would walk a loop once for every key and every call.
+ * because the verifier would walk a loop once for every key and every call. The
+ * project's litmus/key-a.litmus and key-bc.litmus are about these barriers.
  */
 static long tld_search_step(__u64 i, struct tld_search *search)
 {
@@ -817,7 +818,7 @@ static __always_inline int bpf_tld_read_retry(struct bpf_task_local_data *tld, _
 /* A word of the caller's struct, which clang must not take for other memory. */
 typedef __u32 __attribute__((may_alias)) tld_word_t;
 
-/* Copies words of 4 bytes, as dst need not be aligned to more. */
+/* Copies words of 4 bytes, as dst need not be aligned to more: checked.litmus. */
 static __always_inline int tld_read_checked(struct bpf_task_local_data *tld,
 					    const volatile __u32 *src, tld_word_t *dst, __u64 words)
 {

@@ -91,7 +91,7 @@ static __always_inline bool owns(__u64 token, __u32 array)
 	return owner && token && *owner == token;
 }
 
-/* Notes where a task's values are. An entry that is there is replaced in one store. */
+/* Notes where a task's values are. An entry that is there is replaced in one store: slot.litmus. */
 static __always_inline int put(struct task_struct *task, __u64 token, __u32 array, __u32 page,
 			       __u32 start)
 {

@@ -127,7 +127,7 @@ abstract sealed class SegmentAccess permits TaskLocal.OfSegment, TaskLocal.OfSeg
     return sequence;
   }
 
-  /** {@return the sequence, which is one more from now on: odd} */
+  /** {@return the sequence, which is one more from now on: odd} As in litmus/checked.litmus. */
   private static int begin(MemorySegment value) {
     int before = requireNoWriter(value);
     SEQUENCE.setOpaque(value, 0L, before + 1);

@@ -82,8 +82,7 @@ class ExchangeMarkKernelIT {
     TaskLocal.OfInt own = TaskLocal.of("own_header", JAVA_INT);
     own.set(7);
     long mark = ThreadPages.of(Thread.currentThread()).start + DataPage.SEQUENCE;
-    Path program =
-        Clang.compile(folder, "other_header", "-DTLD_WIRE=" + (wire == Wire.C ? 3 : 2));
+    Path program = Clang.compile(folder, "other_header", "-DTLD_WIRE=" + (wire == Wire.C ? 3 : 2));
     try (BpfObject object = BpfObject.load(program);
         TaskLocalMap map = TaskLocalMap.of(object.map(wire.mapName()).fd())) {
       int before = Memory.ALL.get(JAVA_INT, mark);

@@ -47,7 +47,9 @@ public final class DataPage {
 
   /**
    * Makes a page that of a new thread: zeroes it, and writes what stands before the values. To be
-   * called by the thread itself, so that the page lies in memory near its processor.
+   * called by the thread itself, so that the page lies in memory near its processor. Before that it
+   * may have been another thread's (litmus/page.litmus); after it, programs get it
+   * (litmus/entry.litmus).
    *
    * @param page a whole page, or a thread's part of one
    */

@@ -61,6 +61,7 @@ final class ThreadLists {
     return null;
   }
 
+  /** Other threads look through the list without the lock: litmus/list.litmus. */
   void add(ThreadPage page) {
     int i = index(page.threadId);
     page.next = lists[i];

@@ -86,6 +86,16 @@ final class ServeClient implements AutoCloseable {
     return answer;
   }
 
+  /** Has it do something, and {@return whether it lives long enough to answer} */
+  boolean isAnswered(Object... words) {
+    try {
+      send(words);
+      return out.readLine() != null;
+    } catch (IOException e) {
+      return false; // a pipe without a reader
+    }
+  }
+
   /** Has it do something, whose answer is not read yet, if there is one. */
   void send(Object... words) throws IOException {
     in.write(String.join(" ", Stream.of(words).map(Object::toString).toList()) + "\n");

@@ -453,4 +453,55 @@ class ServeLifeKernelIT {
       return true;
     }
   }
+
+  /** Between the calls by which it connects, maps what it is given, and registers a thread. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--max-processes=1000", "--slots"})
+  void aProcessIsKilledAtEachStepOfItsRegistration(String way) throws Exception {
+    try (ServeSide side = new ServeSide(folder, way);
+        ServeView view = side.view();
+        ServeClient steady = side.client()) {
+      String token = steady.connect(side.socket());
+      assertThat(steady.number("key", "v")).isZero();
+      int _ = steady.thread(2, 42);
+      int step = 1;
+      while (isKilledAsItRegisters(step, side)) {
+        Await.until("nothing of it", () -> view.values().equals(List.of(42)));
+        try (ServeClient client = side.client()) {
+          String _ = client.connect(side.socket());
+          assertThat(client.number("key", "v")).isZero();
+          int _ = client.thread(2, 43);
+          assertThat(view.values()).as("step " + step).containsExactlyInAnyOrder(42, 43);
+        }
+        step++;
+      }
+      assertThat(step).as("steps").isGreaterThan(8);
+      Await.until("nothing of the last", () -> view.values().equals(List.of(42)));
+      side.kill();
+      side.restart();
+      assertThat(steady.number("connect", side.socket())).isZero();
+      assertThat(steady.ask("resume", token)).startsWith("0 ");
+      Await.until("the arrays of one process, and a stock", () -> side.arrays() == 5);
+      assertThat(view.values()).containsExactly(42);
+    }
+  }
+
+  /** Has a process register a thread; {@return whether it was killed at that} */
+  private boolean isKilledAsItRegisters(int step, ServeSide side) throws Exception {
+    try (ServeClient client = side.client();
+        Strace _ =
+            Strace.ofProcess(
+                client.pid(),
+                "socket,connect,sendmsg,recvmsg,mmap,mprotect,clone3,pidfd_open:signal=KILL:when="
+                    + step,
+                folder.resolve("strace"))) {
+      return !(client.isAnswered("connect", side.socket())
+          && client.isAnswered("grant")
+          && client.isAnswered("key", "v")
+          && client.isAnswered("array")
+          && client.isAnswered("thread")
+          && client.isAnswered("register", 0, 2)
+          && client.isAnswered("set", 0, 0, 44));
+    }
+  }
 }

@@ -15,6 +15,7 @@ import java.io.FileInputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.lang.foreign.MemoryLayout;
 import java.lang.ref.WeakReference;
 import java.net.URL;
 import java.net.URLClassLoader;
@@ -52,6 +53,12 @@ public final class ServedChild {
   /** The key, which is not made before it is used. */
   private static final class Key {
     static final TaskLocal.OfInt VALUE = TaskLocal.of("v", JAVA_INT);
+  }
+
+  /** Another, which few tests need. */
+  private static final class Pair {
+    static final TaskLocal.OfSegment VALUE =
+        TaskLocal.of("pair", MemoryLayout.sequenceLayout(2, JAVA_INT));
   }
 
   /** A thread that does one thing after the other. */
@@ -138,6 +145,7 @@ public final class ServedChild {
       }
       case "with" -> WORKERS.get(first).call(() -> within(Path.of(words[2])));
       case "bind" -> KEPT.add(WORKERS.get(first).call(Key.VALUE::bind));
+      case "segment" -> KEPT.add(WORKERS.get(first).call(Pair.VALUE::segment));
       case "spin" -> {
         boolean ignored = WORKERS.get(first).tasks.add(ServedChild::spin);
       }

@@ -19,6 +19,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Java as a user without privileges, served over a socket. */
@@ -65,15 +66,20 @@ class ServedKernelIT {
     }
   }
 
-  @Test
-  void aThreadWhosePageIsHeldStaysAndSaysWhy() throws Exception {
+  @ParameterizedTest
+  @CsvSource({
+    "bind, its page is held by a Bound",
+    "segment, it has had a segment of its page",
+  })
+  void aThreadWhosePageIsReachedOtherwiseStaysAndSaysWhy(String how, String reason)
+      throws Exception {
     try (ServeSide side = new ServeSide(folder);
         ServeView view = side.view();
         ServedApp app = new ServedApp(folder)) {
       assertThat(app.ask("threads", 1, 1)).isEqualTo("done");
-      assertThat(app.ask("bind", 0)).isEqualTo("done");
+      assertThat(app.ask(how, 0)).isEqualTo("done");
       assertThat(app.ask("watch", side.socket())).contains("threads=0, waiting=0, unregistered=1");
-      assertThat(app.ask("why")).contains("its page is held by a Bound", "-Dtasklocal.map");
+      assertThat(app.ask("why")).contains(reason, "-Dtasklocal.map");
       assertThat(app.ask("set", 0, 2)).isEqualTo("done");
       assertThat(app.ask("get", 0)).isEqualTo("2");
       assertThat(view.values()).isEmpty();

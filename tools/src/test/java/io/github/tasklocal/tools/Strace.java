@@ -57,6 +57,15 @@ final class Strace implements AutoCloseable {
     return all;
   }
 
+  /** Begins to do something to each thread of a process, as it is and to come. */
+  static Strace ofProcess(long pid, String injection, Path output) throws IOException {
+    Strace all = new Strace(output, "--attach=" + pid, "--follow-forks", "--inject=" + injection);
+    Await.until(
+        "strace to have stopped the process",
+        () -> !all.strace.isAlive() || output.toFile().length() > 0);
+    return all;
+  }
+
   private static long tid(long pid, String thread) throws IOException {
     try (Stream<Path> tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
       List<Path> all = tasks.toList();

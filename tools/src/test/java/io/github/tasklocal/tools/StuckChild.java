@@ -5,6 +5,7 @@ import io.github.tasklocal.kit.Jvm;
 import io.github.tasklocal.kit.Patience;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -19,18 +20,18 @@ final class StuckChild implements AutoCloseable {
 
   /** Starts it, and waits until it is stuck. */
   StuckChild() throws IOException {
-    process =
-        new ProcessBuilder(
-                Jvm.reading(
-                    List.of(
-                        "-XX:-UseCountedLoopSafepoints",
-                        "-XX:LoopStripMiningIter=0",
-                        "-Xbatch",
-                        "-XX:+UseSerialGC"),
-                    Jvm.join(Jvm.classPath()),
-                    StuckChild.class))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
+    // It cannot even exit, so the kernel has to kill it if this JVM is killed.
+    List<String> command = new ArrayList<>(List.of("setpriv", "--pdeathsig", "KILL", "--"));
+    command.addAll(
+        Jvm.reading(
+            List.of(
+                "-XX:-UseCountedLoopSafepoints",
+                "-XX:LoopStripMiningIter=0",
+                "-Xbatch",
+                "-XX:+UseSerialGC"),
+            Jvm.join(Jvm.classPath()),
+            StuckChild.class));
+    process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     try (Jvm.Deadline _ = new Jvm.Deadline(process, Patience.WAIT)) {
       BufferedReader output = process.inputReader();
       await(output, "ready");

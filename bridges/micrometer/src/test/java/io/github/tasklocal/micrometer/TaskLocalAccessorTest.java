@@ -18,6 +18,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.springframework.core.task.support.ContextPropagatingTaskDecorator;
 import reactor.core.publisher.Flux;
 import reactor.core.publisher.Hooks;
 import reactor.core.publisher.Mono;
@@ -105,6 +107,16 @@ class TaskLocalAccessorTest {
       assertSeenHere("", 0, 2);
     }
     assertSeenHere("globex", 2, 2);
+  }
+
+  @Test
+  void springsDecoratorOfTasksCarriesTheValues() throws Exception {
+    set("acme", 1);
+    CompletableFuture<String> seen = new CompletableFuture<>();
+    Runnable task = new ContextPropagatingTaskDecorator().decorate(() -> seen.complete(read()));
+    set("globex", 2);
+    Thread.ofPlatform().start(task).join();
+    assertThat(seen).isCompletedWithValue("acme 1");
   }
 
   @ParameterizedTest
