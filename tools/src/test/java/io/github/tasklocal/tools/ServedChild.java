@@ -9,6 +9,7 @@ import io.github.tasklocal.TaskLocalMap;
 import io.github.tasklocal.TaskLocalThread;
 import io.github.tasklocal.kit.Await;
 import io.github.tasklocal.kit.Seccomp;
+import io.github.tasklocal.memory.ThreadPages;
 import java.io.BufferedReader;
 import java.io.File;
 import java.io.FileInputStream;
@@ -220,8 +221,24 @@ public final class ServedChild {
     copy.loadClass(ServedChild.class.getName()).getMethod(method, type).invoke(null, argument);
   }
 
-  /** Opens files until no more than so many descriptors are left. */
+  /**
+   * Opens files until no more than so many descriptors are left. The keeper may have had one for a
+   * moment, and gets none while all are taken.
+   */
   private static void leaveDescriptors(int left) throws IOException {
+    awaitKeeper(); // so that all classes for this are loaded
+    takeDescriptors();
+    awaitKeeper();
+    takeDescriptors();
+    closeFiles(left);
+  }
+
+  private static void awaitKeeper() {
+    long before = ThreadPages.keeperRounds();
+    Await.until("two rounds of the keeper", () -> ThreadPages.keeperRounds() >= before + 2);
+  }
+
+  private static void takeDescriptors() throws IOException {
     try {
       while (true) {
         OPEN.add(new FileInputStream("/dev/null"));
@@ -229,7 +246,6 @@ public final class ServedChild {
     } catch (FileNotFoundException e) {
       // There are too many open files, as it says.
     }
-    closeFiles(left);
   }
 
   private static void closeFiles(int count) throws IOException {
