@@ -79,10 +79,15 @@ final class Strace implements AutoCloseable {
     throw new AssertionError("process " + pid + " has no thread " + thread);
   }
 
+  /** Waits for its end with that of its process, whose threads it could not leave any more. */
+  void awaitEnd() {
+    Await.until("the end of strace", () -> !strace.isAlive());
+  }
+
   /** Lets the thread go on, if its process lives. */
   @Override
   public void close() {
     strace.destroy();
-    Await.until("the end of strace", () -> !strace.isAlive());
+    awaitEnd();
   }
 }
