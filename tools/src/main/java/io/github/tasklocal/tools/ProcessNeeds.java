@@ -61,8 +61,12 @@ final class ProcessNeeds {
       awaitBean(server, name);
       look(JMX.newMXBeanProxy(server, name, TaskLocalMXBean.class));
     } catch (IOException | UndeclaredThrowableException e) {
+      if (ProcessHandle.of(pid).isEmpty()) {
+        throw new Failure("process " + pid + " has ended while it was asked");
+      }
+      Throwable cause = e.getMessage() == null && e.getCause() != null ? e.getCause() : e;
       throw new Failure(
-          "process " + pid + " cannot be asked by JMX (" + e.getMessage() + ")",
+          "process " + pid + " cannot be asked by JMX (" + cause.getMessage() + ")",
           "run doctor where the process runs, as the same user: in its container");
     } catch (MalformedObjectNameException e) {
       throw new IllegalStateException(e.getMessage(), e);
